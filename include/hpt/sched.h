@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * sched.h: runs a sweep: trials as processes of this machine, on slots and device shares.
+ *
+ * hpt_run_sweep blocks until the sweep ends. It works on one event loop in the calling thread, owns
+ * SIGCHLD, SIGINT and SIGTERM meanwhile, and may be called once at a time per process. */
+#ifndef HPT_SCHED_H
+#define HPT_SCHED_H
+
+#include <hpt/export.h>
+#include <hpt/study.h>
+#include <hpt/sweep.h>
+#include <stdbool.h>
+
+HPT_BEGIN_DECLS
+
+/* How one attempt of a trial ended. Numbers are pinned. */
+typedef enum hpt_outcome {
+    HPT_OUTCOME_DONE = 0,
+    HPT_OUTCOME_PRUNED = 1,
+    HPT_OUTCOME_FAILED = 2,
+    HPT_OUTCOME_TIMEOUT = 3,
+    HPT_OUTCOME_LOST = 4,    /* its run was killed; the trial is started again */
+    HPT_OUTCOME_STOPPED = 5, /* the user ended the run; the trial is started again by the next run */
+} hpt_outcome;
+HPT_API const char *hpt_outcome_to_string(hpt_outcome outcome);
+
+typedef enum hpt_run_event_kind {
+    HPT_RUN_STARTED = 1,       /* the study is open; counts hold what it already has; text: one line about it */
+    HPT_RUN_TRIAL_STARTED = 2, /* number */
+    HPT_RUN_TRIAL_REPORT = 3,  /* number, step, value */
+    HPT_RUN_TRIAL_ENDED = 4,   /* number, outcome, value (NaN if none), text: reason, log_path */
+    HPT_RUN_NOTICE = 5,        /* text: one line worth telling */
+    HPT_RUN_TICK = 6,          /* about every 0.2 s, for progress displays */
+    HPT_RUN_ENDED = 7,         /* text: why the sweep ended */
+} hpt_run_event_kind;
+
+typedef struct hpt_run_event {
+    hpt_run_event_kind kind;
+    int64_t number, step;
+    double value;
+    hpt_outcome outcome;
+    bool is_best;         /* TRIAL_ENDED: best so far */
+    const char *text;     /* borrowed for the call; may be NULL */
+    const char *log_path; /* borrowed; the trial's stderr or stdout file */
+    /* the sweep as a whole, set in every event */
+    int64_t n_done, n_running, n_pruned, n_failed, n_waiting, cap /* 0: none */;
+    double best; /* NaN if none */
+    int64_t best_number;
+    double elapsed;       /* seconds of this run */
+    int64_t n_ended_here; /* trials ended by this run */
+    hpt_study *study;     /* borrowed; a callback may query it */
+} hpt_run_event;
+
+typedef void (*hpt_run_fn)(const hpt_run_event *event, void *payload);
+
+/* NULL or 0: the sweep file's value, else the default given here. Pointers are borrowed. */
+typedef struct hpt_run_options {
+    size_t struct_size;
+    const char *study;   /* overrides the sweep's name */
+    const char *run_dir; /* "hpt_runs/<study>" below the working folder */
+    const char *storage; /* "sqlite:///<run_dir>/study.db" */
+    const char *sampler, *pruner;
+    int64_t slots;      /* cores / cpu share */
+    int64_t n_trials;   /* overrides run_cap */
+    double timeout;     /* seconds for the whole sweep */
+    const char *gpus;   /* declared devices, as for hpt_device_list */
+    const char *device; /* for the engine itself */
+    uint64_t seed;
+    bool has_seed;
+    const char *const *options; /* "key=value" of the options table */
+    int64_t n_options;
+    hpt_run_fn on_event; /* called on the loop's thread */
+    void *payload;
+} hpt_run_options;
+
+#define HPT_RUN_OPTIONS_INIT {.struct_size = sizeof(hpt_run_options)}
+
+typedef enum hpt_run_end {
+    HPT_RUN_END_CAP = 1,         /* run_cap reached */
+    HPT_RUN_END_TARGET = 2,      /* metric target reached */
+    HPT_RUN_END_EXHAUSTED = 3,   /* grid or space has no further point */
+    HPT_RUN_END_TIMEOUT = 4,     /* time limit of the sweep */
+    HPT_RUN_END_STOPPED = 5,     /* `hpt stop`, or the first SIGINT/SIGTERM; the same command resumes it */
+    HPT_RUN_END_FLAPPING = 6,    /* the first trials all failed */
+} hpt_run_end;
+
+typedef struct hpt_run_summary {
+    hpt_run_end end;
+    int64_t n_done, n_pruned, n_failed; /* of the whole study */
+    double best;
+    int64_t best_number;
+    char run_dir[512], storage[600], study[520];
+} hpt_run_summary;
+
+/* 0, or an error: HPT_E_BUSY (another run holds the run folder), HPT_E_INCOMPATIBLE (space or objective
+ * changed since), HPT_E_NOT_FOUND (program), HPT_E_ARG, HPT_E_IO, HPT_E_STORAGE. Whatever was told is stored. */
+HPT_API HPT_NODISCARD int hpt_run_sweep(hpt_run_summary *out, const hpt_sweep *sweep, const hpt_run_options *options);
+
+/* Asks the run that owns run_dir to stop (as SIGTERM does), or one of its trials (number >= 0).
+ * HPT_E_NOT_FOUND: nothing runs there. */
+HPT_API HPT_NODISCARD int hpt_run_stop(const char *run_dir, int64_t number);
+
+HPT_END_DECLS
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * space.h: a search space: named parameters, their ranges, and the conditions under which they exist.
+ *
+ *   hpt_space *s;
+ *   hpt_space_create(&s);
+ *   hpt_space_add_float(s, "lr", 1e-5, 1.0, 0.0, HPT_LOG);
+ *   hpt_space_add_categorical(s, "optimizer", (const char *const[]){"sgd", "adam"}, 2);
+ *   hpt_space_add_float(s, "momentum", 0.0, 0.99, 0.0, 0);
+ *   hpt_space_add_condition(s, "momentum", "optimizer", (const char *const[]){"sgd"}, 1);
+ *
+ * A space is built by one thread. A study copies it on open, so it may be changed or destroyed
+ * afterwards without effect on the study. Names: 1 to 512 bytes of UTF-8, unique in the space.
+ * Every function below returns 0 or HPT_E_ARG (bad value; the message says which), HPT_E_EXISTS
+ * (name taken), HPT_E_NOT_FOUND (no such parameter) or HPT_E_MEMORY; on error the space is unchanged. */
+#ifndef HPT_SPACE_H
+#define HPT_SPACE_H
+
+#include <hpt/export.h>
+#include <stdint.h>
+
+HPT_BEGIN_DECLS
+
+typedef struct hpt_space hpt_space;
+
+enum {
+    HPT_LOG = 1u, /* sample and model the parameter's logarithm; needs low > 0 */
+};
+
+HPT_API HPT_NODISCARD int hpt_space_create(hpt_space **out);
+HPT_API void hpt_space_destroy(hpt_space *space);
+
+/* A real number in [low, high]. step > 0: only low + k*step; if it does not divide the range, high is
+ * lowered to the last such value (in decimal arithmetic on the shortest representation, as Optuna
+ * does). step 0: continuous. low == high is a fixed value. Bounds must be finite. */
+HPT_API HPT_NODISCARD int hpt_space_add_float(hpt_space *space, const char *name, double low, double high, double step,
+                                              unsigned flags);
+
+/* An integer low, low+step, ... <= high; step >= 1. |low|, |high| <= 2^53 (they are stored as doubles). */
+HPT_API HPT_NODISCARD int hpt_space_add_int(hpt_space *space, const char *name, int64_t low, int64_t high, int64_t step,
+                                            unsigned flags);
+
+/* One of n_choices >= 1 strings, copied, all different. */
+HPT_API HPT_NODISCARD int hpt_space_add_categorical(hpt_space *space, const char *name, const char *const *choices,
+                                                    int64_t n_choices);
+
+/* The same with choices of any JSON type, each given as JSON text: "\"adam\"", "0.5", "true", "null", "[1,2]". */
+HPT_API HPT_NODISCARD int hpt_space_add_categorical_json(hpt_space *space, const char *name, const char *const *choices,
+                                                         int64_t n_choices);
+
+/* A value that every trial receives and no sampler varies, as JSON text. */
+HPT_API HPT_NODISCARD int hpt_space_add_constant(hpt_space *space, const char *name, const char *json);
+
+/* child exists only while parent exists and has one of the values. A value is the text of a choice
+ * ("adam"; JSON text for choices that are no strings, so "true", "0.5") or of a number for numeric
+ * parents. Several conditions on one child must all hold. Conditions may be of any depth; a cycle is
+ * HPT_E_ARG. A numeric parent must be an integer or have a step. */
+HPT_API HPT_NODISCARD int hpt_space_add_condition(hpt_space *space, const char *child, const char *parent,
+                                                  const char *const *values, int64_t n_values);
+
+/* Number of parameters, constants included. */
+HPT_API int64_t hpt_space_size(const hpt_space *space);
+
+/* Name of parameter i in order of addition; NULL if out of range. Borrowed from the space. */
+HPT_API const char *hpt_space_name(const hpt_space *space, int64_t i);
+
+/* The number of different points, or -1 if the space has a continuous parameter or more than 2^62 points. */
+HPT_API int64_t hpt_space_cardinality(const hpt_space *space);
+
+/* The space as one JSON text (owned by the caller, hpt_free), and back. The text is what a study stores. */
+HPT_API HPT_NODISCARD int hpt_space_to_json(char **out, const hpt_space *space);
+HPT_API HPT_NODISCARD int hpt_space_from_json(hpt_space **out, const char *json);
+
+HPT_END_DECLS
+#endif

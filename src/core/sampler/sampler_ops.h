@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// sampler_ops.h: what chooses points: one file and one ops table each, listed in sampler_list.c.
+//
+// A sampler is deterministic: what it suggests for trial `number` depends on the seed, the number and the rows of the
+// table, nothing else (its state is only a cache of those). So a resumed study asks what the killed one would have.
+#ifndef HPT_SAMPLER_OPS_H
+#define HPT_SAMPLER_OPS_H
+
+#include "../base/options.h"
+#include "../base/rng.h"
+#include "../trials/trials.h"
+#include <hpt/sampler.h>
+
+typedef struct hpt__sampler_env { // borrowed for the sampler's life
+    const hpt_space *space;
+    const hpt__options *options;
+    const hpt_direction *directions;
+    int64_t k;
+    uint64_t seed;
+} hpt__sampler_env;
+
+typedef struct hpt__sampler_ops {
+    const char *name;
+    const char *doc; // one line
+    // REQUIRED. HPT_E_ARG / HPT_E_UNSUPPORTED: this space or number of objectives cannot be had.
+    int (*create)(void **state, const hpt__sampler_env *env);
+    void (*destroy)(void *state);
+    // REQUIRED. One point for trial `number`: d internal values into point, absent ones NaN, always legal.
+    // On entry, coordinates that are not NaN are fixed by the user (enqueue) and stay as they are.
+    // table: up to date, all rows with number < this one. *by: static string, what chose it ("sobol", "tpe", "random").
+    // HPT_S_EXHAUSTED: nothing left.
+    int (*suggest)(double *point, const char **by, void *state, const hpt__trials *table, int64_t number);
+    // The number of the point in the grid that `suggest` just gave, or -1. OPTIONAL (NULL: -1). The study stores it
+    // as "hpt:grid_id" and in info.grid_id. For a batch, `suggest` is called again before the rows are in the table, so
+    // the sampler counts on from max(table->max_grid_id, what it gave in this batch; batch_start is called before each batch).
+    int64_t (*grid_id)(void *state);
+    void (*batch_start)(void *state, const hpt__trials *table); // OPTIONAL
+    // Whether the suggestion for a number ignores the table, so that it may be made inside the write lock at no cost.
+    bool cheap;
+} hpt__sampler_ops;
+
+extern const hpt__sampler_ops hpt__sampler_auto_ops, hpt__sampler_random_ops, hpt__sampler_grid_ops, hpt__sampler_qmc_ops,
+    hpt__sampler_tpe_ops;
+
+// By name; unknown: HPT_E_ARG naming the nearest and all.
+HPT_NODISCARD int hpt__sampler_find(const hpt__sampler_ops **out, const char *name);
+
+// Shared by samplers: completes a point at random: every NaN coordinate of an active parameter is drawn from rng, absent
+// ones are set NaN, in topological order. What "random" is.
+void hpt__sampler_fill_random(double *point, const hpt_space *space, hpt__rng *rng);
+
+#endif
