@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// case_engine.c: the engine without a model's or a program's own cost: ask + tell, report, launch.
+//
+// asktell   one ask and one tell, n times on a growing study (the last n of `start + n` trials are timed, so that a
+//           sampler which reads the history is measured with one)
+// report    intermediate values of one running trial
+// launch    whole trials of the program `true` through hpt_run_sweep on 2 slots: folder, files, process, ask, tell
+#include "bench.h"
+
+#include <ftw.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct engine_case {
+    const char *sampler, *storage;
+    int64_t d, start, n;
+} engine_case;
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static void remove_tree(const char *path) {
+    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static int make_space(hpt_space **out, const engine_case *c) {
+    char name[32];
+    int rc = hpt_space_create(out);
+    for (int64_t i = 0; rc == 0 && i < c->d; i++) {
+        snprintf(name, sizeof name, "x%lld", (long long)i);
+        if (!strcmp(c->sampler, "grid"))
+            rc = hpt_space_add_int(*out, name, 0, 99, 1, 0);
+        else
+            rc = hpt_space_add_float(*out, name, 0.0, 1.0, 0.0, 0);
+    }
+    return rc;
+}
+
+static int ask_tell(hpt_study *study, int64_t n, int64_t d) {
+    for (int64_t i = 0; i < n; i++) {
+        hpt_trial *trial;
+        double sum = 0, x;
+        char name[32];
+        int rc = hpt_study_ask(&trial, study);
+        if (rc != 0) return rc < 0 ? rc : HPT_E_STATE;
+        for (int64_t k = 0; k < (d < 3 ? d : 3); k++) {
+            snprintf(name, sizeof name, "x%lld", (long long)k);
+            rc = hpt_trial_get_float(&x, trial, name);
+            if (rc < 0) return rc;
+            sum += (x - 0.3) * (x - 0.3);
+        }
+        rc = hpt_study_tell(study, trial, HPT_TRIAL_COMPLETE, &sum, 1);
+        hpt_trial_destroy(trial);
+        if (rc < 0) return rc;
+    }
+    return 0;
+}
+
+static int open_study(hpt_study **study, const bench_options *o, const engine_case *c, char url[512]) {
+    hpt_space *space = NULL;
+    hpt_study_options options = HPT_STUDY_OPTIONS_INIT;
+    int rc = make_space(&space, c);
+    snprintf(url, 512, "%s/bench.db", o->dir);
+    remove(url);
+    snprintf(url, 512, "sqlite:///%s/bench.db", o->dir);
+    options.name = "bench";
+    options.storage = strcmp(c->storage, "memory") ? url : ":memory:";
+    options.space = space;
+    options.sampler = c->sampler;
+    options.has_seed = true;
+    options.seed = 1;
+    if (rc == 0) rc = hpt_study_open(study, &options);
+    hpt_space_destroy(space);
+    return rc;
+}
+
+static void remove_database(const bench_options *o) {
+    static const char *const ends[] = {"", "-wal", "-shm"};
+    char path[512];
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/bench.db%s", o->dir, ends[i]);
+        remove(path);
+    }
+}
+
+static int bench_ask_tell(const bench_options *o, const engine_case *c) {
+    double *times = calloc((size_t)o->repeat, sizeof *times);
+    bench_row row = {"engine", "asktell", c->sampler, c->storage, c->d, c->n, 0, 0, 0, "trial"};
+    int rc = times ? 0 : HPT_E_MEMORY;
+    for (int64_t r = -1; rc == 0 && r < o->repeat; r++) {
+        hpt_study *study = NULL;
+        char url[512];
+        rc = open_study(&study, o, c, url);
+        if (rc == 0) rc = ask_tell(study, c->start, c->d);
+        double t0 = bench_now();
+        if (rc == 0) rc = ask_tell(study, c->n, c->d);
+        if (r >= 0) times[r] = bench_now() - t0;
+        hpt_study_close(study);
+        remove_database(o);
+    }
+    if (rc == 0) {
+        bench_summarise(&row, times, o->repeat);
+        bench_print(o, &row);
+    }
+    free(times);
+    return rc < 0 ? bench_fail(c->sampler) : 0;
+}
+
+static int bench_report(const bench_options *o, const char *storage, int64_t n) {
+    double *times = calloc((size_t)o->repeat, sizeof *times);
+    engine_case c = {"random", storage, 5, 0, n};
+    bench_row row = {"engine", "report", "-", storage, 5, n, 0, 0, 0, "report"};
+    int rc = times ? 0 : HPT_E_MEMORY;
+    for (int64_t r = -1; rc == 0 && r < o->repeat; r++) {
+        hpt_study *study = NULL;
+        hpt_trial *trial = NULL;
+        char url[512];
+        rc = open_study(&study, o, &c, url);
+        if (rc == 0) rc = hpt_study_ask(&trial, study);
+        double t0 = bench_now();
+        for (int64_t i = 0; rc == 0 && i < n; i++) rc = hpt_trial_report(trial, i, exp(-(double)i));
+        if (r >= 0) times[r] = bench_now() - t0;
+        hpt_trial_destroy(trial);
+        hpt_study_close(study);
+        remove_database(o);
+    }
+    if (rc == 0) {
+        bench_summarise(&row, times, o->repeat);
+        bench_print(o, &row);
+    }
+    free(times);
+    return rc < 0 ? bench_fail("report") : 0;
+}
+
+static int bench_launch(const bench_options *o, int64_t n) {
+    static const char sweep_text[] =
+        "name: launch\nmethod: random\ncommand: [\"true\"]\nparameters:\n  x: {min: 0.0, max: 1.0}\n";
+    double *times = calloc((size_t)o->repeat, sizeof *times);
+    bench_row row = {"engine", "launch", "random", "sqlite", 1, n, 0, 0, 0, "trial of `true`, 2 slots"};
+    hpt_sweep *sweep = NULL;
+    char dir[512];
+    int rc = times ? hpt_sweep_parse(&sweep, sweep_text, "launch.yaml") : HPT_E_MEMORY;
+    for (int64_t r = -1; rc >= 0 && r < o->repeat; r++) {
+        hpt_run_options options = HPT_RUN_OPTIONS_INIT;
+        hpt_run_summary summary;
+        snprintf(dir, sizeof dir, "%s/launch", o->dir);
+        options.run_dir = dir;
+        options.slots = 2;
+        options.n_trials = n;
+        options.has_seed = true;
+        double t0 = bench_now();
+        rc = hpt_run_sweep(&summary, sweep, &options);
+        if (r >= 0) times[r] = bench_now() - t0;
+        if (rc >= 0 && summary.n_done != n) {
+            fprintf(stderr, "hpt-bench: launch: only %lld of %lld trials are done\n", (long long)summary.n_done,
+                    (long long)n);
+            free(times);
+            hpt_sweep_destroy(sweep);
+            return 1;
+        }
+        remove_tree(dir);
+    }
+    if (rc >= 0) {
+        bench_summarise(&row, times, o->repeat);
+        bench_print(o, &row);
+    }
+    // The same program started by a tool that does nothing else, in turn with the above: the floor.
+    bench_row floor = {"engine", "launch", "xargs -P 2", "-", 0, n, 0, 0, 0, "process of `true`"};
+    char command[256];
+    snprintf(command, sizeof command, "seq %lld | xargs -P 2 -n 1 true", (long long)n);
+    int status = 0;
+    for (int64_t r = -1; rc >= 0 && status == 0 && r < o->repeat; r++) {
+        double t0 = bench_now();
+        status = system(command);
+        if (r >= 0) times[r] = bench_now() - t0;
+    }
+    if (rc >= 0 && status == 0) {
+        bench_summarise(&floor, times, o->repeat);
+        bench_print(o, &floor);
+    }
+    free(times);
+    hpt_sweep_destroy(sweep);
+    return rc < 0 ? bench_fail("launch") : 0;
+}
+
+int bench_engine(const bench_options *o) {
+    const engine_case cases[] = {
+        {"random", "memory", 5, 0, o->quick ? 2000 : 20000}, {"random", "memory", 40, 0, o->quick ? 2000 : 20000},
+        {"qmc", "memory", 40, 0, o->quick ? 2000 : 20000},   {"grid", "memory", 5, 0, o->quick ? 2000 : 20000},
+        {"tpe", "memory", 10, 100, o->quick ? 50 : 200},     {"tpe", "memory", 10, 1000, o->quick ? 20 : 100},
+        {"tpe", "memory", 40, 1000, o->quick ? 20 : 100},    {"auto", "memory", 10, 100, o->quick ? 50 : 200},
+        {"random", "sqlite", 5, 0, o->quick ? 500 : 5000},   {"random", "sqlite", 40, 0, o->quick ? 500 : 2000},
+        {"tpe", "sqlite", 10, 100, o->quick ? 50 : 200},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        if (bench_ask_tell(o, &cases[i]) != 0) return 1;
+    if (bench_report(o, "memory", o->quick ? 5000 : 100000) != 0) return 1;
+    if (bench_report(o, "sqlite", o->quick ? 1000 : 20000) != 0) return 1;
+    return bench_launch(o, o->quick ? 200 : 2000);
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// cli.h: what the commands of `hpt` share: options, exit codes, tables, the terminal, finding a study.
+//
+// The program sees the library through its public headers only. One command is one file cmd_<name>.c with one
+// function of type cli_command; main.c has the table.
+#ifndef HPT_CLI_H
+#define HPT_CLI_H
+
+#include <hpt.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+// ---- exit codes, documented in docs/cli.md and the man page; pinned
+enum {
+    CLI_OK = 0,
+    CLI_FAILED = 1,       // the work could not be done
+    CLI_USAGE = 2,        // bad arguments or a bad sweep file
+    CLI_NOT_FOUND = 3,    // no such study, trial or file; no completed trial yet
+    CLI_BUSY = 4,         // another `hpt run` holds the run
+    CLI_STOPPED = 5,      // ended before its budget on request or at a time limit; the same command resumes
+    CLI_ALL_FAILED = 6,   // the sweep was given up because its first trials all failed
+    CLI_INCOMPATIBLE = 7, // the stored study has another space or objective
+};
+int cli_exit_code(int status);
+
+// Prints "hpt: <last error>" on stderr and gives the exit code of the status.
+int cli_fail(int status);
+// Prints "hpt: ..." on stderr and returns CLI_USAGE.
+int cli_usage(const char *fmt, ...) HPT_PRINTF(1, 2);
+// Remarks for the user on stderr, "hpt: ...".
+void cli_note(const char *fmt, ...) HPT_PRINTF(1, 2);
+
+// ---- options
+typedef enum cli_kind { CLI_FLAG, CLI_STRING, CLI_INT, CLI_NUMBER, CLI_LIST } cli_kind;
+
+enum { CLI_LIST_MAX = 64 };
+typedef struct cli_list {
+    const char *items[CLI_LIST_MAX];
+    int64_t n;
+} cli_list;
+
+typedef struct cli_option {
+    const char *name; // without "--"; "" ends a table
+    char letter;      // 0: none
+    cli_kind kind;
+    void *target;     // bool *, const char **, int64_t *, double *, cli_list *
+    const char *arg;  // name of the argument in the help; NULL for flags
+    const char *help;
+} cli_option;
+
+typedef struct cli_command {
+    const char *name;
+    const char *synopsis; // arguments, for the usage line
+    const char *summary;  // one line
+    int (*run)(int argc, char **argv); // argv[0] is the command's name
+} cli_command;
+extern const cli_command cli_commands[]; // ends with a NULL name
+
+// Parses argv[1..argc): options anywhere, the rest into positional (room for argc). -h and --help print the help of
+// the command and give rc 0 with *done. Returns CLI_OK or CLI_USAGE (said on stderr).
+int cli_parse(const char *command, const cli_option *options, int argc, char **argv, const char **positional,
+              int *n_positional, bool *done);
+
+// ---- which study: options that every command about a stored study takes
+typedef struct cli_study_args {
+    const char *storage, *study, *run;
+} cli_study_args;
+#define CLI_STUDY_OPTIONS(a)                                                                                           \
+    {"storage", 0, CLI_STRING, &(a)->storage, "URL", "database, e.g. sqlite:///study.db (default: $HPT_STORAGE, else the latest run's)"}, \
+        {"study", 's', CLI_STRING, &(a)->study, "NAME", "study in the database (default: its only one)"},              \
+        {"run", 0, CLI_STRING, &(a)->run, "DIR", "a run's folder (default: hpt_runs/latest)"}
+
+// Opens the study that the arguments name. Messages say where was looked. Returns an exit code.
+int cli_open_study(hpt_study **out, const cli_study_args *args, hpt_open_mode mode);
+// URL of the database the arguments name; buffer of size bytes.
+int cli_storage_url(char *buffer, size_t size, const cli_study_args *args);
+
+// ---- terminal
+bool cli_is_terminal(FILE *f);
+int cli_width(void); // columns of the terminal, 80 if unknown
+// "" when colour is off (not a terminal, NO_COLOR, TERM=dumb). name: "bold" "dim" "red" "green" "yellow" "cyan" "off".
+const char *cli_color(FILE *f, const char *name);
+// Seconds as "0:07", "3:20", "1:02:03"; "-" if not finite. out: at least 24 bytes.
+const char *cli_duration(char *out, double seconds);
+// A double in at most 6 significant digits, for people. out: at least 32 bytes.
+const char *cli_number(char *out, double v);
+// Display columns of UTF-8 text (one a code point).
+int cli_columns(const char *text);
+void cli_put_json_string(FILE *f, const char *text);
+
+// ---- tables: rows of text, printed aligned, as CSV, or as a JSON array of objects
+typedef enum cli_format { CLI_TABLE, CLI_JSON, CLI_CSV } cli_format;
+int cli_format_parse(cli_format *out, const char *text); // NULL: table. Returns an exit code.
+
+typedef struct cli_table cli_table;
+// columns: headers; a header that begins with '>' is right-aligned and its cells are bare numbers in JSON.
+cli_table *cli_table_new(const char *const *columns, int n);
+void cli_table_add(cli_table *t, const char *cell); // next cell; copied
+void cli_table_addf(cli_table *t, const char *fmt, ...) HPT_PRINTF(2, 3);
+void cli_table_print(cli_table *t, cli_format format, FILE *f); // and frees it
+
+// ---- progress of a run (progress.c)
+typedef struct cli_progress cli_progress;
+cli_progress *cli_progress_new(const char *name, const char *metric, bool quiet);
+void cli_progress_event(cli_progress *p, const hpt_run_event *event);
+void cli_progress_free(cli_progress *p);
+
+// ---- text report of a study (report_text.c); returns a status
+int cli_report_write(FILE *f, hpt_study *study, const char *where);
+
+int cmd_run(int argc, char **argv);
+int cmd_resume(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_ask(int argc, char **argv);
+int cmd_tell(int argc, char **argv);
+int cmd_serve(int argc, char **argv);
+int cmd_stop(int argc, char **argv);
+int cmd_best(int argc, char **argv);
+int cmd_trials(int argc, char **argv);
+int cmd_studies(int argc, char **argv);
+int cmd_export(int argc, char **argv);
+int cmd_report(int argc, char **argv);
+int cmd_devices(int argc, char **argv);
+int cmd_version(int argc, char **argv);
+int cmd_help(int argc, char **argv);
+
+#endif

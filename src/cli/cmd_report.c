@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// cmd_report.c: `hpt report`: with NAME=VALUE arguments, inside a trial, one line into the trial's report file (what
+// the C client does); without, the text report of a study.
+#include "cli.h"
+
+#include <hpt/client.h>
+#include <stdlib.h>
+#include <string.h>
+
+// All arguments in one write, so that lines of parallel reporters never mix. 5: the trial was asked to stop.
+static int report_metrics(const char **pairs, int n) {
+    char line[4000];
+    size_t len = 0;
+    for (int i = 0; i < n; i++) {
+        const char *eq = strchr(pairs[i], '=');
+        if (!eq || eq == pairs[i] || !eq[1])
+            return cli_usage("report: '%s' is not NAME=VALUE, e.g. `hpt report step=3 loss=0.25`", pairs[i]);
+        char *end;
+        strtod(eq + 1, &end);
+        if (*end) return cli_usage("report: the value of '%s' is not a number", pairs[i]);
+        int k = snprintf(line + len, sizeof line - len, "%s%s", i ? " " : "", pairs[i]);
+        if (k < 0 || (size_t)k >= sizeof line - len) return cli_usage("report: too many values for one line");
+        len += (size_t)k;
+    }
+    if (!hpt_client_enabled()) return CLI_OK; // outside a trial a training script runs unchanged
+    if (hpt_client_report_line(line) < 0) {
+        cli_note("report: could not write to the trial's report file");
+        return CLI_FAILED;
+    }
+    return hpt_client_should_stop() ? CLI_STOPPED : CLI_OK;
+}
+
+int cmd_report(int argc, char **argv) {
+    cli_study_args where = {0};
+    const cli_option options[] = {
+        CLI_STUDY_OPTIONS(&where),
+        {"", 0, CLI_FLAG, NULL, NULL, NULL},
+    };
+    const char **positional = calloc((size_t)argc + 1, sizeof *positional);
+    bool done;
+    int n;
+    hpt_study *study = NULL;
+    int code = positional ? cli_parse("report", options, argc, argv, positional, &n, &done) : cli_fail(HPT_E_MEMORY);
+    if (code == CLI_OK && !done && n) {
+        code = report_metrics(positional, n);
+    } else if (code == CLI_OK && !done) {
+        code = cli_open_study(&study, &where, HPT_OPEN_READ_ONLY);
+        if (code == CLI_OK) {
+            const char *dir = where.storage ? NULL : where.run ? where.run : "hpt_runs/latest";
+            if (!where.run && getenv("HPT_STORAGE")) dir = NULL;
+            int rc = cli_report_write(stdout, study, dir);
+            if (rc < 0) code = cli_fail(rc);
+        }
+    }
+    hpt_study_close(study);
+    free(positional);
+    return code;
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+// cmd_run.c: `hpt run SWEEP` and `hpt resume [RUN]`: runs trials until the sweep's budget is used up, then prints the
+// best configuration and leaves report.txt in the run's folder.
+#include "cli.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct run_args {
+    const char *study, *run_dir, *storage, *sampler, *pruner, *gpus, *device, *timeout_text;
+    int64_t slots, n_trials, seed;
+    double timeout;
+    cli_list options;
+    bool quiet;
+} run_args;
+
+static int64_t no_seed = INT64_MIN;
+
+static int run_options(const char *command, run_args *a, int argc, char **argv, const char **positional, int *n,
+                       bool *done) {
+    const cli_option options[] = {
+        {"study", 's', CLI_STRING, &a->study, "NAME", "name of the study (default: the sweep's name)"},
+        {"dir", 'd', CLI_STRING, &a->run_dir, "DIR", "folder of the run (default: hpt_runs/NAME)"},
+        {"storage", 0, CLI_STRING, &a->storage, "URL", "database (default: sqlite:///DIR/study.db)"},
+        {"trials", 'n', CLI_INT, &a->n_trials, "N", "number of trials, instead of the sweep's run_cap"},
+        {"timeout", 't', CLI_NUMBER, &a->timeout, "SECONDS", "time limit of the whole sweep"},
+        {"parallel", 'j', CLI_INT, &a->slots, "N", "most trials at once (default: what the cores allow)"},
+        {"sampler", 0, CLI_STRING, &a->sampler, "NAME", "auto, tpe, random, qmc or grid"},
+        {"pruner", 0, CLI_STRING, &a->pruner, "NAME", "nop or median"},
+        {"gpus", 0, CLI_STRING, &a->gpus, "LIST", "declared GPUs: a count, or e.g. 4x40GiB+2x80GiB"},
+        {"device", 0, CLI_STRING, &a->device, "NAME", "device of the engine itself (default: auto)"},
+        {"seed", 0, CLI_INT, &a->seed, "N", "seed of every random choice (default: the sweep's, else a new one)"},
+        {"option", 'o', CLI_LIST, &a->options, "KEY=VALUE", "an option of `hpt help options`; may be repeated"},
+        {"quiet", 'q', CLI_FLAG, &a->quiet, NULL, "print only the result"},
+        {"", 0, CLI_FLAG, NULL, NULL, NULL},
+    };
+    a->seed = no_seed;
+    return cli_parse(command, options, argc, argv, positional, n, done);
+}
+
+static void on_event(const hpt_run_event *event, void *payload) {
+    cli_progress_event(payload, event);
+}
+
+static const char *end_text(hpt_run_end end) {
+    switch (end) {
+    case HPT_RUN_END_CAP:
+        return "all trials of the sweep are done";
+    case HPT_RUN_END_TARGET:
+        return "the target was reached";
+    case HPT_RUN_END_EXHAUSTED:
+        return "every point of the space was tried";
+    case HPT_RUN_END_TIMEOUT:
+        return "the time limit was reached; the same command continues";
+    case HPT_RUN_END_STOPPED:
+        return "stopped; the same command continues";
+    case HPT_RUN_END_FLAPPING:
+        return "given up: the first trials all failed";
+    }
+    return "ended";
+}
+
+static void print_counts(const hpt_run_summary *s) {
+    printf("%s%s%s: %s\n", cli_color(stdout, "bold"), s->study, cli_color(stdout, "off"), end_text(s->end));
+    printf("  trials   %lld done, %lld pruned, %lld failed\n", (long long)s->n_done, (long long)s->n_pruned,
+           (long long)s->n_failed);
+}
+
+// Writes report.txt beside the study and prints the best configuration.
+static int finish(const hpt_run_summary *s, const hpt_sweep *sweep) {
+    char path[700], number[32];
+    hpt_study *study = NULL;
+    hpt_trial *best = NULL;
+    hpt_study_options o = HPT_STUDY_OPTIONS_INIT;
+    o.storage = s->storage;
+    o.name = s->study;
+    o.mode = HPT_OPEN_READ_ONLY;
+    print_counts(s);
+    int rc = hpt_study_open(&study, &o);
+    if (rc < 0) return cli_fail(rc);
+    const char *metric = hpt_sweep_metric(sweep);
+    rc = hpt_study_n_directions(study) == 1 && metric ? hpt_study_best(&best, study) : HPT_E_NOT_FOUND;
+    if (rc == HPT_OK) {
+        printf("  best     %s = %s%s%s in trial %lld\n", metric, cli_color(stdout, "green"),
+               cli_number(number, s->best), cli_color(stdout, "off"), (long long)hpt_trial_number(best));
+        const hpt_space *space = hpt_study_space(study);
+        size_t width = 0;
+        for (int64_t i = 0; i < hpt_space_size(space); i++) {
+            size_t w = strlen(hpt_space_name(space, i));
+            if (hpt_trial_has(best, hpt_space_name(space, i)) && w > width) width = w;
+        }
+        for (int64_t i = 0; i < hpt_space_size(space); i++) {
+            const char *name = hpt_space_name(space, i), *text;
+            if (!hpt_trial_has(best, name)) continue;
+            if (hpt_trial_get_string(&text, best, name) < 0) continue;
+            printf("             %-*s  %s\n", (int)width, name, text);
+        }
+    } else if (metric) {
+        printf("  best     none: no trial is complete\n");
+    }
+    hpt_trial_destroy(best);
+    printf("  study    %s\n", s->storage);
+    snprintf(path, sizeof path, "%s/report.txt", s->run_dir);
+    FILE *f = fopen(path, "w");
+    if (!f) {
+        cli_note("could not write %s", path);
+    } else {
+        rc = cli_report_write(f, study, s->run_dir);
+        if (fclose(f) != 0 || rc < 0) cli_note("could not write %s", path);
+        printf("  report   %s\n", path);
+    }
+    printf("  logs     %s/trials/\n", s->run_dir);
+    hpt_study_close(study);
+    if (s->end == HPT_RUN_END_FLAPPING) return CLI_ALL_FAILED;
+    if (s->end == HPT_RUN_END_STOPPED || s->end == HPT_RUN_END_TIMEOUT) return CLI_STOPPED;
+    return CLI_OK;
+}
+
+static int run_sweep(const char *path, const run_args *a) {
+    hpt_sweep *sweep = NULL;
+    int rc = hpt_sweep_load(&sweep, path);
+    if (rc < 0) return cli_fail(rc);
+    for (int64_t i = 0; hpt_sweep_warning(sweep, i); i++) cli_note("warning: %s", hpt_sweep_warning(sweep, i));
+    cli_progress *progress =
+        cli_progress_new(a->study ? a->study : hpt_sweep_name(sweep), hpt_sweep_metric(sweep), a->quiet);
+    hpt_run_options o = HPT_RUN_OPTIONS_INIT;
+    o.study = a->study;
+    o.run_dir = a->run_dir;
+    o.storage = a->storage;
+    o.sampler = a->sampler;
+    o.pruner = a->pruner;
+    o.slots = a->slots;
+    o.n_trials = a->n_trials;
+    o.timeout = a->timeout;
+    o.gpus = a->gpus;
+    o.device = a->device;
+    o.has_seed = a->seed != no_seed;
+    o.seed = (uint64_t)a->seed;
+    o.options = a->options.items;
+    o.n_options = a->options.n;
+    o.on_event = on_event;
+    o.payload = progress;
+    hpt_run_summary summary;
+    rc = hpt_run_sweep(&summary, sweep, &o);
+    cli_progress_free(progress);
+    int code = rc < 0 ? cli_fail(rc) : finish(&summary, sweep);
+    hpt_sweep_destroy(sweep);
+    return code;
+}
+
+static int check_args(const char *command, const run_args *a) {
+    if (a->slots < 0) return cli_usage("%s: --parallel must be at least 1", command);
+    if (a->n_trials < 0) return cli_usage("%s: --trials must be at least 1", command);
+    if (a->timeout < 0) return cli_usage("%s: --timeout must be positive", command);
+    return CLI_OK;
+}
+
+int cmd_run(int argc, char **argv) {
+    run_args a = {0};
+    bool done;
+    int n;
+    const char **positional = calloc((size_t)argc + 1, sizeof *positional);
+    if (!positional) return cli_fail(HPT_E_MEMORY);
+    int code = run_options("run", &a, argc, argv, positional, &n, &done);
+    if (code == CLI_OK && !done) {
+        if (n != 1)
+            code = cli_usage("run: name one sweep file, e.g. `hpt run sweep.yaml`");
+        else if ((code = check_args("run", &a)) == CLI_OK)
+            code = run_sweep(positional[0], &a);
+    }
+    free(positional);
+    return code;
+}
+
+int cmd_resume(int argc, char **argv) {
+    run_args a = {0};
+    bool done;
+    int n;
+    char path[PATH_MAX];
+    const char **positional = calloc((size_t)argc + 1, sizeof *positional);
+    if (!positional) return cli_fail(HPT_E_MEMORY);
+    int code = run_options("resume", &a, argc, argv, positional, &n, &done);
+    if (code == CLI_OK && !done) {
+        const char *dir = n ? positional[0] : a.run_dir ? a.run_dir : "hpt_runs/latest";
+        char *real = realpath(dir, NULL);
+        if (n > 1) {
+            code = cli_usage("resume: name at most one run folder");
+        } else if ((code = check_args("resume", &a)) != CLI_OK) {
+        } else if (!real) {
+            cli_note("there is no run in '%s'; start one with `hpt run SWEEP`", dir);
+            code = CLI_NOT_FOUND;
+        } else {
+            // The study has its folder's name unless one is given, the sweep is the copy that the run keeps.
+            a.run_dir = real;
+            snprintf(path, sizeof path, "%s/sweep.yaml", real);
+            if (access(path, R_OK) != 0) {
+                cli_note("'%s' has no sweep.yaml; start the run with `hpt run SWEEP --dir %s`", dir, dir);
+                code = CLI_NOT_FOUND;
+            } else {
+                code = run_sweep(path, &a);
+            }
+        }
+        free(real);
+    }
+    free(positional);
+    return code;
+}

@@ -1,0 +1,18 @@
+#!/bin/sh
+# test_examples.sh: the examples run as their README says. The digits sweep is cut to a few trials here; its full run is
+# part of CI through README's first command.
+. "$(dirname "$0")/cli_lib.sh"
+DIGITS_BIN=$build/bin/digits_mlp
+export DIGITS_BIN
+
+fact "the digits sweep trains a good network within a few trials"
+expect 0 "best     val_accuracy = 0.9" hpt run "$source/examples/digits/sweep.yaml" --trials 8 --seed 3
+
+fact "the training script compiles its program by itself"
+unset DIGITS_BIN
+HPT_RUN_DIR=$place/alone "$source/examples/digits/train.sh" --epochs=1 >out.txt 2>&1 || fail "$(cat out.txt)"
+grep -q 'epoch=1 .*val_accuracy=' out.txt || fail "$(cat out.txt)"
+
+fact "the shell example runs"
+expect 0 "best     loss = " hpt run "$source/examples/shell/sweep.yaml" --seed 1
+finish
