@@ -11,7 +11,8 @@
  * A space is built by one thread. A study copies it on open, so it may be changed or destroyed
  * afterwards without effect on the study. Names: 1 to 512 bytes of UTF-8, unique in the space.
  * Every function below returns 0 or HPT_E_ARG (bad value; the message says which), HPT_E_EXISTS
- * (name taken), HPT_E_NOT_FOUND (no such parameter) or HPT_E_MEMORY; on error the space is unchanged. */
+ * (name taken), HPT_E_NOT_FOUND (no such parameter), HPT_E_PARSE (from_json: no JSON) or HPT_E_MEMORY; on
+ * error the space is unchanged. */
 #ifndef HPT_SPACE_H
 #define HPT_SPACE_H
 
@@ -51,8 +52,8 @@ HPT_API HPT_NODISCARD int hpt_space_add_categorical_json(hpt_space *space, const
 HPT_API HPT_NODISCARD int hpt_space_add_constant(hpt_space *space, const char *name, const char *json);
 
 /* child exists only while parent exists and has one of the values. A value is the text of a choice
- * ("adam"; JSON text for choices that are no strings, so "true", "0.5") or of a number for numeric
- * parents. Several conditions on one child must all hold. Conditions may be of any depth; a cycle is
+ * ("adam"; JSON text for choices that are no strings, so "true", "0.5"; a string "true" beside a true is
+ * "\"true\"") or of a number for numeric parents. Several conditions on one child must all hold. Conditions may be of any depth; a cycle is
  * HPT_E_ARG. A numeric parent must be an integer or have a step. */
 HPT_API HPT_NODISCARD int hpt_space_add_condition(hpt_space *space, const char *child, const char *parent,
                                                   const char *const *values, int64_t n_values);
@@ -63,12 +64,19 @@ HPT_API int64_t hpt_space_size(const hpt_space *space);
 /* Name of parameter i in order of addition; NULL if out of range. Borrowed from the space. */
 HPT_API const char *hpt_space_name(const hpt_space *space, int64_t i);
 
-/* The number of different points, or -1 if the space has a continuous parameter or more than 2^62 points. */
+/* The number of different points, absent parameters not counted; -1 if the space has a continuous parameter, more
+ * than 2^62 points, or conditions too entangled to count (2^20 joint cases around one parameter), or without memory. */
 HPT_API int64_t hpt_space_cardinality(const hpt_space *space);
 
 /* The space as one JSON text (owned by the caller, hpt_free), and back. The text is what a study stores. */
 HPT_API HPT_NODISCARD int hpt_space_to_json(char **out, const hpt_space *space);
 HPT_API HPT_NODISCARD int hpt_space_from_json(hpt_space **out, const char *json);
+
+/* A parameter's range in words, for tables and messages: "float 1e-05..1.0 log", "int 1..8 step 2",
+ * "{sgd, adam}", "constant 25"; and under which condition it exists: "optimizer in {sgd}", "" if always.
+ * Owned by the caller (hpt_free). */
+HPT_API HPT_NODISCARD int hpt_space_describe(char **out, const hpt_space *space, const char *name);
+HPT_API HPT_NODISCARD int hpt_space_describe_condition(char **out, const hpt_space *space, const char *name);
 
 HPT_END_DECLS
 #endif

@@ -108,6 +108,9 @@ HPT_API uint64_t hpt_study_seed(const hpt_study *study);
 HPT_API const char *hpt_study_sampler(const hpt_study *study); /* name in use */
 HPT_API const char *hpt_study_pruner(const hpt_study *study);  /* name in use */
 
+/* The space in use; borrowed from the study, immutable. */
+HPT_API const hpt_space *hpt_study_space(const hpt_study *study);
+
 /* Everything known about the trials with number >= since: "json" (one document with the study's head),
  * "jsonl" (a trial a line), "csv" (columns as Optuna's trials_dataframe names them: number, value or
  * values_0.., datetime_start, datetime_complete, duration, params_<name>, state). write is called with

@@ -58,5 +58,16 @@ HPT_API HPT_NODISCARD int hpt_trial_should_prune(bool *out, hpt_trial *trial);
 /* Attaches a JSON value to the trial under a key of the caller's own. */
 HPT_API HPT_NODISCARD int hpt_trial_set_attr(hpt_trial *trial, const char *key, const char *json);
 
+/* JSON text of an attribute: a key of the caller's own (hpt_trial_set_attr), or one that the engine sets:
+ * "hpt:by" (what chose the point), "hpt:outcome", "hpt:reason", "hpt:attempts". *out is NULL, with status
+ * 0, if it is not set. Borrowed until the trial is destroyed or the next call with it. */
+HPT_API HPT_NODISCARD int hpt_trial_get_attr(const char **out, hpt_trial *trial, const char *key);
+
+/* Start and end in seconds since 1970 (UTC); NaN where there is none. */
+HPT_API HPT_NODISCARD int hpt_trial_times(double *start, double *end, const hpt_trial *trial);
+
+/* The latest intermediate value and its step; NaN and -1 if nothing was reported. */
+HPT_API HPT_NODISCARD int hpt_trial_last_report(int64_t *step, double *value, hpt_trial *trial);
+
 HPT_END_DECLS
 #endif

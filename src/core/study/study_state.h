@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// study_state.h: what a hpt_study and a hpt_trial hold; for the files of this room only.
+//
+// Lock: `lock` guards the table, the storage handle, the sampler, the pruner, the scratch and the counters.
+// Everything above the line "guarded" is set by hpt_study_open and never changes, so accessors need no lock.
+// A hpt_trial copies its number, state, point and values; it reads the study's immutable part without the lock
+// and takes the lock for report, should_prune and set_attr.
+//
+// Order of every change: storage first (one committed transaction), then the table. What the table holds is
+// thus always stored; a failure between the two is repaired by the next sync or reopening.
+#ifndef HPT_STUDY_STATE_H
+#define HPT_STUDY_STATE_H
+
+#include "../pruner/pruner_ops.h"
+#include "../sampler/sampler_ops.h"
+#include "study_impl.h"
+#include <pthread.h>
+
+// One point of a batch between the sampler and the storage.
+typedef struct hpt__ask_slot {
+    const char *keys[2], *texts[2]; // attributes: "s:hpt:by", "s:hpt:grid_id"
+    int64_t n_attrs;
+    const char *by; // static, from the sampler
+    char by_json[64], grid_json[24];
+} hpt__ask_slot;
+
+typedef struct hpt__study_times { // seconds
+    double ask;     // whole asks, waiting for the lock not counted
+    double suggest; // of these, inside the sampler
+    double storage; // inside the storage: asks, tells, reports and syncs, without the sampler's part
+} hpt__study_times;
+
+struct hpt_study {
+    char *name;
+    hpt__storage *storage;
+    int64_t study_id;
+    hpt_space *space;
+    hpt_direction *directions; // k
+    int64_t k;
+    hpt__options options;
+    char *sampler_name, *pruner_name, *device; // as chosen; stored in s:hpt:config
+    uint64_t seed;
+    bool read_only;
+    const hpt__sampler_ops *sampler; // NULL: read-only, or no parameters known yet
+    const hpt__pruner_ops *pruner;   // NULL: read-only and unknown to this version
+    bool lock_made;
+    pthread_mutex_t lock;
+    // ---- guarded
+    void *sampler_state, *pruner_state;
+    bool sampler_made;   // false after a failure that cost its state: the next ask makes it again
+    bool config_pending; // a foreign study: s:hpt:config is written by the first ask
+    bool table_made;
+    hpt__trials table;
+    hpt__ask_slot *slots; // cap_slots
+    double *points;       // cap_slots x d
+    int64_t cap_slots;
+    hpt__study_times times;
+    int64_t n_asks, n_tells, n_reports; // of this handle
+    const char *last_by;                // static; NULL before the first ask
+    int64_t last_number;
+};
+
+struct hpt_trial {
+    hpt_study *study; // borrowed
+    int64_t number, trial_id;
+    hpt_trial_state state;
+    int64_t n_values;
+    char *params_json; // made on first use
+    char **texts;      // d texts of numeric parameters, made on first use
+    double data[];     // d internal values of the point, then k objective values
+};
+
+// ---- study_config.c
+// Fills options, sampler, pruner, seed and device of a study from what the caller gave, the environment, what is
+// stored (JSON text of s:hpt:config, NULL: nothing) and the defaults, in that order of precedence.
+HPT_NODISCARD int hpt__study_settle(hpt_study *study, const hpt_study_options *given, const char *stored);
+// Defaults, environment and the given pairs: what opening the storage needs before anything is read from it.
+HPT_NODISCARD int hpt__study_first_options(hpt__options *out, const hpt_study_options *given);
+void hpt__study_config_json(hpt__str *out, const hpt_study *study);
+// Makes the sampler and the pruner; the space must be set.
+HPT_NODISCARD int hpt__study_make_tools(hpt_study *study);
+HPT_NODISCARD int hpt__study_make_sampler(hpt_study *study);
+// Space of a study that another program made, from the distributions of its trials.
+HPT_NODISCARD int hpt__study_derive_space(hpt_space **out, hpt__storage *storage, int64_t study_id);
+// Whether trials of `given` may join trials of `derived`: same kinds, same log, same choices (Optuna's rule).
+HPT_NODISCARD int hpt__study_check_joinable(const hpt_study *study, const hpt_space *derived, const hpt_space *given);
+
+// ---- study.c
+// Brings the table up to date; the time counts as storage. Lock held.
+HPT_NODISCARD int hpt__study_sync(hpt_study *study);
+// HPT_E_STATE unless the study may be written. what: "asked", "told".
+HPT_NODISCARD int hpt__study_writable(const hpt_study *study, const char *what);
+
+// ---- trial.c
+// A handle without content (state RUNNING, point absent); NULL when out of memory.
+hpt_trial *hpt__trial_new(hpt_study *study);
+// Copies a row of the table into a handle. Lock held.
+void hpt__trial_load(hpt_trial *trial, int64_t row);
+static inline double *hpt__trial_values_of(hpt_trial *trial)
+{
+    return trial->data + trial->study->space->d;
+}
+// Records HPT_E_NOT_FOUND for a name the space lacks, with the nearest one.
+int hpt__study_unknown_param(const hpt_study *study, const char *name);
+
+// ---- study_tell.c
+// Row of a trial's number. Lock held. HPT_E_NOT_FOUND after a sync did not bring it either.
+HPT_NODISCARD int hpt__study_row(int64_t *row, hpt_study *study, int64_t number);
+// Stores attributes of the trial in a row and copies them to the table. Lock held.
+HPT_NODISCARD int hpt__study_attrs_locked(hpt_study *study, int64_t row, const hpt__attr_item *attrs, int64_t n_attrs);
+
+// ---- study_export.c
+// JSON number of a double: Python's tokens for what is not finite.
+void hpt__study_add_number(hpt__str *out, double v);
+
+#endif
