@@ -150,7 +150,9 @@ Test(base_json, numbers_keep_their_kind)
     cr_expect_null(hpt__json_get(must_parse(&arena, "[1]"), "a"));
     cr_expect_null(hpt__json_string(must_parse(&arena, "[1]")));
     cr_expect_str_eq(hpt__json_string(must_parse(&arena, "\"x\"")), "x");
-    cr_expect_str_eq(hpt__json_kind_name(HPT__JSON_OBJECT), "mapping");
+    static const char *const names[] = {"null", "boolean", "integer", "number", "string", "list", "mapping"};
+    for (int k = 0; k < 7; k++) cr_expect_str_eq(hpt__json_kind_name((hpt__json_kind)k), names[k]);
+    check_text(hpt__json_dumps, NULL, "null");
     hpt__arena_fini(&arena);
 }
 

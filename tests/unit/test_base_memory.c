@@ -88,6 +88,11 @@ Test(base_arena, memory_is_aligned_and_apart)
         hpt__arena_reset(&arena);
         cr_expect_eq(arena.used, 0);
     }
+    // A large request gets a block of its own and does not cost the rest of the present one.
+    char *before = hpt__arena_alloc(&arena, 16);
+    char *large = hpt__arena_alloc(&arena, 5 << 20);
+    memset(large, 1, 5 << 20);
+    cr_expect_eq(hpt__arena_alloc(&arena, 16), before + 16);
     unsigned char *zero = hpt__arena_alloc0(&arena, 333);
     for (int i = 0; i < 333; i++) cr_assert_eq(zero[i], 0);
     char *copy = hpt__arena_strndup(&arena, "a\0b", 3);

@@ -7,6 +7,8 @@
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 enum { N_MAX = 5000 };
@@ -136,10 +138,10 @@ static int rendezvous(int64_t i, void *payload) {
     return atomic_load(arrived) == 2 ? 0 : HPT_E_INTERNAL;
 }
 
-static bool refuse_all(size_t size, void *payload) {
+static bool fail_kth(size_t size, void *payload) {
     (void)size;
-    (void)payload;
-    return true;
+    int *left = payload;
+    return (*left)-- == 0;
 }
 
 Test(base_pool, threads_really_run_at_once_and_sleep_when_idle)
@@ -160,7 +162,30 @@ Test(base_pool, threads_really_run_at_once_and_sleep_when_idle)
     cr_expect_eq(hpt__pool_size(pool), hpt__cpu_count());
     hpt__pool_destroy(pool);
     cr_expect_eq(hpt__pool_create(&pool, -1), HPT_E_ARG);
-    hpt__alloc_set_hook(refuse_all, NULL);
-    cr_expect_eq(hpt__pool_create(&pool, 2), HPT_E_MEMORY);
-    hpt__alloc_set_hook(NULL, NULL);
+    for (int k = 0; k < 2; k++) {
+        int left = k;
+        hpt__alloc_set_hook(fail_kth, &left);
+        cr_expect_eq(hpt__pool_create(&pool, 2), HPT_E_MEMORY);
+        hpt__alloc_set_hook(NULL, NULL);
+    }
 }
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#endif
+#ifndef SANITIZED // a sanitizer reserves more address space than the limit below
+Test(base_pool, a_thread_that_cannot_start_is_an_error_and_the_others_end)
+{
+    struct rlimit limit = {.rlim_cur = (rlim_t)512 << 20, .rlim_max = RLIM_INFINITY};
+    cr_assert_eq(setrlimit(RLIMIT_AS, &limit), 0); // room for some stacks of 8 MiB, not for 1,000
+    hpt__pool *pool = NULL;
+    cr_expect_eq(hpt__pool_create(&pool, 1000), HPT_E_IO);
+    cr_expect_null(pool);
+    cr_expect_eq(strncmp(hpt_last_error(), "cannot start thread", 19), 0, "%s", hpt_last_error());
+}
+#endif

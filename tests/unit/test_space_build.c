@@ -105,7 +105,7 @@ Test(space_build, grid_values_are_low_plus_k_steps_and_index_of_inverts_them)
         for (int i = 0; n > 0 && i < 9; i++) {
             const int64_t k = ks[i] < 0 ? 0 : ks[i] >= n ? n - 1 : ks[i];
             const double v = hpt__param_value_at(p, k);
-            const double direct = p->low + (double)k * p->step;
+            const double direct = g->kind ? (double)((int64_t)p->low + k * (int64_t)p->step) : p->low + (double)k * p->step;
             if (k < n - 1) cr_expect_eq(v, direct < p->high ? direct : p->high, "case %lld, k %lld", (long long)c, (long long)k);
             else cr_expect_eq(v, p->high);
             cr_expect_eq(hpt__param_index_of(p, v), k, "case %lld, k %lld of %lld", (long long)c, (long long)k, (long long)n);
@@ -133,7 +133,7 @@ Test(space_build, contains_and_clip_take_any_double)
     } cases[] = {
         {"real", -1, true, -1},       {"real", 2, true, 2},         {"real", 0.123, true, 0.123}, {"real", 2.0000001, false, 2},
         {"real", -7, false, -1},      {"tenths", 0.30000000000000004, true, 0.30000000000000004},
-        {"tenths", 0.3, true, 0.30000000000000004}, {"tenths", 0.35, false, 0.4}, {"tenths", 0.349, false, 0.30000000000000004},
+        {"tenths", 0.3, true, 0.30000000000000004}, {"tenths", 0.351, false, 0.4}, {"tenths", 0.349, false, 0.30000000000000004},
         {"tenths", 1.0, true, 1.0},   {"odd", 3, true, 3},          {"odd", 4, false, 5},         {"odd", 3.9, false, 3},
         {"odd", 2.5, false, 3},       {"odd", 11, false, 9},        {"odd", -1e300, false, 1},
         {"big", 9007199254740990, true, 9007199254740990}, {"big", 9007199254740991, false, 9007199254740992},
@@ -194,6 +194,15 @@ Test(space_build, external_values_become_internal_ones_and_wrong_ones_are_named)
         hpt__str text = HPT__STR_INIT;
         hpt__param_external(&text, p, v);
         cr_expect_str_eq(hpt__str_text(&text), cases[i].external);
+        hpt__str_fini(&text);
+    }
+    // Values from a database need not fit today's range: written as they are, never cut.
+    const double foreign[] = {100, -3, 1e300, INFINITY};
+    const char *const written[] = {"100", "-3", "1e+300", "inf"};
+    for (int i = 0; i < 4; i++) {
+        hpt__str text = HPT__STR_INIT;
+        hpt__param_external(&text, param(s, "n"), foreign[i]);
+        cr_expect_str_eq(hpt__str_text(&text), written[i]);
         hpt__str_fini(&text);
     }
     hpt__json *typo = hpt__json_new_string(&arena, "adma", 4);
@@ -270,6 +279,34 @@ Test(space_build, the_first_difference_of_two_spaces_is_named)
         {"\"type\":\"float\",\"low\":0,\"high\":1,\"when\":[{\"parent\":\"p\",\"values\":[1]}]",
          "parameter 'x': the condition 'p' in [1] is new"},
     };
+    // Conditions differ by value, by number of values, by parent.
+    const char *const whens[] = {"[{\"parent\":\"p\",\"values\":[0]}]", "[{\"parent\":\"p\",\"values\":[1]}]",
+                                 "[{\"parent\":\"p\",\"values\":[0,1]}]", "[{\"parent\":\"q\",\"values\":[0]}]"};
+    hpt_space *with[4];
+    for (int i = 0; i < 4; i++) {
+        char text[512];
+        snprintf(text, sizeof text, "{\"parameters\":[{\"name\":\"p\",\"type\":\"int\",\"low\":0,\"high\":1},"
+                 "{\"name\":\"q\",\"type\":\"int\",\"low\":0,\"high\":1},"
+                 "{\"name\":\"x\",\"type\":\"int\",\"low\":0,\"high\":1,\"when\":%s}]}", whens[i]);
+        OK(hpt_space_from_json(&with[i], text));
+    }
+    for (int i = 0; i < 16; i++) {
+        hpt__str_clear(&why);
+        cr_expect_eq(hpt__space_difference(&why, with[i / 4], with[i % 4]), i / 4 != i % 4, "%d %d", i / 4, i % 4);
+        cr_expect_eq(strstr(hpt__str_text(&why), "'x': the condition '") != NULL, i / 4 != i % 4);
+    }
+    for (int i = 0; i < 4; i++) hpt_space_destroy(with[i]);
+    hpt__str_clear(&why);
+    hpt_space *linear = new_space(), *log = new_space();
+    OK(hpt_space_add_int(linear, "n", 1, 9, 2, 0));
+    OK(hpt_space_add_int(log, "n", 1, 9, 2, HPT_LOG)); // the same to Optuna, not to us
+    cr_expect(hpt__space_difference(&why, linear, log));
+    cr_expect_str_eq(hpt__str_text(&why), "parameter 'n': linear is now log");
+    hpt__str_clear(&why);
+    cr_expect(hpt__space_difference(&why, log, linear));
+    cr_expect_str_eq(hpt__str_text(&why), "parameter 'n': log is now linear");
+    hpt_space_destroy(linear);
+    hpt_space_destroy(log);
     for (int64_t i = 0; i < COUNT(cases); i++) {
         char text[2][512]; // the other order of parameters, which must not matter
         hpt_space *stored, *given;

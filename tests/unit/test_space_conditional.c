@@ -165,7 +165,8 @@ Test(space_conditional, another_last_bit_of_a_stepped_parent_counts_as_the_value
     OK(hpt_space_add_float(s, "p", 0, 1, 0.1, 0));
     OK(hpt_space_add_int(s, "c", 0, 1, 1, 0));
     OK(hpt_space_add_condition(s, "c", "p", LIST("0.3", "0.7")));
-    const double on[] = {0.3, 0.1 + 0.2, 0.7, 0.1 * 7, 1 - 0.3}, off[] = {0.2, 0.4, 0.29, 0.300001, 1, 0, NAN, INFINITY};
+    const double on[] = {0.3, 0.1 + 0.2, 0.7, 0.1 * 7, 1 - 0.3, nextafter(0.1 * 3, 1)};
+    const double off[] = {0.2, 0.4, 0.29, 0.300001, 1, 0, NAN, INFINITY};
     for (int64_t i = 0; i < COUNT(on); i++) cr_expect(hpt__space_active(s, 1, (double[]){on[i], 0}), "%.17g", on[i]);
     for (int64_t i = 0; i < COUNT(off); i++) cr_expect(!hpt__space_active(s, 1, (double[]){off[i], 0}), "%.17g", off[i]);
     hpt_space_destroy(s);

@@ -10,8 +10,8 @@ typedef struct hpt__arena {
     size_t used; // bytes handed out since init or reset
 } hpt__arena;
 
-void hpt__arena_init(hpt__arena *arena); // allocates nothing
-void hpt__arena_fini(hpt__arena *arena); // accepts a zeroed one; frees every block
+void hpt__arena_init(hpt__arena *arena);  // allocates nothing
+void hpt__arena_fini(hpt__arena *arena);  // accepts a zeroed one; frees every block
 void hpt__arena_reset(hpt__arena *arena); // keeps the largest block for reuse
 // Aligned to 16 bytes; NULL when out of memory. Not zeroed (alloc0: zeroed).
 void *hpt__arena_alloc(hpt__arena *arena, size_t size);

@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-double hpt__now_mono(void);     // seconds, monotonic
-int64_t hpt__now_utc_us(void);  // microseconds since 1970 UTC
+double hpt__now_mono(void);    // seconds, monotonic
+int64_t hpt__now_utc_us(void); // microseconds since 1970 UTC
 
 enum { HPT__DATETIME_MAX = 32 };
 // "YYYY-MM-DD HH:MM:SS.ffffff" (Optuna's form in SQLite); us may be negative. Returns the length.

@@ -24,17 +24,17 @@ void hpt__error_copy(char out[HPT__ERROR_MAX]);
 void hpt__error_set(const char *message);
 
 // The only control-flow macros of the code base. TRY forwards errors (negative) and keeps remarks in rc.
-#define HPT_TRY(call)                                                                             \
-    do {                                                                                          \
-        rc = (call);                                                                              \
-        if (rc < 0) goto out;                                                                     \
+#define HPT_TRY(call)         \
+    do {                      \
+        rc = (call);          \
+        if (rc < 0) goto out; \
     } while (0)
-#define HPT_FAIL_IF(cond, status, ...)                                                            \
-    do {                                                                                          \
-        if (cond) {                                                                               \
-            rc = hpt__fail((status), __VA_ARGS__);                                                \
-            goto out;                                                                             \
-        }                                                                                         \
+#define HPT_FAIL_IF(cond, status, ...)             \
+    do {                                           \
+        if (cond) {                                \
+            rc = hpt__fail((status), __VA_ARGS__); \
+            goto out;                              \
+        }                                          \
     } while (0)
 
 // Our own invariants; off in release (NDEBUG). Never for user input.

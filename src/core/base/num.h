@@ -24,7 +24,8 @@ bool hpt__parse_uint64(uint64_t *out, const char *text, size_t n);
 // three numbers, as Optuna does (optuna/distributions.py, _adjust_discrete_uniform_high): equal doubles result.
 double hpt__decimal_high(double low, double high, double step);
 
-// "80GiB", "512 MiB", "1.5G", "4096" -> bytes. False on anything else.
+// "80GiB", "512 MiB", "1.5G", "4096" -> bytes; K and KiB are 1024, KB is 1000 (as dd and sort have it). False on
+// anything else.
 bool hpt__parse_bytes(int64_t *out, const char *text, size_t n);
 
 #endif

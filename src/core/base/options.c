@@ -13,6 +13,7 @@
 
 #include "error.h"
 #include "num.h"
+#include <math.h> // INFINITY, as a bound in options.def
 #include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>

@@ -19,10 +19,10 @@ typedef struct hpt__rng {
 void hpt__rng_init(hpt__rng *rng, uint64_t seed, uint64_t stream);
 uint32_t hpt__rng_u32(hpt__rng *rng);
 uint64_t hpt__rng_u64(hpt__rng *rng);
-double hpt__rng_uniform(hpt__rng *rng);                    // [0, 1), 53 bits
-int64_t hpt__rng_below(hpt__rng *rng, int64_t n);          // [0, n), n >= 1, unbiased (Lemire)
-double hpt__rng_normal(hpt__rng *rng);                     // by inversion, one uniform each
-uint64_t hpt__rng_mix(uint64_t a, uint64_t b);             // hash of two words, for deriving streams
+double hpt__rng_uniform(hpt__rng *rng);           // [0, 1), 53 bits
+int64_t hpt__rng_below(hpt__rng *rng, int64_t n); // [0, n), n >= 1, unbiased (Lemire)
+double hpt__rng_normal(hpt__rng *rng);            // by inversion, one uniform each
+uint64_t hpt__rng_mix(uint64_t a, uint64_t b);    // hash of two words, for deriving streams
 
 // A seed from the operating system (getrandom). 0 or HPT_E_IO.
 int hpt__rng_system_seed(uint64_t *out);

@@ -59,10 +59,7 @@ double hpt__codec_decode1(const hpt__param *p, double u)
         const double a = widened_low(p), b = widened_high(p);
         return hpt__param_value_at(p, hpt__param_index_of(p, scaled_exp(a, u * log_ratio(b, a))));
     }
-    if (n > 1) {
-        const int64_t k = (int64_t)(u * (double)n);
-        return hpt__param_value_at(p, k < n ? k : n - 1);
-    }
+    if (n > 1) return hpt__param_value_at(p, (int64_t)(u * (double)n)); // u = 1 gives n, which value_at takes as n - 1
     if (u <= 0) return p->low;
     if (u >= 1) return p->high;
     if (p->log) return hpt__param_clip(p, scaled_exp(p->low, u * log_ratio(p->high, p->low)));

@@ -9,7 +9,10 @@
 // Read: all that Optuna 3 to 5 reads (its optuna/distributions.py, json_to_distribution): the three classes, the
 // five of before 3.0 (UniformDistribution, LogUniformDistribution, DiscreteUniformDistribution with q,
 // IntUniformDistribution, IntLogUniformDistribution), and the short form {"type": "float", "low": ...}. A log
-// range with a step, which Optuna would refuse and which old versions allowed, is taken as it stands.
+// range with a step, which Optuna would refuse and which old versions allowed, is taken as it stands. A high that is on
+// the grid up to rounding stays: Optuna adjusts again on every reading, and for steps of 16 digits loses the last value
+// on the way (0..2.333333333333333 step 0.3333333333333333 becomes 0..1.9999999999999998), so that its own
+// distribution no longer equals itself.
 // Owns nothing. Threads: as the space. Cost: linear in the text.
 #include "../base/error.h"
 #include "space_build.h"
@@ -110,7 +113,7 @@ static int read_range(hpt__range *out, const form *f, const hpt__json *attribute
 {
     int rc = 0;
     const bool is_int = f->kind == HPT__PARAM_INT;
-    hpt__range r = {.step = is_int ? 1 : 0, .log = f->log == 1};
+    hpt__range r = {.step = is_int ? 1 : 0, .log = f->log == 1, .keep_high = true};
     HPT_TRY(read_number(&r.low, attributes, "low", is_int));
     HPT_TRY(read_number(&r.high, attributes, "high", is_int));
     const hpt__json *step = f->step_key ? hpt__json_get(attributes, f->step_key) : NULL;

@@ -192,8 +192,8 @@ static int record(component *c, const hpt_space *space, const int32_t *run, cons
         if (!multiply(&count, n)) return too_many(space, c);
     }
     if (c->n_assignments >= ASSIGNMENTS_MAX)
-        return hpt__fail(HPT_E_UNSUPPORTED, "the conditions around parameter '%s' have more than 2^20 joint cases to count; "
-                         "use another sampler than grid", space->params[c->members[0].param].name);
+        return hpt__fail(HPT_E_UNSUPPORTED, "the conditions around parameter '%s' have more than 2^20 joint cases to "
+                         "count; use another sampler than grid", space->params[c->members[0].param].name);
     if (c->size > size_max - count) return too_many(space, c);
     int rc = hpt__grow(&c->before, &c->cap_before, c->n_assignments + 1, sizeof *c->before);
     if (rc < 0) return rc;
@@ -243,8 +243,8 @@ static int check_finite(const hpt_space *space)
 {
     for (int64_t i = 0; i < space->d; i++)
         if (hpt__param_cardinality(&space->params[i]) < 0)
-            return hpt__fail(HPT_E_ARG, "parameter '%s' has no finite number of values; a grid needs a step (hpt:step), a list "
-                             "of values, or an integer", space->params[i].name);
+            return hpt__fail(HPT_E_ARG, "parameter '%s' has no finite number of values; a grid needs a step (hpt:step), "
+                             "a list of values, or an integer", space->params[i].name);
     return 0;
 }
 

@@ -3,8 +3,9 @@
 //
 // Order: parameters sorted by name, the last varies fastest (W&B's grid order). Conditional spaces count and
 // enumerate active combinations only: the parents of one connected component of the condition graph are
-// enumerated (their joint assignments, at most 2^20 of them, else HPT_E_UNSUPPORTED), every other parameter
-// is a mixed-radix digit.
+// enumerated (their joint assignments, at most 2^20 of them, else HPT_E_UNSUPPORTED; neighbouring values that no
+// condition tells apart count as one), every other parameter is a mixed-radix digit. A component stands where its
+// first name sorts; in it parents vary slowest, children under their parents' values faster.
 #ifndef HPT_SPACE_GRID_H
 #define HPT_SPACE_GRID_H
 

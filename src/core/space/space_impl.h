@@ -36,7 +36,7 @@ typedef struct hpt__param {
     char *name;
     hpt__param_kind kind;
     bool log, is_constant;
-    double low, high, step;   // numeric, internal form; step 0: continuous
+    double low, high, step;   // internal form; step 0: continuous; categorical: 0, n_choices - 1, 0
     hpt__json **choices;      // categorical; in the space's arena
     char **choice_text;       // what get_string gives: bare string, else compact JSON
     int64_t n_choices;

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// leftovers.c: no process of a trial survives it.
+//
+// Two situations. (1) A trial's first process has ended: its process group gets SIGKILL from the caller. What left the
+// group, even by setsid and a double fork, has become our child, because the run is a subreaper; it is known by its
+// session, or by HPT_TRIAL and HPT_RUN_ID in its environment. Ending one process hands us its children, so the search
+// repeats until it finds nothing. (2) The run itself was killed with SIGKILL: its trials' first processes die with it
+// (parent-death signal), deeper ones live on as children of init. The next run of the same folder finds them by
+// HPT_RUN_ID and HPT_RUN_DIR. Both are compared: other folders may work on the same study.
+//
+// Not found: a process that both leaves the session and clears its environment. Only a cgroup would hold it, and not
+// every user may make one.
+//
+// Waiting uses pidfds, so that a pid used again cannot confuse it; never longer than the given time, because a process
+// in uninterruptible sleep does not die. Threads: the run's. Cost: (1) reads one line of /proc if nothing is left;
+// (2) one small file per process of this user. Sources: prctl(2) PR_SET_CHILD_SUBREAPER, proc(5), pidfd_open(2).
+#include "../base/alloc.h"
+#include "../base/clock.h"
+#include "../base/error.h"
+#include "../base/str.h"
+#include "process.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef struct pid_list {
+    pid_t *items;
+    int64_t n, cap;
+} pid_list;
+
+static int add_pid(pid_list *list, pid_t pid) {
+    int rc = hpt__grow(&list->items, &list->cap, list->n + 1, sizeof *list->items);
+    if (rc == 0) list->items[list->n++] = pid;
+    return rc;
+}
+
+// A whole file of /proc; out is empty if it cannot be read.
+static void read_proc(hpt__str *out, const char *path) {
+    char buffer[16384];
+    ssize_t n;
+    hpt__str_clear(out);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    while ((n = read(fd, buffer, sizeof buffer)) > 0) hpt__str_addn(out, buffer, (size_t)n);
+    close(fd);
+}
+
+static bool has_entry(const hpt__str *environment, const char *name, const char *value) {
+    const char *p = hpt__str_text(environment), *end = p + environment->len;
+    const size_t n = strlen(name);
+    for (; p < end; p += strlen(p) + 1)
+        if (strncmp(p, name, n) == 0 && p[n] == '=' && strcmp(p + n + 1, value) == 0) return true;
+    return false;
+}
+
+static void read_environment(hpt__str *out, pid_t pid) {
+    char path[64];
+    (void)snprintf(path, sizeof path, "/proc/%ld/environ", (long)pid);
+    read_proc(out, path);
+}
+
+static bool is_zombie(pid_t pid) {
+    char path[64], text[512];
+    (void)snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return true; // gone
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (n <= 0) return true;
+    text[n] = '\0';
+    const char *p = strrchr(text, ')'); // the name may hold anything
+    return p && p[1] == ' ' && (p[2] == 'Z' || p[2] == 'X');
+}
+
+// Kills a process and waits until it is gone.
+static void kill_and_wait(pid_t pid, double until) {
+    const int fd = (int)syscall(SYS_pidfd_open, pid, 0U);
+    (void)kill(pid, SIGKILL);
+    if (fd < 0) return;
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    for (;;) {
+        const double left = until - hpt__now_mono();
+        const int k = poll(&p, 1, left > 0 ? (int)(left * 1000) + 1 : 0);
+        if (k >= 0 || errno != EINTR) break;
+    }
+    close(fd);
+}
+
+static int list_numbers(pid_list *out, const char *folder) {
+    int rc = 0;
+    const struct dirent *e;
+    DIR *d = opendir(folder);
+    if (!d) return 0;
+    while (rc == 0 && (e = readdir(d)) != NULL)
+        if (isdigit((unsigned char)e->d_name[0])) rc = add_pid(out, (pid_t)strtol(e->d_name, NULL, 10));
+    closedir(d);
+    return rc;
+}
+
+int hpt__leftovers_end(int64_t *n, const char *run_id, const char *run_dir, double seconds) {
+    int rc = 0;
+    pid_list all = {0};
+    hpt__str text = HPT__STR_INIT;
+    const double until = hpt__now_mono() + seconds;
+    int64_t found;
+    *n = 0;
+    do { // a process that forks while we look is found by the next look
+        found = 0;
+        all.n = 0;
+        HPT_TRY(list_numbers(&all, "/proc"));
+        for (int64_t i = 0; i < all.n; i++) {
+            const pid_t pid = all.items[i];
+            char path[64];
+            struct stat st;
+            (void)snprintf(path, sizeof path, "/proc/%ld", (long)pid);
+            if (pid == getpid() || stat(path, &st) < 0 || st.st_uid != geteuid()) continue;
+            read_environment(&text, pid);
+            HPT_TRY(hpt__str_status(&text));
+            if (!has_entry(&text, "HPT_RUN_ID", run_id) || !has_entry(&text, "HPT_RUN_DIR", run_dir)) continue;
+            if (is_zombie(pid)) continue;
+            kill_and_wait(pid, until);
+            found++;
+        }
+        *n += found;
+    } while (found > 0 && hpt__now_mono() < until);
+    rc = 0;
+out:
+    hpt__str_fini(&text);
+    hpt__free(all.items);
+    return rc;
+}
+
+// Children of all threads of this process.
+static int list_children(pid_list *out, pid_list *threads, hpt__str *text) {
+    char path[96];
+    threads->n = out->n = 0;
+    int rc = list_numbers(threads, "/proc/self/task");
+    for (int64_t i = 0; rc == 0 && i < threads->n; i++) {
+        (void)snprintf(path, sizeof path, "/proc/self/task/%ld/children", (long)threads->items[i]);
+        read_proc(text, path);
+        rc = hpt__str_status(text);
+        const char *p = hpt__str_text(text);
+        while (rc == 0 && isdigit((unsigned char)*p)) {
+            char *end;
+            rc = add_pid(out, (pid_t)strtol(p, &end, 10));
+            for (p = end; *p == ' '; p++) continue;
+        }
+    }
+    return rc;
+}
+
+int hpt__orphans_end(int64_t *n, const hpt__orphan_query *q, double seconds) {
+    int rc = 0;
+    pid_list children = {0}, threads = {0};
+    hpt__str text = HPT__STR_INIT;
+    char number[24];
+    const double until = hpt__now_mono() + seconds;
+    int64_t found;
+    (void)snprintf(number, sizeof number, "%lld", (long long)q->trial);
+    *n = 0;
+    do {
+        found = 0;
+        HPT_TRY(list_children(&children, &threads, &text));
+        for (int64_t i = 0; i < children.n; i++) {
+            const pid_t pid = children.items[i];
+            bool mine = false, leader = false;
+            for (int64_t k = 0; k < q->n_leaders; k++) leader = leader || q->leaders[k] == pid;
+            if (leader) continue;
+            mine = getsid(pid) == q->session;
+            if (!mine) {
+                read_environment(&text, pid);
+                HPT_TRY(hpt__str_status(&text));
+                mine = has_entry(&text, "HPT_TRIAL", number) && has_entry(&text, "HPT_RUN_ID", q->run_id);
+            }
+            if (!mine) continue;
+            kill_and_wait(pid, until);
+            if (waitpid(pid, NULL, WNOHANG) == pid) found++;
+        }
+        *n += found;
+    } while (found > 0 && hpt__now_mono() < until);
+    rc = 0;
+out:
+    hpt__str_fini(&text);
+    hpt__free(threads.items);
+    hpt__free(children.items);
+    return rc;
+}
