@@ -53,7 +53,7 @@ def rustuna_loop(name, d, start, n):
     def one():
         trial = study.ask()
         xs = [trial.suggest_float(f"x{i}", 0.0, 1.0) for i in range(d)]
-        study.tell(trial, sum((x - 0.3) ** 2 for x in xs[:3]))
+        study.tell(trial.number, sum((x - 0.3) ** 2 for x in xs[:3]))
 
     for _ in range(start):
         one()

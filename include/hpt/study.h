@@ -73,7 +73,8 @@ HPT_API void hpt_study_close(hpt_study *study);
  * HPT_S_EXHAUSTED (and *out = NULL): the grid or the enumerable space has no point left. */
 HPT_API HPT_NODISCARD int hpt_study_ask(hpt_trial **out, hpt_study *study);
 
-/* q trials in one storage transaction; out has room for q. *n_out may be less than q when exhausted. */
+/* q trials, the new ones in one storage transaction; out has room for q. HPT_S_EXHAUSTED: fewer than q were left, *n_out of
+ * them (maybe 0) are in out. On an error out holds none. */
 HPT_API HPT_NODISCARD int hpt_study_ask_batch(hpt_trial **out, int64_t *n_out, hpt_study *study, int64_t q);
 
 /* The running trial with this number, e.g. one asked by an earlier process. HPT_E_NOT_FOUND if none

@@ -90,7 +90,9 @@ static double select_kth(double *v, int64_t n, int64_t k)
     return v[k];
 }
 
-static double median(double *v, int64_t n)
+// Of values already multiplied by sign. The mean of two is rounded as numpy's interpolation at one half rounds it for
+// the plain values (larger - (larger - smaller) / 2), so that ties fall as they do in Optuna.
+static double median(double *v, int64_t n, double sign)
 {
     if (n == 0) return NAN;
     const double upper = select_kth(v, n, n / 2);
@@ -98,9 +100,9 @@ static double median(double *v, int64_t n)
     double lower = v[0];
     for (int64_t i = 1; i < n / 2; i++)
         if (v[i] > lower) lower = v[i];
-    if (isinf(lower) || isinf(upper)) return lower + upper;
-    // What numpy's interpolation rounds to at one half.
-    return upper - (upper - lower) * 0.5;
+    const double gap = upper - lower;
+    if (!isfinite(gap)) return 0.5 * lower + 0.5 * upper;
+    return sign > 0 ? upper - gap * 0.5 : lower + gap * 0.5;
 }
 
 static double best_so_far(const median_state *s, const hpt__trial_info *info)
@@ -139,7 +141,7 @@ static bool median_should_prune(void *state, const hpt__trials *table, int64_t r
         if (!isnan(r->value)) s->values[n++] = s->sign * r->value;
     }
     if (n_reported < s->n_min_trials) return false;
-    return best > median(s->values, n); // false for NaN
+    return best > median(s->values, n, s->sign); // false for NaN
 }
 
 const hpt__pruner_ops hpt__pruner_median_ops = {

@@ -101,9 +101,10 @@ static int serve_line(hpt_serve *serve, const char *line)
     const hpt__json *name = hpt__json_get(request, "op");
     HPT_FAIL_IF(!name, HPT_E_ARG, "the request has no key 'op'");
     HPT_FAIL_IF(!hpt__json_string(name), HPT_E_ARG, "'op' is a %s, not a string", hpt__json_kind_name(name->kind));
-    const hpt__serve_op *op = find_op(hpt__json_string(name));
+    HPT_FAIL_IF(strlen(name->s.text) != name->s.len, HPT_E_ARG, "'op' holds a NUL character");
+    const hpt__serve_op *op = find_op(name->s.text);
     if (!op) {
-        rc = unknown_op(hpt__json_string(name));
+        rc = unknown_op(name->s.text);
         goto out;
     }
     HPT_TRY(check_keys(serve, request, op));

@@ -323,7 +323,7 @@ static int op_ask(hpt_serve *serve, const hpt__json *request)
         goto out;
     }
     HPT_TRY(hpt_study_ask_batch(trials, &n, serve->study, q));
-    if (n < q) exhausted = true;
+    if (rc == HPT_S_EXHAUSTED) exhausted = true;
     hpt__str_add(&serve->reply, ",\"trials\":[");
     for (int64_t i = 0; i < n; i++) {
         if (i) hpt__str_addc(&serve->reply, ',');

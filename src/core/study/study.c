@@ -353,3 +353,8 @@ const hpt_space *hpt__study_space(const hpt_study *study)
 {
     return study->space;
 }
+
+const hpt_space *hpt_study_space(const hpt_study *study)
+{
+    return study ? study->space : NULL;
+}

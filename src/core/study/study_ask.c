@@ -237,6 +237,7 @@ static int complete_waiting(double *point, int64_t row, void *payload)
     const int64_t number = study->table.number[row];
     const char *by = NULL;
     int64_t bad;
+    study->claimed_grid_id = -1;
     HPT_TRY(take_fixed_params(point, study, row));
     if (hpt__space_check(study->space, point, &bad)) return 0;
     HPT_TRY(ensure_sampler(study));
@@ -249,6 +250,8 @@ static int complete_waiting(double *point, int64_t row, void *payload)
         hpt__rng_init(&rng, hpt__rng_mix(study->seed, FILL_STREAM), (uint64_t)number);
         hpt__sampler_fill_random(point, study->space, &rng);
         rc = 0;
+    } else if (rc >= 0 && study->sampler->grid_id) {
+        study->claimed_grid_id = study->sampler->grid_id(study->sampler_state);
     }
 out:
     return rc;
@@ -264,6 +267,14 @@ static int ask_waiting(hpt_study *study, hpt_trial *handle)
     if (rc != 0) return rc;
     if (row < 0) return HPT_S_NOTHING;
     hpt__trial_load(handle, row);
+    if (study->claimed_grid_id >= 0) { // nothing was fixed, so that it got a point of the grid
+        char text[24];
+        (void)snprintf(text, sizeof text, "%lld", (long long)study->claimed_grid_id);
+        const hpt__attr_item attr = {"s:hpt:grid_id", text};
+        rc = hpt__study_attrs_locked(study, row, &attr, 1);
+        // The trial is the caller's all the same; without the number, its point may be asked a second time.
+        if (rc < 0) hpt__log(HPT_LOG_WARN, "trial %lld: its grid number is not stored: %s", (long long)handle->number, hpt_last_error());
+    }
     study->last_by = "enqueue";
     study->last_number = handle->number;
     return 0;

@@ -58,6 +58,7 @@ struct hpt_study {
     int64_t n_asks, n_tells, n_reports; // of this handle
     const char *last_by;                // static; NULL before the first ask
     int64_t last_number;
+    int64_t claimed_grid_id; // what the sampler gave for the waiting trial being claimed, -1: none
 };
 
 struct hpt_trial {
@@ -66,6 +67,7 @@ struct hpt_trial {
     hpt_trial_state state;
     int64_t n_values;
     char *params_json; // made on first use
+    char *attr_json;   // the last hpt_trial_get_attr's answer
     char **texts;      // d texts of numeric parameters, made on first use
     double data[];     // d internal values of the point, then k objective values
 };

@@ -54,6 +54,7 @@ void hpt_trial_destroy(hpt_trial *trial)
         hpt__free(trial->texts);
     }
     hpt__free(trial->params_json);
+    hpt__free(trial->attr_json);
     hpt__free(trial);
 }
 

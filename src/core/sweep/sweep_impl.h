@@ -30,6 +30,7 @@ struct hpt_sweep {
     int64_t n_command;
     const char *description, *entity, *project; // labels, may be NULL
     hpt_space *space; // owned
+    const hpt__json *parameters; // the block as written: says what was nested
     // ---- hpt:
     const char *storage, *sampler, *pruner; // NULL: not given
     double cpu;                             // cores a trial asks for; 0: not given (1)

@@ -3,11 +3,14 @@
 //
 // Growth is geometric and shared by all columns (one capacity), so appending a row costs amortised O(c). A column made
 // late (a parameter that only a foreign trial has) starts with NaN for all rows before. `best` is kept incrementally:
-// finished trials never change, so one comparison at each finish is enough.
+// finished trials never change, so one comparison at each finish is enough; only taking rows back (a storage whose commit
+// failed) looks at all rows again. A write of what is there already does not count as a change: `version` is what
+// samplers keep their caches by, and a storage that re-reads a running trial mostly finds nothing new.
 // Ownership: the table owns everything it points at but the space. Threads: none; the study's lock guards it.
 #include "trials.h"
 #include "../base/alloc.h"
 #include "../base/error.h"
+#include "../base/num.h"
 
 #include <math.h>
 #include <string.h>
@@ -163,14 +166,36 @@ int hpt__trials_add(int64_t *row, hpt__trials *t, int64_t number, int64_t trial_
     return HPT_OK;
 }
 
+// Whether row a is the better trial. Equal values: the smaller number, whichever was told first.
+static bool beats(const hpt__trials *t, int64_t a, int64_t b) {
+    const double x = t->values[a], y = t->values[b];
+    if (x == y) return t->number[a] < t->number[b];
+    return t->direction[0] == HPT_MAXIMIZE ? x > y : x < y;
+}
+
+static void consider_best(hpt__trials *t, int64_t row) {
+    if (t->k != 1 || t->state[row] != HPT_TRIAL_COMPLETE || isnan(t->values[row])) return;
+    if (t->best < 0 || beats(t, row, t->best)) t->best = row;
+}
+
 void hpt__trials_truncate(hpt__trials *t, int64_t n) {
+    bool lost_grid_id = false;
     while (t->n > n) {
         const int64_t r = --t->n;
-        HPT_ASSERT(t->state[r] == HPT_TRIAL_RUNNING || t->state[r] == HPT_TRIAL_WAITING);
         t->counts[t->state[r]]--;
         if (!t->dense) hpt__map_remove(&t->row_by_number, (const char *)&t->number[r], sizeof t->number[r]);
+        lost_grid_id |= t->info[r].grid_id >= 0 && t->info[r].grid_id == t->max_grid_id;
         info_fini(&t->info[r]);
         t->version++;
+    }
+    if (t->best >= n) {
+        t->best = -1;
+        for (int64_t r = 0; r < n; r++) consider_best(t, r);
+    }
+    if (lost_grid_id) {
+        t->max_grid_id = -1;
+        for (int64_t r = 0; r < n; r++)
+            if (t->info[r].grid_id > t->max_grid_id) t->max_grid_id = t->info[r].grid_id;
     }
 }
 
@@ -183,10 +208,14 @@ void hpt__trials_get_point(double *point, const hpt__trials *t, int64_t row) {
     for (int64_t i = 0; i < t->d; i++) point[i] = t->columns[i].values[row];
 }
 
+static bool same_bits(double a, double b) {
+    return memcmp(&a, &b, sizeof a) == 0;
+}
+
 int hpt__trials_set_param(hpt__trials *t, int64_t row, const char *name, double internal, const char *dist_json) {
     int64_t c;
     if (!hpt__map_get(&c, &t->column_by_name, name, strlen(name))) {
-        int rc = add_column(t, name);
+        const int rc = add_column(t, name);
         if (rc < 0) return rc;
         c = t->n_columns - 1;
     }
@@ -197,8 +226,10 @@ int hpt__trials_set_param(hpt__trials *t, int64_t row, const char *name, double 
         hpt__free(column->dist_json);
         column->dist_json = copy;
     }
-    column->values[row] = internal;
-    t->version++;
+    if (!same_bits(column->values[row], internal)) {
+        column->values[row] = internal;
+        t->version++;
+    }
     return HPT_OK;
 }
 
@@ -213,15 +244,7 @@ void hpt__trials_finish(hpt__trials *t, int64_t row, hpt_trial_state state, cons
     hpt__trials_set_state(t, row, state);
     t->info[row].complete_us = complete_us;
     for (int64_t i = 0; i < t->k; i++) t->values[row * t->k + i] = values ? values[i] : NAN;
-    if (state != HPT_TRIAL_COMPLETE || t->k != 1 || !values || isnan(values[0])) return;
-    if (t->best < 0) {
-        t->best = row;
-        return;
-    }
-    const double v = values[0], best = t->values[t->best];
-    const bool better = t->direction[0] == HPT_MAXIMIZE ? v > best : v < best;
-    // Equal values: the trial with the smaller number, whichever was told first.
-    if (better || (v == best && t->number[row] < t->number[t->best])) t->best = row;
+    consider_best(t, row);
 }
 
 int hpt__trials_report(hpt__trials *t, int64_t row, int64_t step, double value) {
@@ -229,6 +252,7 @@ int hpt__trials_report(hpt__trials *t, int64_t row, int64_t step, double value) 
     int64_t at = info->n_reports; // steps mostly grow: look from the end
     while (at > 0 && info->reports[at - 1].step > step) at--;
     if (at > 0 && info->reports[at - 1].step == step) {
+        if (same_bits(info->reports[at - 1].value, value)) return HPT_OK;
         info->reports[at - 1].value = value;
     } else {
         int rc = hpt__grow(&info->reports, &info->cap_reports, info->n_reports + 1, sizeof *info->reports);
@@ -241,12 +265,21 @@ int hpt__trials_report(hpt__trials *t, int64_t row, int64_t step, double value) 
     return HPT_OK;
 }
 
+// The grid's number is read by a sampler for every row, so it is kept beside its text.
+static void note_attr(hpt__trials *t, int64_t row, const char *key, const char *json) {
+    int64_t id;
+    if (strcmp(key, "s:hpt:grid_id") != 0 || !hpt__parse_int(&id, json, strlen(json)) || id < 0) return;
+    t->info[row].grid_id = id;
+    if (id > t->max_grid_id) t->max_grid_id = id;
+}
+
 int hpt__trials_set_attr(hpt__trials *t, int64_t row, const char *key, const char *json) {
     hpt__trial_info *info = &t->info[row];
-    char *value = hpt__strdup(json);
-    if (!value) return hpt__fail_memory();
     int64_t i = 0;
     while (i < info->n_attrs && strcmp(info->attr_keys[i], key) != 0) i++;
+    if (i < info->n_attrs && strcmp(info->attr_values[i], json) == 0) return HPT_OK;
+    char *value = hpt__strdup(json);
+    if (!value) return hpt__fail_memory();
     if (i == info->n_attrs) {
         const size_t n = (size_t)(info->n_attrs + 1);
         char **keys = hpt__realloc(info->attr_keys, n * sizeof *keys);
@@ -264,6 +297,7 @@ int hpt__trials_set_attr(hpt__trials *t, int64_t row, const char *key, const cha
     }
     hpt__free(info->attr_values[i]);
     info->attr_values[i] = value;
+    note_attr(t, row, key, json);
     t->version++;
     return HPT_OK;
 }

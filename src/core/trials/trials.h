@@ -64,8 +64,8 @@ int64_t hpt__trials_row_of(const hpt__trials *t, int64_t number); // -1 if unkno
 
 // Appends a row (state, no values, parameters absent). *row is its index.
 HPT_NODISCARD int hpt__trials_add(int64_t *row, hpt__trials *t, int64_t number, int64_t trial_id, hpt_trial_state state);
-// Takes back the newest rows so that n are left; none of them may be finished. For rows that exist only while a batch
-// is being chosen (study_ask.c).
+// Takes back the newest rows so that n are left: rows that existed only while a batch was chosen (study_ask.c), or whose
+// transaction failed.
 void hpt__trials_truncate(hpt__trials *t, int64_t n);
 // Sets the d space parameters of a row at once.
 void hpt__trials_set_point(hpt__trials *t, int64_t row, const double *point);

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// run_attempts.c: trials that an earlier run of the same folder left RUNNING, lost with it or stopped with it.
+//
+// Such a trial is started again under its number, so that a sweep of N trials has N trials however often it was
+// interrupted. Its attempts are listed in the trial's attribute s:hpt:attempts, which the normal path never writes:
+//   attempt 0 ends normally      no attribute
+//   attempt 0 lost, 1 runs       [{"outcome":"lost"},{"outcome":"running",...}]
+//   attempt 1 stopped            [{"outcome":"lost"},{"outcome":"stopped",...}]
+// A last entry "running", or no entry at all, found at the start of a run means that this attempt was lost.
+//
+// Which RUNNING trials are ours: those with a folder here. In a database of the run's own also those that our
+// samplers or our queue made and whose start did not come as far as the folder. A trial that another program holds,
+// say an Optuna worker on the same database, is left alone.
+#include "../base/alloc.h"
+#include "../base/clock.h"
+#include "run_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int is_ours(bool *out, hpt__run *run, int64_t number) {
+    static const char *const keys[] = {"s:hpt:by", "s:fixed_params", "s:retry_history"};
+    char path[PATH_MAX];
+    struct stat st;
+    (void)snprintf(path, sizeof path, "%s/trials/%06lld", run->dir.real, (long long)number);
+    *out = stat(path, &st) == 0;
+    for (size_t i = 0; run->own_storage && !*out && i < sizeof keys / sizeof *keys; i++) {
+        char *text = NULL;
+        int rc = hpt__study_trial_attr(&text, run->study, number, keys[i]);
+        if (rc < 0) return rc;
+        *out = text != NULL;
+        hpt__free(text);
+    }
+    return 0;
+}
+
+int hpt__run_find_lost(hpt__run *run) {
+    int rc = 0;
+    int64_t *numbers = NULL, n = 0;
+    HPT_TRY(hpt__study_numbers(&numbers, &n, run->study, HPT_TRIAL_RUNNING));
+    for (int64_t i = 0; i < n; i++) {
+        bool ours = false;
+        HPT_TRY(is_ours(&ours, run, numbers[i]));
+        if (ours) numbers[run->n_restart++] = numbers[i];
+    }
+    run->restart = numbers;
+    numbers = NULL;
+    rc = 0;
+out:
+    hpt__free(numbers);
+    return rc;
+}
+
+static int read_attempts(hpt__json **out, hpt__arena *arena, hpt__run *run, int64_t number) {
+    char *text = NULL;
+    int rc = hpt__study_trial_attr(&text, run->study, number, "s:hpt:attempts");
+    if (rc < 0) return rc;
+    if (!text || hpt__json_parse(out, arena, text, strlen(text)) < 0 || (*out)->kind != HPT__JSON_ARRAY)
+        *out = hpt__json_new(arena, HPT__JSON_ARRAY);
+    hpt__free(text);
+    return *out ? 0 : hpt__fail_memory();
+}
+
+static int write_attempts(hpt__run *run, hpt_trial *trial, const hpt__json *attempts) {
+    hpt__str text = HPT__STR_INIT;
+    hpt__json_dumps(&text, attempts);
+    int rc = hpt__str_status(&text);
+    if (rc == 0) {
+        const hpt__attr_item attr = {"s:hpt:attempts", hpt__str_text(&text)};
+        rc = hpt__study_trial_attrs(run->study, trial, &attr, 1);
+    }
+    hpt__str_fini(&text);
+    return rc;
+}
+
+static int set_text(hpt__arena *arena, hpt__json *object, const char *key, const char *text) {
+    hpt__json *v = hpt__json_new_string(arena, text, strlen(text));
+    return v ? hpt__json_set(arena, object, key, v) : hpt__fail_memory();
+}
+
+static int append_attempt(hpt__json **out, hpt__arena *arena, hpt__json *attempts, const char *outcome) {
+    hpt__json *entry = hpt__json_new(arena, HPT__JSON_OBJECT);
+    if (!entry) return hpt__fail_memory();
+    int rc = set_text(arena, entry, "outcome", outcome);
+    if (rc == 0) rc = hpt__json_append(arena, attempts, entry);
+    *out = entry;
+    return rc;
+}
+
+static bool is_outcome(const hpt__json *entry, const char *outcome) {
+    const char *text = hpt__json_string(hpt__json_get(entry, "outcome"));
+    return text && strcmp(text, outcome) == 0;
+}
+
+int hpt__run_next_attempt(int64_t *attempt, hpt__run *run, hpt_trial *trial) {
+    int rc = 0;
+    hpt__arena arena;
+    hpt__json *attempts = NULL, *entry = NULL;
+    char host[256] = "", started[HPT__DATETIME_MAX];
+    int64_t n_lost = 0;
+    hpt__arena_init(&arena);
+    HPT_TRY(read_attempts(&attempts, &arena, run, hpt_trial_number(trial)));
+    if (attempts->a.n == 0)
+        HPT_TRY(append_attempt(&entry, &arena, attempts, "lost"));
+    else if (is_outcome(attempts->a.items[attempts->a.n - 1], "running"))
+        HPT_TRY(set_text(&arena, attempts->a.items[attempts->a.n - 1], "outcome", "lost"));
+    for (int64_t i = 0; i < attempts->a.n; i++) n_lost += is_outcome(attempts->a.items[i], "lost");
+    *attempt = attempts->a.n;
+    if (n_lost > HPT__LOST_MAX) {
+        char reason[96];
+        (void)snprintf(reason, sizeof reason, "lost %lld times with the run that had started it", (long long)n_lost);
+        HPT_TRY(write_attempts(run, trial, attempts));
+        HPT_TRY(hpt__run_ended_bad(run, trial, HPT_TRIAL_FAIL, HPT_OUTCOME_LOST, reason, NULL, false));
+        rc = HPT_S_NOTHING;
+        goto out;
+    }
+    HPT_TRY(append_attempt(&entry, &arena, attempts, "running"));
+    (void)gethostname(host, sizeof host - 1);
+    (void)hpt__datetime_format(started, hpt__now_utc_us());
+    HPT_TRY(set_text(&arena, entry, "started", started));
+    HPT_TRY(set_text(&arena, entry, "host", host));
+    HPT_TRY(write_attempts(run, trial, attempts));
+    rc = 0;
+out:
+    hpt__arena_fini(&arena);
+    return rc;
+}
+
+int hpt__run_note_stopped(hpt__run *run, hpt__running *t) {
+    int rc = 0;
+    hpt__arena arena;
+    hpt__json *attempts = NULL, *entry = NULL, *seconds;
+    hpt__arena_init(&arena);
+    HPT_TRY(read_attempts(&attempts, &arena, run, t->number));
+    if (attempts->a.n > 0 && is_outcome(attempts->a.items[attempts->a.n - 1], "running")) {
+        entry = attempts->a.items[attempts->a.n - 1];
+        HPT_TRY(set_text(&arena, entry, "outcome", "stopped"));
+    } else {
+        HPT_TRY(append_attempt(&entry, &arena, attempts, "stopped"));
+    }
+    seconds = hpt__json_new_float(&arena, hpt__now_mono() - t->started);
+    if (!seconds) {
+        rc = hpt__fail_memory();
+        goto out;
+    }
+    HPT_TRY(hpt__json_set(&arena, entry, "seconds", seconds));
+    HPT_TRY(write_attempts(run, t->trial, attempts));
+out:
+    hpt__arena_fini(&arena);
+    return rc;
+}

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+// run_end.c: how a trial ends: the stop ladder, its outcome, what is told, and the retry.
+//
+// Ladder: the stop file appears and the socket answers "stop"; SIGTERM and SIGCONT to the process group (a stopped
+// process must wake to notice); after the grace time SIGKILL to the group. When the first process is gone the group
+// gets SIGKILL in any case, while the zombie still holds the group's number, then what escaped the group is found
+// (leftovers.c).
+//
+//   asked to end by       exit        outcome   state      value
+//   nobody                0, metric   done      COMPLETE   the metric's last value
+//   nobody                0, none     failed    FAIL
+//   nobody                0, NaN      failed    FAIL
+//   nobody                else        failed    FAIL
+//   pruner, `hpt stop N`  any         pruned    PRUNED     last report (hpt stop without any report: failed)
+//   its time limit        any         timeout   FAIL
+//   the run's end         any         stopped   RUNNING    started again by the next run
+//
+// A sweep without metric (grid, random): exit 0 is done with the value 0.0, the exit code, since the schema that we
+// share with Optuna has no completed trial without a value; the reason attribute says so.
+#include "../base/alloc.h"
+#include "../base/clock.h"
+#include "run_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const double ORPHAN_SECONDS = 2.0, FLAP_SECONDS = 60.0;
+enum { FLAP_FAILURES = 3 };
+
+void hpt__run_kill_trial(hpt__run *run, hpt__running *t) {
+    (void)run;
+    t->kill_at = INFINITY;
+    t->killed = true;
+    if (!t->ended) (void)kill(-t->pid, SIGKILL);
+}
+
+void hpt__run_stop_trial(hpt__run *run, hpt__running *t, hpt__stop_cause cause) {
+    char path[PATH_MAX];
+    if (t->cause != HPT__STOP_NONE || t->ended) return;
+    t->cause = cause;
+    (void)snprintf(path, sizeof path, "%s/stop", t->dir);
+    const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (fd >= 0) close(fd);
+    if (!(run->sweep->grace > 0)) {
+        hpt__run_kill_trial(run, t);
+        return;
+    }
+    (void)kill(-t->pid, SIGTERM);
+    (void)kill(-t->pid, SIGCONT);
+    t->kill_at = hpt__now_mono() + run->sweep->grace;
+}
+
+int hpt__run_trial_exited(hpt__run *run, hpt__running *t) {
+    int64_t n = 0;
+    if (t->ended) return 0;
+    (void)kill(-t->pid, SIGKILL);
+    t->status_known = waitpid(t->pid, &t->status, 0) == t->pid;
+    t->ended = true;
+    for (int64_t i = 0; i < run->n_slots; i++)
+        if (run->slots[i].trial && !run->slots[i].ended) run->leaders[n++] = run->slots[i].pid;
+    const hpt__orphan_query query = {t->pid, t->number, run->run_id, run->leaders, n};
+    int64_t n_orphans = 0;
+    return hpt__orphans_end(&n_orphans, &query, ORPHAN_SECONDS);
+}
+
+// ---- outcome
+
+static void log_path(char *out, size_t size, const hpt__running *t) {
+    struct stat st;
+    (void)snprintf(out, size, "%s/stderr.log", t->dir);
+    if (stat(out, &st) < 0 || st.st_size <= t->stderr_start) (void)snprintf(out, size, "%s/stdout.log", t->dir);
+}
+
+// The last line of this attempt's standard error that is not blank, made fit for one line.
+static void last_line(char *out, size_t size, const hpt__running *t) {
+    char path[PATH_MAX], text[4096];
+    struct stat st;
+    out[0] = '\0';
+    (void)snprintf(path, sizeof path, "%s/stderr.log", t->dir);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    ssize_t n = -1;
+    if (fstat(fd, &st) == 0) {
+        int64_t at = st.st_size - (int64_t)sizeof text;
+        n = pread(fd, text, sizeof text, at > t->stderr_start ? at : t->stderr_start);
+    }
+    close(fd);
+    while (n > 0 && (unsigned char)text[n - 1] <= ' ') n--;
+    if (n <= 0) return;
+    const char *start = text + n;
+    while (start > text && start[-1] != '\n' && start[-1] != '\r') start--;
+    size_t m = (size_t)(text + n - start);
+    if (m >= size) m = size - 1;
+    while (m > 0 && m < (size_t)(text + n - start) && ((unsigned char)start[m] & 0xC0) == 0x80) m--; // whole characters
+    for (size_t i = 0; i < m; i++) out[i] = (unsigned char)start[i] < ' ' ? '?' : start[i];
+    out[m] = '\0';
+}
+
+static void describe_failure(char *out, size_t size, const hpt__run *run, const hpt__running *t) {
+    char line[256];
+    last_line(line, sizeof line, t);
+    const char *colon = *line ? ": " : "";
+    if (!t->status_known) {
+        (void)snprintf(out, size, "its exit status is unknown: another part of this program took it");
+    } else if (WIFSIGNALED(t->status)) {
+        const int sig = WTERMSIG(t->status);
+        const char *name = sigabbrev_np(sig);
+        const char *hint = sig == SIGKILL && !t->killed ? " (the kernel does so when memory runs out)" : "";
+        if (name)
+            (void)snprintf(out, size, "killed by SIG%s%s%s%s", name, hint, colon, line);
+        else
+            (void)snprintf(out, size, "killed by signal %d%s%s", sig, colon, line);
+    } else if (WEXITSTATUS(t->status) != 0) {
+        (void)snprintf(out, size, "exit code %d%s%s", WEXITSTATUS(t->status), colon, line);
+    } else if (!t->has_value) {
+        (void)snprintf(out, size, "exited 0 but printed no `%s=...`", run->sweep->metric);
+    } else {
+        (void)snprintf(out, size, "metric is NaN");
+    }
+}
+
+int hpt__run_tell_bad(hpt__run *run, hpt_trial *trial, hpt_trial_state state, hpt_outcome outcome,
+                      const char *reason) {
+    hpt__str text = HPT__STR_INIT;
+    char outcome_json[32];
+    (void)snprintf(outcome_json, sizeof outcome_json, "\"%s\"", hpt_outcome_to_string(outcome));
+    hpt__str_add_json_string(&text, reason, strlen(reason));
+    int rc = hpt__str_status(&text);
+    if (rc == 0) {
+        const hpt__attr_item attrs[] = {{"s:hpt:outcome", outcome_json}, {"s:hpt:reason", hpt__str_text(&text)}};
+        rc = hpt__study_tell_attrs(run->study, trial, state, NULL, 0, attrs, 2);
+    }
+    hpt__str_fini(&text);
+    return rc;
+}
+
+// After a tell: someone else may have told the trial meanwhile, which is no fault of this run.
+static int settle(hpt__run *run, int rc, int64_t number, hpt_trial_state state) {
+    if (rc == HPT_E_STATE) {
+        hpt__run_notice(run, "trial %lld was told by another program while it ran here; its result here is dropped",
+                        (long long)number);
+        return hpt__run_refresh(run);
+    }
+    if (rc < 0) return rc;
+    if (run->counts[HPT_TRIAL_RUNNING] > 0) run->counts[HPT_TRIAL_RUNNING]--;
+    run->counts[state]++;
+    run->n_ended_here++;
+    return 0;
+}
+
+// Queues the point again unless it was tried often enough. Needs the history only where retries are wanted.
+static int retry(hpt__run *run, hpt_trial *trial) {
+    int rc = 0;
+    hpt__arena arena;
+    hpt__json *history = NULL;
+    char *text = NULL;
+    int64_t n = 0;
+    const int64_t number = hpt_trial_number(trial);
+    if (run->sweep->retries <= 0 || run->phase != HPT__RUN_GOING) return 0;
+    if (run->cap > 0 && hpt__run_total(run) >= run->cap) return 0;
+    hpt__arena_init(&arena);
+    HPT_TRY(hpt__study_trial_attr(&text, run->study, number, "s:retry_history"));
+    if (text && hpt__json_parse(&history, &arena, text, strlen(text)) == 0 && history->kind == HPT__JSON_ARRAY)
+        n = history->a.n;
+    rc = 0;
+    if (n >= run->sweep->retries) goto out;
+    HPT_TRY(hpt__study_retry(run->study, trial));
+    run->counts[HPT_TRIAL_WAITING]++;
+    hpt__run_notice(run, "the point of trial %lld is tried again (%lld of %lld)", (long long)number, (long long)n + 1,
+                    (long long)run->sweep->retries);
+    rc = 0;
+out:
+    hpt__free(text);
+    hpt__arena_fini(&arena);
+    return rc;
+}
+
+static void note_failure(hpt__run *run) {
+    run->n_failed_here++;
+    if (run->no_flapping || run->n_failed_here < FLAP_FAILURES || run->flapping) return;
+    if (run->counts[HPT_TRIAL_COMPLETE] + run->counts[HPT_TRIAL_PRUNED] > 0) return;
+    if (hpt__now_mono() - run->t0 >= FLAP_SECONDS) return;
+    run->flapping = true;
+    hpt__run_notice(run, "the first %lld trials all failed; no more are started (HPT_DISABLE_FLAPPING=1 goes on)",
+                    (long long)run->n_failed_here);
+}
+
+int hpt__run_ended_bad(hpt__run *run, hpt_trial *trial, hpt_trial_state state, hpt_outcome outcome,
+                       const char *reason, const char *log, bool again) {
+    const int64_t number = hpt_trial_number(trial);
+    int rc = settle(run, hpt__run_tell_bad(run, trial, state, outcome, reason), number, state);
+    if (rc < 0) return rc;
+    if (state == HPT_TRIAL_PRUNED) run->flapping = false;
+    hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_TRIAL_ENDED,
+                                       .number = number,
+                                       .outcome = outcome,
+                                       .value = NAN,
+                                       .text = reason,
+                                       .log_path = log});
+    if (state == HPT_TRIAL_FAIL) note_failure(run);
+    return again ? retry(run, trial) : 0;
+}
+
+static int tell_done(hpt__run *run, hpt__running *t, const char *log) {
+    const hpt__attr_item attr = {"s:hpt:reason", "\"the sweep has no metric: the value is the exit code\""};
+    const bool has_metric = run->sweep->metric != NULL;
+    const double value = has_metric ? t->value : 0.0;
+    int rc = hpt__study_tell_attrs(run->study, t->trial, HPT_TRIAL_COMPLETE, &value, 1, &attr, has_metric ? 0 : 1);
+    rc = settle(run, rc, t->number, HPT_TRIAL_COMPLETE);
+    if (rc < 0) return rc;
+    run->flapping = false;
+    const bool best = hpt__run_note_value(run, t->number, value);
+    hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_TRIAL_ENDED,
+                                       .number = t->number,
+                                       .outcome = HPT_OUTCOME_DONE,
+                                       .value = has_metric ? value : NAN,
+                                       .is_best = best,
+                                       .log_path = log});
+    return 0;
+}
+
+static int conclude(hpt__run *run, hpt__running *t) {
+    char reason[400], log[PATH_MAX];
+    log_path(log, sizeof log, t);
+    switch (t->cause) {
+    case HPT__STOP_RUN: {
+        if (run->phase == HPT__RUN_BROKEN) return 0; // the storage failed: the next run finds the trial lost
+        int rc = hpt__run_note_stopped(run, t);
+        if (rc < 0) return rc;
+        hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_TRIAL_ENDED,
+                                           .number = t->number,
+                                           .outcome = HPT_OUTCOME_STOPPED,
+                                           .value = NAN,
+                                           .text = "stopped; the next run starts it again",
+                                           .log_path = log});
+        return 0;
+    }
+    case HPT__STOP_PRUNE:
+        return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_PRUNED, HPT_OUTCOME_PRUNED, "stopped by the pruner", log,
+                                  false);
+    case HPT__STOP_USER:
+        if (t->has_value)
+            return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_PRUNED, HPT_OUTCOME_PRUNED, "stopped on request", log,
+                                      false);
+        return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED,
+                                  "stopped on request before its first report", log, false);
+    case HPT__STOP_TIMEOUT:
+        (void)snprintf(reason, sizeof reason, "ran longer than %g s", run->sweep->trial_timeout);
+        return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_FAIL, HPT_OUTCOME_TIMEOUT, reason, log, true);
+    case HPT__STOP_NONE: break;
+    }
+    const bool good = t->status_known && WIFEXITED(t->status) && WEXITSTATUS(t->status) == 0;
+    if (good && (!run->sweep->metric || (t->has_value && !isnan(t->value)))) return tell_done(run, t, log);
+    describe_failure(reason, sizeof reason, run, t);
+    return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED, reason, log, true);
+}
+
+int hpt__run_conclude(hpt__run *run, hpt__running *t) {
+    int rc = conclude(run, t);
+    hpt__run_clear_slot(run, t);
+    return rc;
+}

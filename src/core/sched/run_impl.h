@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// run_impl.h: the state of one hpt_run_sweep, shared by the run_*.c files. One thread; nothing here is locked.
+//
+//   run.c          the call: checks, folder, study, summary            run_loop.c    epoll, signals, timers
+//   run_start.c    which trial next, its folder and process            run_env.c     its environment
+//   run_intake.c   output, report file and socket into reports         run_end.c     stop ladder, outcome, tell, retry
+//   run_attempts.c trials that an earlier run left                     run_event.c   counts and callbacks
+//   run_origin.c   origin.json and the checks before the start         run_stop.c    hpt_run_stop
+#ifndef HPT_SCHED_RUN_IMPL_H
+#define HPT_SCHED_RUN_IMPL_H
+
+#include "../base/error.h"
+#include "../study/study_impl.h"
+#include "../sweep/sweep_impl.h"
+#include "intake.h"
+#include "ledger.h"
+#include "process.h"
+#include "report_socket.h"
+#include "run_dir.h"
+#include <hpt/sched.h>
+
+typedef enum hpt__stop_cause { // why a trial was asked to end
+    HPT__STOP_NONE,
+    HPT__STOP_PRUNE,
+    HPT__STOP_TIMEOUT,
+    HPT__STOP_RUN,  // the run ends: the trial stays RUNNING in the study
+    HPT__STOP_USER, // `hpt stop NUMBER`
+} hpt__stop_cause;
+
+typedef struct hpt__running { // one slot
+    hpt_trial *trial;         // owned; NULL: the slot is free
+    int64_t number, attempt;
+    pid_t pid;
+    int pidfd, fd_out, fd_report, watch;
+    int64_t read_out, read_report; // how far the files were read
+    int64_t stderr_start;          // where this attempt's part of stderr.log begins
+    hpt__intake_trial steps;
+    hpt__intake_stream out, report;
+    bool has_value, reported; // reported: since the pruner was asked last
+    double value;             // the metric's last
+    double started, timeout_at, kill_at;
+    hpt__stop_cause cause;
+    bool killed; // SIGKILL was sent
+    bool ended;  // its process is gone; waits to be told
+    bool status_known;
+    int status; // as waitpid gives it
+    hpt__grant grant;
+    char *dir;
+} hpt__running;
+
+typedef enum hpt__run_phase {
+    HPT__RUN_GOING,
+    HPT__RUN_STOPPING,  // on request
+    HPT__RUN_TIMED_OUT, // the sweep's time limit
+    HPT__RUN_BROKEN,    // error and error_text say why
+} hpt__run_phase;
+
+typedef struct hpt__origin { // origin.json; strings owned, NULL: not known
+    char *study, *storage, *sweep_dir, *cwd;
+    int64_t n_trials;
+} hpt__origin;
+
+typedef struct hpt__run {
+    const hpt_sweep *sweep;
+    const hpt_run_options *o;
+    hpt_study *study;
+    hpt__run_dir dir;
+    hpt__ledger ledger;
+    hpt__demand demand;
+    hpt__intake intake;
+    bool own_storage;   // the database lies in the run's folder: nobody else starts trials of this study
+    bool gpus_declared; // by --gpus or HPT_FAKE_DEVICES
+    char *study_name, *storage, *run_id;
+    char *sweep_dir, *cwd;              // cwd NULL: the caller's
+    char *program, *program_name;       // file of the command's first element, and that element
+    int64_t *column;                    // study's index of each parameter of the sweep; NULL: the same order
+    double *point;                      // scratch: a point in the sweep's order
+    hpt__arena env_arena;               // strings of env
+    char **env;                         // inherited environment without what we set
+    int64_t n_env;
+    hpt__str env_text;                  // scratch: the trial's own entries, NUL after each
+    char **envp;                        // scratch
+    int64_t cap_envp;
+    hpt__running *slots;
+    hpt_trial **asked; // scratch, n_slots
+    hpt__grant *grants; // scratch, n_slots
+    pid_t *leaders;    // scratch, n_slots
+    int64_t n_slots, n_running;
+    int epoll, signals, inotify, null_fd;
+    sigset_t old_mask; // of the calling thread, for the trials
+    hpt__report_server server;
+    char *buffer; // HPT__READ_SIZE
+    hpt__study_report *reports;
+    int64_t n_reports, cap_reports;
+    int64_t *restart; // numbers of trials to start again
+    int64_t n_restart, next_restart;
+    bool has_pruner;
+    // ---- progress
+    hpt__run_phase phase;
+    int error;
+    char error_text[HPT__ERROR_MAX];
+    int64_t counts[5]; // the study's trials by state, kept up to date by steps
+    double counts_at;  // when they were last read
+    int64_t cap;       // 0: none
+    bool exhausted, target_reached, flapping, no_flapping;
+    int64_t n_failed_here, n_ended_here, n_signals;
+    double best;
+    int64_t best_number;
+    double t0, timeout_at, next_tick, pump_at, last_pump;
+} hpt__run;
+
+enum { HPT__READ_SIZE = 1 << 18, HPT__SLOTS_MAX = 4096, HPT__LOST_MAX = 3 };
+
+// What an epoll event is about: kind in the high word, index in the low one.
+typedef enum hpt__source {
+    HPT__SOURCE_SIGNAL = 1,
+    HPT__SOURCE_INOTIFY,
+    HPT__SOURCE_LISTEN,
+    HPT__SOURCE_CONNECTION,
+    HPT__SOURCE_TRIAL,
+} hpt__source;
+HPT_NODISCARD int hpt__run_watch(hpt__run *run, int fd, hpt__source source, int64_t index, uint32_t events);
+
+// ---- run_origin.c
+HPT_NODISCARD int hpt__origin_read(hpt__origin *out, const char *run_dir); // all NULL if there is none
+void hpt__origin_fini(hpt__origin *origin);
+HPT_NODISCARD int hpt__origin_write(const hpt__run *run, const char *explicit_storage, int64_t n_trials);
+// Finds the program of the command; HPT_E_NOT_FOUND names it. Sets run->program and program_name.
+HPT_NODISCARD int hpt__run_check_program(hpt__run *run);
+// Demand, ledger and number of slots. HPT_E_ARG: a trial can never fit.
+HPT_NODISCARD int hpt__run_plan(hpt__run *run);
+// "sqlite:///x.db" below the working folder -> absolute. Other URLs unchanged. NULL: out of memory.
+char *hpt__absolute_url(const char *url);
+
+// ---- run_loop.c
+HPT_NODISCARD int hpt__run_loop(hpt__run *run);
+HPT_NODISCARD int hpt__run_open_loop(hpt__run *run); // descriptors
+void hpt__run_close_loop(hpt__run *run);
+void hpt__run_break(hpt__run *run, int error); // remembers the recorded error and ends the running trials
+
+// ---- run_start.c
+HPT_NODISCARD int hpt__run_start_trials(hpt__run *run); // as many as there is room for
+bool hpt__run_has_more(const hpt__run *run);            // something could be started, were there room
+void hpt__run_clear_slot(hpt__run *run, hpt__running *t);
+// A point of the study in the sweep's order of parameters; borrowed until the next call.
+const double *hpt__run_point(hpt__run *run, const double *point);
+
+// ---- run_env.c
+HPT_NODISCARD int hpt__run_env_init(hpt__run *run);
+// *envp: valid until the next call.
+HPT_NODISCARD int hpt__run_env(char ***envp, hpt__run *run, const hpt__running *t);
+
+// ---- run_intake.c
+HPT_NODISCARD int hpt__run_pump(hpt__run *run);                      // reads what the running trials wrote
+HPT_NODISCARD int hpt__run_drain(hpt__run *run, hpt__running *t);    // reads an ended trial's files to their end
+HPT_NODISCARD int hpt__run_flush(hpt__run *run);                     // stores reports; then asks the pruner
+int hpt__run_request(hpt__str *reply, const hpt__json *request, void *run);
+
+// ---- run_end.c
+void hpt__run_stop_trial(hpt__run *run, hpt__running *t, hpt__stop_cause cause);
+void hpt__run_kill_trial(hpt__run *run, hpt__running *t);
+HPT_NODISCARD int hpt__run_trial_exited(hpt__run *run, hpt__running *t); // reaps it and what it left
+HPT_NODISCARD int hpt__run_conclude(hpt__run *run, hpt__running *t);     // tells it and frees the slot
+// Tells a trial that has no value; reason becomes its attribute.
+HPT_NODISCARD int hpt__run_tell_bad(hpt__run *run, hpt_trial *trial, hpt_trial_state state, hpt_outcome outcome,
+                                    const char *reason);
+HPT_NODISCARD int hpt__run_ended_bad(hpt__run *run, hpt_trial *trial, hpt_trial_state state, hpt_outcome outcome,
+                                     const char *reason, const char *log_path, bool retry);
+
+// ---- run_attempts.c
+HPT_NODISCARD int hpt__run_find_lost(hpt__run *run);
+// Records that an earlier attempt was lost unless that is known; *attempt: number of the next one. HPT_S_NOTHING:
+// it was lost too often, and has been told so.
+HPT_NODISCARD int hpt__run_next_attempt(int64_t *attempt, hpt__run *run, hpt_trial *trial);
+HPT_NODISCARD int hpt__run_note_stopped(hpt__run *run, hpt__running *t);
+
+// ---- run_event.c
+void hpt__run_emit(hpt__run *run, hpt_run_event event);
+void hpt__run_notice(hpt__run *run, const char *fmt, ...) HPT_PRINTF(2, 3);
+HPT_NODISCARD int hpt__run_refresh(hpt__run *run); // counts from the storage
+int64_t hpt__run_total(const hpt__run *run);       // trials of the study in all states
+// A completed value: best so far? Also sets target_reached.
+bool hpt__run_note_value(hpt__run *run, int64_t number, double value);
+HPT_NODISCARD int hpt__run_read_best(hpt__run *run);
+
+#endif

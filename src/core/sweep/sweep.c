@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// sweep.c: a sweep file: reading it, its top level, its accessors. Everything is checked before anything is used, so a
+// sweep that loads can run.
+#include "../base/alloc.h"
+#include "sweep_check.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { FILE_MAX_BYTES = 16 * 1024 * 1024 };
+static const double GRACE_DEFAULT = 30; // seconds; what W&B's agent and Slurm wait
+
+static const char *const KEYS[] = {"method",  "parameters", "metric", "name",   "description", "program",    "command",
+                                   "run_cap", "entity",     "project", "controller", "apiVersion", "kind", "hpt", NULL};
+static const struct {
+    const char *key, *remedy;
+} LATER[] = {
+    {"early_terminate", "use `hpt: {pruner: median}`"},
+    {"metrics", "name one metric under `metric`"},
+    {"scheduler", "leave it out; `method` chooses the sampler"},
+    {"job", "write the command under `command`"},
+    {"image_uri", "write the command under `command`"},
+};
+
+static int read_method(const hpt__check *c, const hpt__json *top) {
+    static const char *const methods[] = {"grid", "random", "bayes", NULL};
+    const hpt__json *node = hpt__json_get(top, "method");
+    const char *text = NULL;
+    if (!node) return hpt__check_fail(c, top, "method", "is missing; write grid, random or bayes");
+    int rc = hpt__check_text(&text, c, node, "method");
+    if (rc < 0) return rc;
+    if (strcmp(text, "custom") == 0)
+        return hpt__check_unsupported(c, node, "method", "use grid, random or bayes");
+    for (int i = 0; methods[i]; i++) {
+        if (strcmp(methods[i], text) != 0) continue;
+        c->sweep->method = methods[i];
+        return HPT_OK;
+    }
+    return hpt__check_fail(c, node, "method", "'%s' is not one of grid, random, bayes", text);
+}
+
+static int read_metric(const hpt__check *c, const hpt__json *top) {
+    static const char *const keys[] = {"name", "goal", "target", "impute", "impute_while_running", NULL};
+    int rc = 0;
+    hpt_sweep *s = c->sweep;
+    const hpt__json *node = hpt__json_get(top, "metric");
+    s->direction = HPT_MINIMIZE;
+    if (!node) {
+        if (strcmp(s->method, "bayes") != 0) return HPT_OK;
+        return hpt__check_fail(c, top, "metric", "is missing; bayes needs one: {name: val_loss, goal: minimize}");
+    }
+    HPT_TRY(hpt__check_map(c, node, "metric"));
+    HPT_TRY(hpt__check_keys(c, node, "metric", keys));
+    static const char *const later[] = {"impute", "impute_while_running"};
+    for (int i = 0; i < 2; i++) {
+        const hpt__json *v = hpt__json_get(node, later[i]);
+        if (v)
+            return hpt__check_unsupported(c, v, i ? "metric.impute_while_running" : "metric.impute",
+                                          "leave it out; failed trials have no value");
+    }
+    const hpt__json *name = hpt__json_get(node, "name"), *goal = hpt__json_get(node, "goal"),
+                    *target = hpt__json_get(node, "target");
+    if (!name) return hpt__check_fail(c, node, "metric.name", "is missing; name what the program prints, e.g. val_loss");
+    HPT_TRY(hpt__check_text(&s->metric, c, name, "metric.name"));
+    if (goal) {
+        const char *text = NULL;
+        HPT_TRY(hpt__check_text(&text, c, goal, "metric.goal"));
+        if (strcmp(text, "maximize") == 0)
+            s->direction = HPT_MAXIMIZE;
+        else if (strcmp(text, "minimize") != 0)
+            return hpt__check_fail(c, goal, "metric.goal", "'%s' is neither minimize nor maximize", text);
+    }
+    if (target) {
+        HPT_TRY(hpt__check_number(&s->target, c, target, "metric.target"));
+        s->has_target = true;
+    }
+    rc = 0;
+out:
+    return rc;
+}
+
+static int read_label(const char **out, const hpt__check *c, const hpt__json *top, const char *key) {
+    const hpt__json *node = hpt__json_get(top, key);
+    return node ? hpt__check_text(out, c, node, key) : HPT_OK;
+}
+
+static int read_top(const hpt__check *c, const hpt__json *top) {
+    int rc = 0;
+    hpt_sweep *s = c->sweep;
+    if (top->kind != HPT__JSON_OBJECT)
+        return hpt__check_fail(c, top, "", "a sweep file is a mapping with `method` and `parameters`, not a %s",
+                               hpt__json_kind_name(top->kind));
+    for (size_t i = 0; i < sizeof LATER / sizeof *LATER; i++) {
+        const hpt__json *node = hpt__json_get(top, LATER[i].key);
+        if (node) return hpt__check_unsupported(c, node, LATER[i].key, LATER[i].remedy);
+    }
+    HPT_TRY(hpt__check_keys(c, top, "", KEYS));
+    HPT_TRY(read_method(c, top));
+    HPT_TRY(read_metric(c, top));
+    HPT_TRY(read_label(&s->name, c, top, "name"));
+    HPT_TRY(read_label(&s->description, c, top, "description"));
+    HPT_TRY(read_label(&s->entity, c, top, "entity"));
+    HPT_TRY(read_label(&s->project, c, top, "project"));
+    HPT_TRY(read_label(&s->program, c, top, "program"));
+    const hpt__json *cap = hpt__json_get(top, "run_cap"), *parameters = hpt__json_get(top, "parameters"),
+                    *own = hpt__json_get(top, "hpt");
+    if (cap) HPT_TRY(hpt__check_int(&s->run_cap, c, cap, "run_cap", 1, INT32_MAX));
+    if (!parameters) return hpt__check_fail(c, top, "parameters", "is missing; it names at least one parameter");
+    HPT_TRY(hpt__sweep_space(&s->space, parameters, c->file, s));
+    s->parameters = parameters;
+    HPT_TRY(hpt__check_command(c, hpt__json_get(top, "command")));
+    if (own) HPT_TRY(hpt__check_hpt(c, own));
+    rc = 0;
+out:
+    return rc;
+}
+
+// "dir/digits.sweep.yaml" -> "digits.sweep".
+static const char *stem(hpt__arena *arena, const char *path) {
+    const char *base = strrchr(path, '/');
+    base = base ? base + 1 : path;
+    const char *dot = strrchr(base, '.');
+    return hpt__arena_strndup(arena, base, dot && dot > base ? (size_t)(dot - base) : strlen(base));
+}
+
+static int parse(hpt_sweep **out, const char *text, size_t n, const char *name, const char *dir) {
+    int rc = 0;
+    hpt__json *top = NULL;
+    hpt_sweep *s = hpt__calloc(1, sizeof *s);
+    if (!s) return hpt__fail_memory();
+    hpt__arena_init(&s->arena);
+    s->grace = GRACE_DEFAULT;
+    s->path = hpt__arena_strndup(&s->arena, name, strlen(name));
+    s->dir = hpt__arena_strndup(&s->arena, dir, strlen(dir));
+    if (!s->path || !s->dir) {
+        rc = hpt__fail_memory();
+        goto out;
+    }
+    const hpt__check c = {.file = s->path, .sweep = s, .arena = &s->arena};
+    HPT_TRY(hpt__yaml_parse(&top, &s->arena, text, n, s->path));
+    HPT_TRY(read_top(&c, top));
+    if (!s->name && !(s->name = stem(&s->arena, s->path))) {
+        rc = hpt__fail_memory();
+        goto out;
+    }
+    *out = s;
+    return HPT_OK;
+out:
+    hpt_sweep_destroy(s);
+    return rc;
+}
+
+int hpt_sweep_parse(hpt_sweep **out, const char *text, const char *name) {
+    if (!out || !text) return hpt__fail(HPT_E_ARG, "hpt_sweep_parse: an argument is NULL");
+    return parse(out, text, strlen(text), name ? name : "sweep.yaml", "");
+}
+
+static int read_file(hpt__str *text, const char *path) {
+    struct stat st;
+    char chunk[65536];
+    size_t k;
+    int rc = 0;
+    FILE *f = fopen(path, "re");
+    if (!f) return hpt__fail(HPT_E_IO, "%s: %s", path, strerror(errno));
+    HPT_FAIL_IF(fstat(fileno(f), &st) == 0 && S_ISDIR(st.st_mode), HPT_E_IO, "%s: is a folder; name the sweep file in it",
+                path);
+    while ((k = fread(chunk, 1, sizeof chunk, f)) > 0) {
+        hpt__str_addn(text, chunk, k);
+        HPT_FAIL_IF(text->len > FILE_MAX_BYTES, HPT_E_PARSE, "%s: is larger than 16 MiB, too much for a sweep file", path);
+    }
+    HPT_FAIL_IF(ferror(f), HPT_E_IO, "%s: %s", path, strerror(errno));
+    rc = hpt__str_status(text);
+out:
+    fclose(f);
+    return rc;
+}
+
+int hpt_sweep_load(hpt_sweep **out, const char *path) {
+    int rc = 0;
+    hpt__str text = HPT__STR_INIT;
+    char real[PATH_MAX];
+    if (!out || !path) return hpt__fail(HPT_E_ARG, "hpt_sweep_load: an argument is NULL");
+    HPT_TRY(read_file(&text, path));
+    HPT_FAIL_IF(!realpath(path, real), HPT_E_IO, "%s: %s", path, strerror(errno));
+    char *slash = strrchr(real, '/');
+    slash[slash == real] = '\0';
+    rc = parse(out, hpt__str_text(&text), text.len, path, real);
+out:
+    hpt__str_fini(&text);
+    return rc;
+}
+
+void hpt_sweep_destroy(hpt_sweep *sweep) {
+    if (!sweep) return;
+    hpt_space_destroy(sweep->space);
+    hpt__arena_fini(&sweep->arena);
+    hpt__free(sweep);
+}
+
+const char *hpt_sweep_name(const hpt_sweep *sweep) {
+    return sweep->name;
+}
+const char *hpt_sweep_path(const hpt_sweep *sweep) {
+    return sweep->path;
+}
+const char *hpt_sweep_method(const hpt_sweep *sweep) {
+    return sweep->method;
+}
+const char *hpt_sweep_metric(const hpt_sweep *sweep) {
+    return sweep->metric;
+}
+hpt_direction hpt_sweep_direction(const hpt_sweep *sweep) {
+    return sweep->direction;
+}
+int64_t hpt_sweep_run_cap(const hpt_sweep *sweep) {
+    return sweep->run_cap;
+}
+const hpt_space *hpt_sweep_space(const hpt_sweep *sweep) {
+    return sweep->space;
+}
+const char *hpt_sweep_warning(const hpt_sweep *sweep, int64_t i) {
+    return i >= 0 && i < sweep->n_warnings ? sweep->warnings[i] : NULL;
+}

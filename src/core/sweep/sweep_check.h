@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// sweep_check.h: what the files of the checker share: where a message points, and typed reads of the tree.
+//
+// A message is "file:line: key.path: what is wrong; the remedy". `file` NULL (a request to `hpt serve`) leaves the
+// first part out.
+#ifndef HPT_SWEEP_CHECK_H
+#define HPT_SWEEP_CHECK_H
+
+#include "../base/error.h"
+#include "sweep_impl.h"
+
+typedef struct hpt__check {
+    const char *file; // NULL: no file
+    hpt_sweep *sweep; // for warnings; NULL: none kept
+    hpt__arena *arena;
+} hpt__check;
+
+// Records HPT_E_PARSE about a node.
+int hpt__check_fail(const hpt__check *c, const hpt__json *node, const char *path, const char *fmt, ...) HPT_PRINTF(4, 5);
+// The same as HPT_E_UNSUPPORTED.
+int hpt__check_unsupported(const hpt__check *c, const hpt__json *node, const char *path, const char *remedy);
+// Keeps a remark. HPT_E_MEMORY only.
+HPT_NODISCARD int hpt__check_warn(const hpt__check *c, const hpt__json *node, const char *path, const char *fmt, ...)
+    HPT_PRINTF(4, 5);
+// path "a" and key "b" -> "a.b" in the arena; NULL when out of memory.
+const char *hpt__check_path(const hpt__check *c, const char *path, const char *key);
+// Every key of map is one of keys (NULL-terminated); else an error that names the nearest.
+HPT_NODISCARD int hpt__check_keys(const hpt__check *c, const hpt__json *map, const char *path, const char *const *keys);
+
+// Typed reads; the node must not be NULL.
+HPT_NODISCARD int hpt__check_map(const hpt__check *c, const hpt__json *node, const char *path);
+HPT_NODISCARD int hpt__check_text(const char **out, const hpt__check *c, const hpt__json *node, const char *path);
+// A number; text that YAML 1.1 takes for a string but is one ("1e-3") is accepted with a warning.
+HPT_NODISCARD int hpt__check_number(double *out, const hpt__check *c, const hpt__json *node, const char *path);
+// A whole number in [low, high].
+HPT_NODISCARD int hpt__check_int(int64_t *out, const hpt__check *c, const hpt__json *node, const char *path, int64_t low,
+                                 int64_t high);
+HPT_NODISCARD int hpt__check_bool(bool *out, const hpt__check *c, const hpt__json *node, const char *path);
+
+// sweep_hpt.c: the `hpt:` block into sweep.
+HPT_NODISCARD int hpt__check_hpt(const hpt__check *c, const hpt__json *node);
+// sweep_command.c: `command` into sweep; warns of unknown macros.
+HPT_NODISCARD int hpt__check_command(const hpt__check *c, const hpt__json *node);
+
+#endif

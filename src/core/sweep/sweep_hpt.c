@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// sweep_hpt.c: our own keys, the `hpt:` block of a sweep file. docs/sweep-file.md lists them.
+#include "../base/num.h"
+#include "../base/options.h"
+#include "sweep_check.h"
+
+#include <math.h>
+#include <regex.h>
+#include <string.h>
+
+static const char *const KEYS[] = {"storage", "sampler", "pruner",  "resources", "parallel", "retries",
+                                   "timeout", "grace",   "seed",    "metrics",   "options",  NULL};
+static const char *const LATER[] = {"folds", "objectives", "constraints", "executor", "enforce", NULL};
+
+// Keeps "key=value" for the options table after trying it on a scratch set.
+static int add_option(const hpt__check *c, const hpt__json *node, const char *path, const char *key) {
+    hpt_sweep *s = c->sweep;
+    hpt__options scratch;
+    hpt__str value = HPT__STR_INIT, pair = HPT__STR_INIT;
+    if (node->kind == HPT__JSON_BOOL)
+        hpt__str_add(&value, node->b ? "true" : "false");
+    else
+        hpt__json_pystr(&value, node);
+    hpt__str_addf(&pair, "%s=%s", key, hpt__str_text(&value));
+    int rc = hpt__str_status(&pair);
+    hpt__options_default(&scratch);
+    if (rc >= 0 && (rc = hpt__options_set(&scratch, key, hpt__str_text(&value))) < 0 && rc != HPT_E_MEMORY) {
+        char message[HPT__ERROR_MAX];
+        hpt__error_copy(message);
+        rc = hpt__check_fail(c, node, path, "%s", message);
+    }
+    if (rc >= 0) {
+        const char **options = hpt__arena_alloc(c->arena, (size_t)(s->n_options + 1) * sizeof *options);
+        const char *copy = hpt__arena_strndup(c->arena, hpt__str_text(&pair), pair.len);
+        if (!options || !copy) {
+            rc = hpt__fail_memory();
+        } else {
+            if (s->n_options) memcpy(options, s->options, (size_t)s->n_options * sizeof *options);
+            options[s->n_options++] = copy;
+            s->options = options;
+        }
+    }
+    hpt__str_fini(&value);
+    hpt__str_fini(&pair);
+    return rc < 0 ? rc : HPT_OK;
+}
+
+// Optuna's and W&B's words for options of ours, so that a user's habit works.
+static const char *option_of(const char *key) {
+    static const char *const alias[][2] = {{"warmup_steps", "n_warmup"},      {"n_warmup_steps", "n_warmup"},
+                                           {"startup_trials", "n_startup"},   {"n_startup_trials", "n_startup"},
+                                           {"interval_steps", "interval"},    {"n_ei_candidates", "n_candidates"},
+                                           {"min_trials", "n_min_trials"}};
+    for (size_t i = 0; i < sizeof alias / sizeof *alias; i++)
+        if (strcmp(alias[i][0], key) == 0) return alias[i][1];
+    return key;
+}
+
+// sampler and pruner: a name, or {type: name, option: value}.
+static int read_tool(const char **name, const hpt__check *c, const hpt__json *node, const char *path) {
+    int rc = 0;
+    if (node->kind != HPT__JSON_OBJECT) return hpt__check_text(name, c, node, path);
+    const hpt__json *type = hpt__json_get(node, "type");
+    if (!type) return hpt__check_fail(c, node, path, "needs 'type', e.g. {type: median}");
+    HPT_TRY(hpt__check_text(name, c, type, path));
+    for (int64_t i = 0; i < node->o.n; i++) {
+        if (strcmp(node->o.keys[i], "type") == 0) continue;
+        const char *where = hpt__check_path(c, path, node->o.keys[i]);
+        const char *key = hpt__check_path(c, *name, option_of(node->o.keys[i]));
+        if (!where || !key) return hpt__fail_memory();
+        HPT_TRY(add_option(c, node->o.values[i], where, key));
+    }
+    rc = 0;
+out:
+    return rc;
+}
+
+static int read_options(const hpt__check *c, const hpt__json *node, const char *path) {
+    int rc = hpt__check_map(c, node, path);
+    for (int64_t i = 0; rc >= 0 && i < node->o.n; i++) {
+        const char *where = hpt__check_path(c, path, node->o.keys[i]);
+        rc = where ? add_option(c, node->o.values[i], where, node->o.keys[i]) : hpt__fail_memory();
+    }
+    return rc;
+}
+
+// Seconds: a number, or "90s", "10m", "2h", "1d".
+static int read_seconds(double *out, const hpt__check *c, const hpt__json *node, const char *path) {
+    double v = 0, unit = 1;
+    if (!hpt__json_number(&v, node)) {
+        const char *text = hpt__json_string(node);
+        const size_t n = text ? strlen(text) : 0;
+        const char suffix = n ? text[n - 1] : 0;
+        unit = suffix == 's' ? 1 : suffix == 'm' ? 60 : suffix == 'h' ? 3600 : suffix == 'd' ? 86400 : 0;
+        if (unit == 0 || !hpt__parse_double(&v, text, n - 1, false))
+            return hpt__check_fail(c, node, path, "needs a time: seconds, or a number with s, m, h or d, e.g. 90s or 2h");
+    }
+    *out = v * unit;
+    if (!(*out > 0) || !isfinite(*out)) return hpt__check_fail(c, node, path, "must be a time greater than 0");
+    return HPT_OK;
+}
+
+static int read_timeout(const hpt__check *c, const hpt__json *node, const char *path) {
+    static const char *const keys[] = {"trial", "sweep", NULL};
+    int rc = 0;
+    hpt_sweep *s = c->sweep;
+    if (node->kind != HPT__JSON_OBJECT) return read_seconds(&s->sweep_timeout, c, node, path);
+    HPT_TRY(hpt__check_keys(c, node, path, keys));
+    for (int64_t i = 0; i < node->o.n; i++) {
+        const char *where = hpt__check_path(c, path, node->o.keys[i]);
+        if (!where) return hpt__fail_memory();
+        double *out = strcmp(node->o.keys[i], "trial") == 0 ? &s->trial_timeout : &s->sweep_timeout;
+        HPT_TRY(read_seconds(out, c, node->o.values[i], where));
+    }
+    rc = 0;
+out:
+    return rc;
+}
+
+static int read_bytes(int64_t *out, const hpt__check *c, const hpt__json *node, const char *path) {
+    const char *text = hpt__json_string(node);
+    if (text ? !hpt__parse_bytes(out, text, strlen(text)) : !hpt__json_integer(out, node))
+        return hpt__check_fail(c, node, path, "needs a size: bytes, or e.g. 4GiB or 512MiB");
+    if (*out < 1) return hpt__check_fail(c, node, path, "must be at least one byte");
+    return HPT_OK;
+}
+
+static int read_amount(double *out, const hpt__check *c, const hpt__json *node, const char *path) {
+    int rc = hpt__check_number(out, c, node, path);
+    if (rc < 0) return rc;
+    if (*out <= 0 || *out > 1e6) return hpt__check_fail(c, node, path, "must be greater than 0; fractions are fine");
+    return HPT_OK;
+}
+
+static int read_resources(const hpt__check *c, const hpt__json *node, const char *path) {
+    static const char *const keys[] = {"cpu", "memory", "gpu", "gpu_memory", NULL};
+    int rc = 0;
+    hpt_sweep *s = c->sweep;
+    HPT_TRY(hpt__check_map(c, node, path));
+    HPT_TRY(hpt__check_keys(c, node, path, keys));
+    for (int64_t i = 0; i < node->o.n; i++) {
+        const char *key = node->o.keys[i], *where = hpt__check_path(c, path, key);
+        const hpt__json *v = node->o.values[i];
+        if (!where) return hpt__fail_memory();
+        if (strcmp(key, "cpu") == 0) HPT_TRY(read_amount(&s->cpu, c, v, where));
+        if (strcmp(key, "gpu") == 0) HPT_TRY(read_amount(&s->gpu, c, v, where));
+        if (strcmp(key, "memory") == 0) HPT_TRY(read_bytes(&s->memory_bytes, c, v, where));
+        if (strcmp(key, "gpu_memory") == 0) HPT_TRY(read_bytes(&s->gpu_memory_bytes, c, v, where));
+    }
+    if (s->gpu_memory_bytes && s->gpu == 0)
+        return hpt__check_fail(c, node, path, "gpu_memory without gpu; say how much of a GPU a trial gets, e.g. gpu: 0.5");
+    rc = 0;
+out:
+    return rc;
+}
+
+static int read_metrics(const hpt__check *c, const hpt__json *node, const char *path) {
+    int rc = 0;
+    hpt_sweep *s = c->sweep;
+    HPT_TRY(hpt__check_map(c, node, path));
+    hpt__sweep_pattern *patterns = hpt__arena_alloc(c->arena, (size_t)(node->o.n + 1) * sizeof *patterns);
+    if (!patterns) return hpt__fail_memory();
+    for (int64_t i = 0; i < node->o.n; i++) {
+        const char *where = hpt__check_path(c, path, node->o.keys[i]), *regex = NULL;
+        regex_t compiled;
+        char why[160];
+        if (!where) return hpt__fail_memory();
+        HPT_TRY(hpt__check_text(&regex, c, node->o.values[i], where));
+        const int err = regcomp(&compiled, regex, REG_EXTENDED);
+        if (err) {
+            regerror(err, &compiled, why, sizeof why);
+            return hpt__check_fail(c, node->o.values[i], where, "'%s' is no POSIX extended regular expression: %s", regex, why);
+        }
+        const size_t groups = compiled.re_nsub;
+        regfree(&compiled);
+        if (groups != 1)
+            return hpt__check_fail(c, node->o.values[i], where,
+                                   "has %zu groups; put the number, and nothing else, in parentheses: 'loss is ([0-9.eE+-]+)'",
+                                   groups);
+        patterns[i] = (hpt__sweep_pattern){node->o.keys[i], regex};
+    }
+    s->patterns = patterns;
+    s->n_patterns = node->o.n;
+    rc = 0;
+out:
+    return rc;
+}
+
+static int read_key(const hpt__check *c, const char *key, const hpt__json *v, const char *where) {
+    hpt_sweep *s = c->sweep;
+    int64_t seed = 0;
+    if (strcmp(key, "storage") == 0) return hpt__check_text(&s->storage, c, v, where);
+    if (strcmp(key, "sampler") == 0) return read_tool(&s->sampler, c, v, where);
+    if (strcmp(key, "pruner") == 0) return read_tool(&s->pruner, c, v, where);
+    if (strcmp(key, "resources") == 0) return read_resources(c, v, where);
+    if (strcmp(key, "parallel") == 0) return hpt__check_int(&s->parallel, c, v, where, 1, 100000);
+    if (strcmp(key, "retries") == 0) return hpt__check_int(&s->retries, c, v, where, 0, 1000);
+    if (strcmp(key, "timeout") == 0) return read_timeout(c, v, where);
+    if (strcmp(key, "grace") == 0) return read_seconds(&s->grace, c, v, where);
+    if (strcmp(key, "metrics") == 0) return read_metrics(c, v, where);
+    if (strcmp(key, "options") == 0) return read_options(c, v, where);
+    int rc = hpt__check_int(&seed, c, v, where, 0, INT64_MAX); // "seed"
+    s->seed = (uint64_t)seed;
+    s->has_seed = rc >= 0;
+    return rc;
+}
+
+int hpt__check_hpt(const hpt__check *c, const hpt__json *node) {
+    int rc = 0;
+    HPT_TRY(hpt__check_map(c, node, "hpt"));
+    for (int64_t i = 0; i < node->o.n; i++)
+        for (int64_t k = 0; LATER[k]; k++)
+            if (strcmp(LATER[k], node->o.keys[i]) == 0) {
+                const char *where = hpt__check_path(c, "hpt", node->o.keys[i]);
+                return where ? hpt__check_unsupported(c, node->o.values[i], where, "leave it out") : hpt__fail_memory();
+            }
+    HPT_TRY(hpt__check_keys(c, node, "hpt", KEYS));
+    for (int64_t i = 0; i < node->o.n; i++) {
+        const char *where = hpt__check_path(c, "hpt", node->o.keys[i]);
+        if (!where) return hpt__fail_memory();
+        HPT_TRY(read_key(c, node->o.keys[i], node->o.values[i], where));
+    }
+    rc = 0;
+out:
+    return rc;
+}
