@@ -111,7 +111,7 @@ static void print_trials(hpt_study *study, listed *rows, int64_t n, cli_format f
     const hpt_space *space = hpt_study_space(study);
     int64_t k = hpt_study_n_directions(study), d = hpt_space_size(space);
     const char **columns = calloc((size_t)(4 + k + d), sizeof *columns);
-    char (*names)[24] = calloc((size_t)k, sizeof *names);
+    char (*names)[40] = calloc((size_t)k, sizeof *names);
     if (!columns || !names) {
         free(columns);
         free(names);

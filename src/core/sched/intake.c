@@ -205,9 +205,9 @@ static int take_lines(const hpt__intake *in, const hpt__intake_stream *s, hpt__i
 
 // Keeps a piece of an unfinished line.
 static int keep(hpt__intake_stream *s, const char *data, size_t n) {
-    if (s->len + n > s->cap) {
+    if (s->len + n >= s->cap) { // one byte more for the NUL
         size_t cap = s->cap ? s->cap * 2 : 256;
-        while (cap < s->len + n) cap *= 2;
+        while (cap <= s->len + n) cap *= 2;
         char *p = hpt__realloc(s->partial, cap);
         if (!p) return hpt__fail_memory();
         s->partial = p;
@@ -215,6 +215,7 @@ static int keep(hpt__intake_stream *s, const char *data, size_t n) {
     }
     memcpy(s->partial + s->len, data, n);
     s->len += n;
+    s->partial[s->len] = '\0';
     return 0;
 }
 
@@ -229,7 +230,7 @@ int hpt__intake_feed(const hpt__intake *in, hpt__intake_stream *s, hpt__intake_t
                      hpt__intake_fn fn, void *payload) {
     int rc = 0;
     const char *end = data + n;
-    if (!in->metric || n == 0) return 0;
+    if (!in->metric || !data || n == 0) return 0;
     if (s->len > 0 || s->skipping) { // the end of a line that began in an earlier chunk
         const char *stop = line_end(data, end);
         size_t m = (size_t)(stop - data);
@@ -245,9 +246,11 @@ int hpt__intake_feed(const hpt__intake *in, hpt__intake_stream *s, hpt__intake_t
         if (stop == end) goto out;
         if (!s->skipping) HPT_TRY(finish_partial(in, s, trial, fn, payload));
         s->skipping = false;
+        n -= (size_t)(stop - data) + 1;
+        if (n == 0) goto out;
         data = stop + 1;
     }
-    const char *nl = memrchr(data, '\n', (size_t)(end - data));
+    const char *nl = memrchr(data, '\n', n);
     const char *rest = nl ? nl + 1 : data;
     const char *cr = memrchr(rest, '\r', (size_t)(end - rest));
     if (cr) rest = cr + 1;

@@ -46,7 +46,8 @@ typedef struct hpt__intake_stream { // one file; zero it at the start and set pr
 } hpt__intake_stream;
 void hpt__intake_stream_fini(hpt__intake_stream *s);
 
-// Called for each value found, in order; a negative result ends the call and is returned.
+// data[n] must be NUL: regexec is told where a line ends, but checkers of memory accesses look for a string's end.
+// fn is called for each value found, in order; a negative result ends the call and is returned.
 typedef int (*hpt__intake_fn)(int64_t step, double value, void *payload);
 HPT_NODISCARD int hpt__intake_feed(const hpt__intake *in, hpt__intake_stream *s, hpt__intake_trial *trial,
                                    const char *data, size_t n, hpt__intake_fn fn, void *payload);

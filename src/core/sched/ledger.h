@@ -6,6 +6,7 @@
 
 #include <hpt/device.h>
 #include <hpt/export.h>
+#include <hpt/status.h>
 #include <stdbool.h>
 #include <stdint.h>
 

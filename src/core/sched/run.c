@@ -287,11 +287,10 @@ static int make_slots(hpt__run *run) {
 // Everything up to the first trial; the folder is locked on return.
 static int prepare(hpt__run *run, const names *n) {
     int rc = 0;
-    int64_t n_leftover = 0;
     HPT_TRY(open_study(run, n));
     HPT_TRY(map_columns(run));
     HPT_TRY(settle_run_id(run));
-    HPT_TRY(hpt__leftovers_end(&n_leftover, run->run_id, run->dir.real, LEFTOVER_SECONDS));
+    HPT_TRY(hpt__leftovers_end(&run->n_leftover, run->run_id, run->dir.real, LEFTOVER_SECONDS));
     HPT_TRY(make_trials_folder(run));
     HPT_TRY(hpt__origin_write(run, n->storage, n->n_trials));
     HPT_TRY(copy_sweep(run, n));
@@ -302,8 +301,6 @@ static int prepare(hpt__run *run, const names *n) {
     HPT_TRY(make_slots(run));
     HPT_TRY(hpt__run_open_loop(run));
     hpt__run_dir_mark_latest(&run->dir);
-    if (n_leftover > 0)
-        hpt__run_notice(run, "ended %lld processes that a killed run had left", (long long)n_leftover);
     rc = 0;
 out:
     return rc;
@@ -352,6 +349,8 @@ static int run_trials(hpt_run_summary *out, hpt__run *run) {
     run->pump_at = INFINITY;
     started_text(text, sizeof text, run);
     hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_STARTED, .number = -1, .value = NAN, .text = text});
+    if (run->n_leftover > 0)
+        hpt__run_notice(run, "ended %lld processes that a killed run had left", (long long)run->n_leftover);
     HPT_TRY(hpt__run_loop(run));
     HPT_TRY(hpt__run_refresh(run));
     HPT_TRY(hpt__run_read_best(run));

@@ -103,7 +103,7 @@ typedef struct hpt__run {
     double counts_at;  // when they were last read
     int64_t cap;       // 0: none
     bool exhausted, target_reached, flapping, no_flapping;
-    int64_t n_failed_here, n_ended_here, n_signals;
+    int64_t n_failed_here, n_ended_here, n_signals, n_leftover;
     double best;
     int64_t best_number;
     double t0, timeout_at, next_tick, pump_at, last_pump;

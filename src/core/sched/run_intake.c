@@ -68,6 +68,7 @@ static int read_file(bool *more, hpt__run *run, hpt__running *t, int fd, int64_t
             }
             return 0;
         }
+        run->buffer[n] = '\0';
         *at += n;
         int rc = hpt__intake_feed(&run->intake, stream, &t->steps, run->buffer, (size_t)n, take_value, &s);
         if (rc < 0) return rc;

@@ -73,7 +73,7 @@ int hpt__run_open_loop(hpt__run *run) {
         HPT_TRY(hpt__run_watch(run, run->inotify, HPT__SOURCE_INOTIFY, 0, EPOLLIN | EPOLLONESHOT));
     HPT_TRY(hpt__run_dir_listen(&run->server.fd, &run->dir));
     HPT_TRY(hpt__run_watch(run, run->server.fd, HPT__SOURCE_LISTEN, 0, EPOLLIN));
-    run->buffer = hpt__malloc(HPT__READ_SIZE);
+    run->buffer = hpt__malloc(HPT__READ_SIZE + 1);
     if (!run->buffer) rc = hpt__fail_memory();
 out:
     return rc;

@@ -25,13 +25,16 @@ static bool is_path(const char *url) {
 int hpt__storage_open(hpt__storage **out, const char *url, bool create, bool read_only, const hpt__options *options) {
     const hpt__storage_ops *ops = NULL;
     if (!url) return hpt__fail(HPT_E_ARG, "no storage URL; write :memory: or sqlite:///file.db");
-    if (strcmp(url, ":memory:") == 0) ops = &hpt__storage_memory_ops;
-    else if (strncmp(url, "sqlite:", 7) == 0 || is_path(url)) ops = &hpt__storage_sqlite_ops;
+    if (strcmp(url, ":memory:") == 0)
+        ops = &hpt__storage_memory_ops;
+    else if (strncmp(url, "sqlite:", 7) == 0 || is_path(url))
+        ops = &hpt__storage_sqlite_ops;
     if (!ops)
-        return hpt__fail(HPT_E_UNSUPPORTED,
-                         "storage '%s' is not known; write :memory:, sqlite:///relative.db, sqlite:////absolute.db or a path "
-                         "ending in .db, .sqlite or .sqlite3",
-                         url);
+        return hpt__fail(
+            HPT_E_UNSUPPORTED,
+            "storage '%s' is not known; write :memory:, sqlite:///relative.db, sqlite:////absolute.db or a path "
+            "ending in .db, .sqlite or .sqlite3",
+            url);
     return ops->open(out, url, create, read_only, options);
 }
 

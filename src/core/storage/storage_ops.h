@@ -23,9 +23,9 @@ struct hpt__storage {
 
 // A new trial as the study hands it over, and what the storage gives back.
 typedef struct hpt__new_trial {
-    hpt_trial_state state;  // RUNNING, WAITING, or finished (import)
-    const double *point;    // d internal values, NaN where absent; NULL: no parameters
-    const double *values;   // k, for finished ones; NULL: none
+    hpt_trial_state state;        // RUNNING, WAITING, or finished (import)
+    const double *point;          // d internal values, NaN where absent; NULL: no parameters
+    const double *values;         // k, for finished ones; NULL: none
     const char *const *attr_keys; // "u:..." / "s:..."
     const char *const *attr_values;
     int64_t n_attrs;
@@ -44,7 +44,7 @@ typedef struct hpt__report_item {
 } hpt__report_item;
 
 typedef struct hpt__attr_item {
-    const char *key;        // "u:..." or "s:..."
+    const char *key; // "u:..." or "s:..."
     const char *value_json;
 } hpt__attr_item;
 
@@ -57,8 +57,8 @@ struct hpt__storage_ops {
 
     // ---- studies
     // HPT_E_EXISTS when the name is taken. directions: k.
-    int (*study_create)(int64_t *study_id, hpt__storage *s, const char *name, const hpt_direction *directions, int64_t k,
-                        const hpt__attr_item *attrs, int64_t n_attrs);
+    int (*study_create)(int64_t *study_id, hpt__storage *s, const char *name, const hpt_direction *directions,
+                        int64_t k, const hpt__attr_item *attrs, int64_t n_attrs);
     // name NULL: the only study (HPT_E_NOT_FOUND lists the names when there are several).
     // *name_out, *directions: owned by the caller (hpt__free).
     int (*study_find)(int64_t *study_id, char **name_out, hpt_direction **directions, int64_t *k, hpt__storage *s,
@@ -71,7 +71,8 @@ struct hpt__storage_ops {
     // ---- trials
     // Distributions seen in a study: calls fn(name, distribution_json) for each parameter name, in order of first
     // appearance, with the distribution of the newest trial that has it.
-    int (*distributions)(hpt__storage *s, int64_t study_id, int (*fn)(const char *name, const char *json, void *p), void *p);
+    int (*distributions)(hpt__storage *s, int64_t study_id, int (*fn)(const char *name, const char *json, void *p),
+                         void *p);
     // Brings the table up to date with the storage: new trials, and changes of the ones that are not finished.
     // Cheap when nothing changed (O(unfinished)). The first call loads everything. Returns HPT_S_NOTHING if unchanged.
     int (*sync)(hpt__storage *s, int64_t study_id, hpt__trials *table);
@@ -93,7 +94,8 @@ struct hpt__storage_ops {
 
 // By scheme of the URL: ":memory:", "sqlite:///relative", "sqlite:////absolute", or a bare path that ends in .db,
 // .sqlite, .sqlite3 or exists. HPT_E_UNSUPPORTED names the schemes known.
-HPT_NODISCARD int hpt__storage_open(hpt__storage **out, const char *url, bool create, bool read_only, const hpt__options *options);
+HPT_NODISCARD int hpt__storage_open(hpt__storage **out, const char *url, bool create, bool read_only,
+                                    const hpt__options *options);
 void hpt__storage_close(hpt__storage *s); // NULL is fine
 
 extern const hpt__storage_ops hpt__storage_memory_ops;

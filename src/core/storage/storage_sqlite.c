@@ -39,33 +39,36 @@ int hpt__sqlite_error(const hpt__sqlite *s) {
     if (!s->db) return hpt__fail_memory();
     const int code = sqlite3_extended_errcode(s->db) & 0xff;
     switch (code) {
-    case SQLITE_NOMEM: return hpt__fail_memory();
+    case SQLITE_NOMEM:
+        return hpt__fail_memory();
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-        return hpt__fail(HPT_E_BUSY,
-                         "database '%s' was locked by another process for %lld s; end that process, or raise the option "
-                         "sqlite.busy_timeout",
-                         s->path, (long long)s->busy_timeout);
+        return hpt__fail(
+            HPT_E_BUSY,
+            "database '%s' was locked by another process for %lld s; end that process, or raise the option "
+            "sqlite.busy_timeout",
+            s->path, (long long)s->busy_timeout);
     case SQLITE_FULL:
         return hpt__fail(HPT_E_STORAGE, "database '%s': the disk is full and the last change is not stored; free space",
                          s->path);
     case SQLITE_READONLY:
-        return hpt__fail(HPT_E_STORAGE, "database '%s' cannot be written; give write permission to the file and its folder",
-                         s->path);
+        return hpt__fail(HPT_E_STORAGE,
+                         "database '%s' cannot be written; give write permission to the file and its folder", s->path);
     case SQLITE_PERM:
     case SQLITE_AUTH:
     case SQLITE_CANTOPEN:
         return hpt__fail(HPT_E_STORAGE,
-                         "database '%s' or its journal cannot be opened (%s); check the permissions of file and folder", s->path,
-                         strerror(sqlite3_system_errno(s->db)));
+                         "database '%s' or its journal cannot be opened (%s); check the permissions of file and folder",
+                         s->path, strerror(sqlite3_system_errno(s->db)));
     case SQLITE_IOERR:
         return hpt__fail(HPT_E_STORAGE, "database '%s': reading or writing failed (%s); check the disk", s->path,
                          strerror(sqlite3_system_errno(s->db)));
     case SQLITE_CORRUPT:
-        return hpt__fail(HPT_E_STORAGE, "database '%s' is damaged (%s); salvage it with \"sqlite3 FILE .recover\"", s->path,
-                         sqlite3_errmsg(s->db));
+        return hpt__fail(HPT_E_STORAGE, "database '%s' is damaged (%s); salvage it with \"sqlite3 FILE .recover\"",
+                         s->path, sqlite3_errmsg(s->db));
     case SQLITE_NOTADB:
-        return hpt__fail(HPT_E_INCOMPATIBLE, "'%s' is not an SQLite database; give the path of one, or of a new file", s->path);
+        return hpt__fail(HPT_E_INCOMPATIBLE, "'%s' is not an SQLite database; give the path of one, or of a new file",
+                         s->path);
     default:
         return hpt__fail(HPT_E_STORAGE, "database '%s': %s; check that nothing else changed its tables", s->path,
                          sqlite3_errmsg(s->db));
@@ -87,10 +90,18 @@ static int query(sqlite3_stmt **out, hpt__sqlite *s, hpt__sql id, const char *ty
     for (int i = 1; *types; types++, i++) {
         int code = SQLITE_MISUSE;
         switch (*types) {
-        case 'i': code = sqlite3_bind_int64(stmt, i, va_arg(args, int64_t)); break;
-        case 'd': code = sqlite3_bind_double(stmt, i, va_arg(args, double)); break;
-        case 's': code = sqlite3_bind_text(stmt, i, va_arg(args, const char *), -1, SQLITE_STATIC); break;
-        case 't': code = bind_time(stmt, i, va_arg(args, int64_t)); break;
+        case 'i':
+            code = sqlite3_bind_int64(stmt, i, va_arg(args, int64_t));
+            break;
+        case 'd':
+            code = sqlite3_bind_double(stmt, i, va_arg(args, double));
+            break;
+        case 's':
+            code = sqlite3_bind_text(stmt, i, va_arg(args, const char *), -1, SQLITE_STATIC);
+            break;
+        case 't':
+            code = bind_time(stmt, i, va_arg(args, int64_t));
+            break;
         }
         if (code != SQLITE_OK) return hpt__sqlite_error(s);
     }
@@ -129,8 +140,8 @@ int hpt__sqlite_script(hpt__sqlite *s, const char *sql) {
 
 int hpt__sqlite_begin(hpt__sqlite *s) {
     if (s->read_only)
-        return hpt__fail(HPT_E_STORAGE, "database '%s' was opened read-only; open the study in another mode to change it",
-                         s->path);
+        return hpt__fail(HPT_E_STORAGE,
+                         "database '%s' was opened read-only; open the study in another mode to change it", s->path);
     return hpt__sqlite_exec(s, HPT__SQL_BEGIN_WRITE, "");
 }
 
@@ -210,8 +221,10 @@ static int file_name(hpt__str *out, const char *path, bool immutable) {
     if (immutable) hpt__str_add(out, "file:");
     if (path[0] != '/') hpt__str_add(out, "./");
     for (const char *p = path; *p; p++) {
-        if (immutable && strchr("%?#", *p)) hpt__str_addf(out, "%%%02X", (unsigned)(unsigned char)*p);
-        else hpt__str_addc(out, *p);
+        if (immutable && strchr("%?#", *p))
+            hpt__str_addf(out, "%%%02X", (unsigned)(unsigned char)*p);
+        else
+            hpt__str_addc(out, *p);
     }
     if (immutable) hpt__str_add(out, "?immutable=1");
     return hpt__str_status(out);
@@ -242,8 +255,8 @@ static int check_folder(const hpt__sqlite *s) {
     if (stat(folder, &st) != 0 || !S_ISDIR(st.st_mode))
         rc = hpt__fail(HPT_E_STORAGE, "database '%s': folder '%s' does not exist; create it first", s->path, folder);
     else if (access(folder, W_OK | X_OK) != 0)
-        rc = hpt__fail(HPT_E_STORAGE, "database '%s': folder '%s' cannot be written (%s); choose another", s->path, folder,
-                       strerror(errno));
+        rc = hpt__fail(HPT_E_STORAGE, "database '%s': folder '%s' cannot be written (%s); choose another", s->path,
+                       folder, strerror(errno));
     hpt__free(folder);
     return rc;
 }
@@ -257,8 +270,8 @@ static int look_at_path(bool *fresh, const hpt__sqlite *s, bool create) {
         if (errno != ENOENT && errno != ENOTDIR)
             return hpt__fail(HPT_E_STORAGE, "database '%s' cannot be reached (%s)", s->path, strerror(errno));
         if (!may_create)
-            return hpt__fail(HPT_E_NOT_FOUND, "database '%s' does not exist; check the path, or create a study in it first",
-                             s->path);
+            return hpt__fail(HPT_E_NOT_FOUND,
+                             "database '%s' does not exist; check the path, or create a study in it first", s->path);
         *fresh = true;
         return check_folder(s);
     }
@@ -282,8 +295,10 @@ static int open_to_read(hpt__schema_state *state, hpt__sqlite *s) {
     rc = open_db(s, SQLITE_OPEN_READONLY, true);
     if (rc >= 0) rc = hpt__sqlite_schema_look(state, s);
     if (rc < 0) return rc;
-    hpt__log(HPT_LOG_WARN, "database '%s' is read without its write-ahead log (its folder is read-only): "
-                           "the newest results may be missing", s->path);
+    hpt__log(HPT_LOG_WARN,
+             "database '%s' is read without its write-ahead log (its folder is read-only): "
+             "the newest results may be missing",
+             s->path);
     return HPT_OK;
 }
 

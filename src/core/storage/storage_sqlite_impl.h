@@ -107,8 +107,8 @@ int hpt__sqlite_tell(hpt__storage *s, int64_t trial_id, hpt_trial_state state, c
 
 // ---- storage_sqlite_load.c
 
-int hpt__sqlite_distributions(hpt__storage *s, int64_t study_id,
-                              int (*fn)(const char *name, const char *json, void *p), void *p);
+int hpt__sqlite_distributions(hpt__storage *s, int64_t study_id, int (*fn)(const char *name, const char *json, void *p),
+                              void *p);
 int hpt__sqlite_sync(hpt__storage *s, int64_t study_id, hpt__trials *table);
 // The study's view, in step with the table or set up to become so. Borrowed until the next call.
 HPT_NODISCARD int hpt__sqlite_view_of(hpt__sqlite_view **out, hpt__sqlite *s, int64_t study_id,

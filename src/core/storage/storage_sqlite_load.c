@@ -34,7 +34,8 @@ void hpt__sqlite_view_fini(hpt__sqlite_view *view) {
 // A view for a table as it stands, which says nothing about when it was last in step.
 static int view_init(hpt__sqlite_view *view, int64_t study_id, const hpt__trials *table) {
     int rc = HPT_OK;
-    *view = (hpt__sqlite_view){.study_id = study_id, .table = table, .n_rows = table->n, .data_version = -1, .d = table->d};
+    *view =
+        (hpt__sqlite_view){.study_id = study_id, .table = table, .n_rows = table->n, .data_version = -1, .d = table->d};
     view->verdicts = hpt__calloc((size_t)table->d, sizeof *view->verdicts);
     view->point = hpt__calloc((size_t)table->d, sizeof *view->point);
     if (!view->verdicts || !view->point) {
@@ -88,9 +89,9 @@ typedef struct load {
     hpt__sqlite *s;
     hpt__sqlite_view *view;
     hpt__trials *table;
-    int64_t row;     // where the last id was found
-    int64_t first;   // no row before this one belongs to the load
-    bool *strange;   // by row - first: a value was left out
+    int64_t row;   // where the last id was found
+    int64_t first; // no row before this one belongs to the load
+    bool *strange; // by row - first: a value was left out
 } load;
 
 // Row of a trial id at or after `first`, or -1. Ids ascend with rows; streams mostly stay at a row or go to the next.
@@ -102,8 +103,10 @@ static int64_t row_of_id(load *l, int64_t trial_id) {
     int64_t low = l->first, high = n;
     while (low < high) {
         const int64_t mid = low + (high - low) / 2;
-        if (info[mid].trial_id < trial_id) low = mid + 1;
-        else high = mid;
+        if (info[mid].trial_id < trial_id)
+            low = mid + 1;
+        else
+            high = mid;
     }
     if (low >= n || info[low].trial_id != trial_id) return -1;
     return l->row = low;
@@ -152,7 +155,8 @@ static int take_param(load *l, sqlite3_stmt *stmt, int64_t row, int64_t *guess) 
     bool ok;
     const int rc = fits(&ok, l, i, dist, dist_len);
     if (rc < 0) return rc;
-    if (!ok) l->strange[row - l->first] = true;
+    if (!ok)
+        l->strange[row - l->first] = true;
     else if (memcmp(&t->columns[i].values[row], &v, sizeof v) != 0) {
         t->columns[i].values[row] = v;
         t->version++;
@@ -189,13 +193,21 @@ static int stream(load *l, hpt__sql ordered, hpt__sql scan, bool whole, int64_t 
         const int64_t row = row_of_id(l, sqlite3_column_int64(stmt, 0));
         if (row < 0) continue;
         switch (ordered) {
-        case HPT__SQL_LOAD_PARAMS: rc = take_param(l, stmt, row, &guess); break;
-        case HPT__SQL_LOAD_USER: rc = take_attr(l, stmt, row, 'u', key); break;
-        case HPT__SQL_LOAD_SYSTEM: rc = take_attr(l, stmt, row, 's', key); break;
+        case HPT__SQL_LOAD_PARAMS:
+            rc = take_param(l, stmt, row, &guess);
+            break;
+        case HPT__SQL_LOAD_USER:
+            rc = take_attr(l, stmt, row, 'u', key);
+            break;
+        case HPT__SQL_LOAD_SYSTEM:
+            rc = take_attr(l, stmt, row, 's', key);
+            break;
         case HPT__SQL_LOAD_REPORTS:
             rc = hpt__trials_report(l->table, row, sqlite3_column_int64(stmt, 1), hpt__sqlite_value(stmt, 2));
             break;
-        default: take_value(l, stmt, row); break;
+        default:
+            take_value(l, stmt, row);
+            break;
         }
         if (rc < 0) {
             sqlite3_reset(stmt);
@@ -238,8 +250,9 @@ static int read_head(head *out, hpt__sqlite *s, sqlite3_stmt *stmt, int64_t next
     // NULL: a writer that numbers in a second step was interrupted; the number Optuna would give is the count.
     out->number = sqlite3_column_type(stmt, 1) == SQLITE_NULL ? next_number : sqlite3_column_int64(stmt, 1);
     if (hpt_trial_state_from_string(&out->state, state) < 0)
-        return hpt__fail(HPT_E_INCOMPATIBLE, "database '%s': trial %lld has the unknown state '%s'; a newer program wrote it",
-                         s->path, (long long)out->number, state ? state : "NULL");
+        return hpt__fail(HPT_E_INCOMPATIBLE,
+                         "database '%s': trial %lld has the unknown state '%s'; a newer program wrote it", s->path,
+                         (long long)out->number, state ? state : "NULL");
     out->start_us = time_at(stmt, 3);
     out->complete_us = time_at(stmt, 4);
     return HPT_OK;
@@ -252,8 +265,10 @@ static bool is_open(hpt_trial_state state) {
 // The row's details are there: its state, and whether the space knows its parameters.
 static void settle(load *l, int64_t row, hpt_trial_state state, int64_t complete_us) {
     hpt__trials *t = l->table;
-    if (!is_open(state)) hpt__trials_finish(t, row, state, &t->values[row * t->k], complete_us);
-    else if (t->state[row] != state) hpt__trials_set_state(t, row, state);
+    if (!is_open(state))
+        hpt__trials_finish(t, row, state, &t->values[row * t->k], complete_us);
+    else if (t->state[row] != state)
+        hpt__trials_set_state(t, row, state);
     hpt__trials_get_point(l->view->point, t, row);
     hpt__storage_judge(t, row, l->view->point, l->strange[row - l->first]);
 }
@@ -331,8 +346,8 @@ static int refresh_row(hpt__sqlite *s, hpt__sqlite_view *view, hpt__trials *t, i
     rc = hpt__sqlite_step(s, stmt);
     if (rc < 0) return rc;
     if (rc == 0)
-        return hpt__fail(HPT_E_STORAGE, "database '%s': trial %lld has vanished; its study was deleted or replaced", s->path,
-                         (long long)t->number[row]);
+        return hpt__fail(HPT_E_STORAGE, "database '%s': trial %lld has vanished; its study was deleted or replaced",
+                         s->path, (long long)t->number[row]);
     rc = read_head(&h, s, stmt, t->number[row]);
     sqlite3_reset(stmt);
     if (rc < 0) return rc;
@@ -414,7 +429,7 @@ int hpt__sqlite_sync(hpt__storage *storage, int64_t study_id, hpt__trials *table
 
 // ---- distributions
 
-typedef struct seen { // of one parameter name
+typedef struct seen {            // of one parameter name
     int64_t first_id, newest_id; // param_id of its first row; of the newest trial's
     int64_t newest_trial;
 } seen;

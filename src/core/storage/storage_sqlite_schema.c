@@ -63,8 +63,8 @@ static const char TABLES[] =
     "INSERT INTO alembic_version VALUES ('" REVISION "');";
 
 // What reading and writing needs; heartbeats are left alone.
-#define NEEDED                                                                                                         \
-    "('studies', 'study_directions', 'study_user_attributes', 'study_system_attributes', 'trials', 'trial_params',"    \
+#define NEEDED                                                                                                      \
+    "('studies', 'study_directions', 'study_user_attributes', 'study_system_attributes', 'trials', 'trial_params'," \
     " 'trial_user_attributes', 'trial_system_attributes', 'trial_values', 'trial_intermediate_values')"
 enum { N_NEEDED = 10, TEXT_MAX = 64 };
 
@@ -98,7 +98,8 @@ static int look_at_revision(hpt__schema_state *out, hpt__sqlite *s) {
     bool has_alembic, has_info;
     int64_t n = 0, version = -1;
     char revision[TEXT_MAX] = "";
-    HPT_TRY(has_table(&has_alembic, s, "SELECT COUNT(*) FROM sqlite_master WHERE type='table' AND name='alembic_version'"));
+    HPT_TRY(
+        has_table(&has_alembic, s, "SELECT COUNT(*) FROM sqlite_master WHERE type='table' AND name='alembic_version'"));
     if (has_alembic) HPT_TRY(ask(&n, revision, s, "SELECT COUNT(*), MAX(version_num) FROM alembic_version"));
     if (*revision) {
         HPT_FAIL_IF(n != 1 || strcmp(revision, REVISION) != 0, HPT_E_INCOMPATIBLE,
@@ -111,7 +112,8 @@ static int look_at_revision(hpt__schema_state *out, hpt__sqlite *s) {
     HPT_TRY(has_table(&has_info, s, "SELECT COUNT(*) FROM sqlite_master WHERE type='table' AND name='version_info'"));
     if (has_info) HPT_TRY(ask(&version, NULL, s, "SELECT schema_version FROM version_info"));
     HPT_FAIL_IF(version != 12, HPT_E_INCOMPATIBLE,
-                "database '%s' does not say which revision of Optuna's schema it has; let Optuna open it once", s->path);
+                "database '%s' does not say which revision of Optuna's schema it has; let Optuna open it once",
+                s->path);
     *out = HPT__SCHEMA_UNSTAMPED;
 out:
     return rc;
@@ -127,9 +129,10 @@ int hpt__sqlite_schema_look(hpt__schema_state *out, hpt__sqlite *s) {
         goto out;
     }
     HPT_TRY(ask(&n_needed, NULL, s, "SELECT COUNT(*) FROM sqlite_master WHERE type='table' AND name IN " NEEDED));
-    HPT_FAIL_IF(n_needed != N_NEEDED, HPT_E_INCOMPATIBLE,
-                "database '%s' has other tables than a study of ours or of Optuna; give the path of one, or of a new file",
-                s->path);
+    HPT_FAIL_IF(
+        n_needed != N_NEEDED, HPT_E_INCOMPATIBLE,
+        "database '%s' has other tables than a study of ours or of Optuna; give the path of one, or of a new file",
+        s->path);
     HPT_TRY(ask(&n, encoding, s, "SELECT 0, encoding FROM pragma_encoding"));
     HPT_FAIL_IF(strcmp(encoding, "UTF-8") != 0, HPT_E_INCOMPATIBLE,
                 "database '%s' stores text as %s; copy it into a UTF-8 one (sqlite3 FILE .dump)", s->path, encoding);
@@ -148,7 +151,8 @@ static int switch_to_wal(hpt__sqlite *s) {
         if (rc != HPT_E_BUSY) return rc;
         sqlite3_sleep(5);
     } while (hpt__now_mono() < deadline);
-    hpt__log(HPT_LOG_WARN, "database '%s' could not be put into WAL mode; several writers will wait for each other", s->path);
+    hpt__log(HPT_LOG_WARN, "database '%s' could not be put into WAL mode; several writers will wait for each other",
+             s->path);
     return HPT_OK;
 }
 

@@ -19,8 +19,8 @@ static const char *text_of(sqlite3_stmt *stmt, int column) {
 
 // ---- create
 
-int hpt__sqlite_study_create(int64_t *study_id, hpt__storage *storage, const char *name, const hpt_direction *directions,
-                             int64_t k, const hpt__attr_item *attrs, int64_t n_attrs) {
+int hpt__sqlite_study_create(int64_t *study_id, hpt__storage *storage, const char *name,
+                             const hpt_direction *directions, int64_t k, const hpt__attr_item *attrs, int64_t n_attrs) {
     hpt__sqlite *s = (hpt__sqlite *)storage;
     sqlite3_stmt *stmt;
     int64_t id = 0;
@@ -71,8 +71,10 @@ static int find_id(int64_t *study_id, char **name, hpt__sqlite *s, const char *w
     int64_t n = 0;
     char *found = NULL;
     sqlite3_stmt *stmt;
-    if (wanted) HPT_TRY(hpt__sqlite_query(&stmt, s, HPT__SQL_STUDY_BY_NAME, "s", wanted));
-    else HPT_TRY(hpt__sqlite_query(&stmt, s, HPT__SQL_STUDY_ALL, ""));
+    if (wanted)
+        HPT_TRY(hpt__sqlite_query(&stmt, s, HPT__SQL_STUDY_BY_NAME, "s", wanted));
+    else
+        HPT_TRY(hpt__sqlite_query(&stmt, s, HPT__SQL_STUDY_ALL, ""));
     while ((rc = hpt__sqlite_step(s, stmt)) == 1) {
         if (n++) continue;
         *study_id = sqlite3_column_int64(stmt, 0);
@@ -88,8 +90,10 @@ static int find_id(int64_t *study_id, char **name, hpt__sqlite *s, const char *w
     HPT_FAIL_IF(n == 0, HPT_E_NOT_FOUND, "database '%s' has no study yet; create one first", s->path);
     if (n > 1) rc = name_them(s, n);
 out:
-    if (rc < 0) hpt__free(found);
-    else *name = found;
+    if (rc < 0)
+        hpt__free(found);
+    else
+        *name = found;
     return rc;
 }
 
@@ -109,8 +113,8 @@ static int read_directions(hpt_direction **out, int64_t *k, hpt__sqlite *s, int6
         directions[n++] = strcmp(text_of(stmt, 0), "MAXIMIZE") == 0 ? HPT_MAXIMIZE : HPT_MINIMIZE;
     }
     if (rc < 0) goto out;
-    HPT_FAIL_IF(n == 0, HPT_E_INCOMPATIBLE, "database '%s': study %lld has no direction; delete it with Optuna", s->path,
-                (long long)study_id);
+    HPT_FAIL_IF(n == 0, HPT_E_INCOMPATIBLE, "database '%s': study %lld has no direction; delete it with Optuna",
+                s->path, (long long)study_id);
     *out = directions;
     *k = n;
     directions = NULL;
@@ -119,8 +123,8 @@ out:
     return rc;
 }
 
-int hpt__sqlite_study_find(int64_t *study_id, char **name_out, hpt_direction **directions, int64_t *k, hpt__storage *storage,
-                           const char *name) {
+int hpt__sqlite_study_find(int64_t *study_id, char **name_out, hpt_direction **directions, int64_t *k,
+                           hpt__storage *storage, const char *name) {
     hpt__sqlite *s = (hpt__sqlite *)storage;
     char *found = NULL;
     int64_t id = 0;
@@ -143,9 +147,10 @@ int hpt__sqlite_study_attr_get(char **out, hpt__storage *storage, int64_t study_
     hpt__sqlite *s = (hpt__sqlite *)storage;
     sqlite3_stmt *stmt;
     char *text = NULL;
-    HPT_FAIL_IF((key[0] != 'u' && key[0] != 's') || key[1] != ':', HPT_E_ARG, "attribute '%s': a key begins with u: or s:", key);
-    HPT_TRY(hpt__sqlite_query(&stmt, s, key[0] == 'u' ? HPT__SQL_STUDY_USER_GET : HPT__SQL_STUDY_SYSTEM_GET, "is", study_id,
-                              key + 2));
+    HPT_FAIL_IF((key[0] != 'u' && key[0] != 's') || key[1] != ':', HPT_E_ARG,
+                "attribute '%s': a key begins with u: or s:", key);
+    HPT_TRY(hpt__sqlite_query(&stmt, s, key[0] == 'u' ? HPT__SQL_STUDY_USER_GET : HPT__SQL_STUDY_SYSTEM_GET, "is",
+                              study_id, key + 2));
     HPT_TRY(hpt__sqlite_step(s, stmt));
     if (rc == 1) {
         text = hpt__strdup(text_of(stmt, 0));
@@ -224,7 +229,8 @@ int hpt__sqlite_studies(hpt_study_summary **out, int64_t *n_out, hpt__storage *s
     HPT_TRY(hpt__sqlite_exec(s, HPT__SQL_BEGIN_READ, ""));
     HPT_TRY(hpt__sqlite_query(&stmt, s, HPT__SQL_STUDY_ALL, ""));
     while ((rc = hpt__sqlite_step(s, stmt)) == 1) {
-        if ((rc = hpt__grow(&all, &cap, n + 1, sizeof *all)) < 0 || (rc = hpt__grow(&ids, &cap_ids, n + 1, sizeof *ids)) < 0) {
+        if ((rc = hpt__grow(&all, &cap, n + 1, sizeof *all)) < 0 ||
+            (rc = hpt__grow(&ids, &cap_ids, n + 1, sizeof *ids)) < 0) {
             sqlite3_reset(stmt);
             goto out;
         }

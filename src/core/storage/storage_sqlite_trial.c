@@ -38,10 +38,14 @@ static int insert_params(hpt__sqlite *s, hpt__sql id, int64_t trial_id, const hp
 
 static int insert_values(hpt__sqlite *s, int64_t trial_id, const double *values, int64_t k) {
     for (int64_t i = 0; values && i < k; i++) {
-        if (isnan(values[i])) return hpt__fail(HPT_E_ARG, "value %lld of a trial is NaN, which a database of Optuna's "
-                                                          "schema cannot hold; tell the trial as failed", (long long)i);
+        if (isnan(values[i]))
+            return hpt__fail(HPT_E_ARG,
+                             "value %lld of a trial is NaN, which a database of Optuna's "
+                             "schema cannot hold; tell the trial as failed",
+                             (long long)i);
         const double v = isinf(values[i]) ? NAN : values[i];
-        const int rc = hpt__sqlite_exec(s, HPT__SQL_VALUE_SET, "iids", trial_id, i, v, hpt__sqlite_value_type(values[i]));
+        const int rc =
+            hpt__sqlite_exec(s, HPT__SQL_VALUE_SET, "iids", trial_id, i, v, hpt__sqlite_value_type(values[i]));
         if (rc < 0) return rc;
     }
     return HPT_OK;
@@ -52,11 +56,13 @@ static int insert_trial(hpt__sqlite *s, int64_t study_id, const hpt__trials *tab
     HPT_TRY(hpt__sqlite_exec(s, HPT__SQL_TRIAL_INSERT, "iistt", trial->number, study_id,
                              hpt_trial_state_to_string(trial->state), trial->start_us, trial->complete_us));
     trial->trial_id = sqlite3_last_insert_rowid(s->db);
-    if (trial->point) HPT_TRY(insert_params(s, HPT__SQL_PARAM_INSERT, trial->trial_id, table->space, trial->point, NULL));
+    if (trial->point)
+        HPT_TRY(insert_params(s, HPT__SQL_PARAM_INSERT, trial->trial_id, table->space, trial->point, NULL));
     if (finished(trial->state)) HPT_TRY(insert_values(s, trial->trial_id, trial->values, table->k));
     for (int64_t i = 0; i < trial->n_attrs; i++) {
         const hpt__attr_item attr = {trial->attr_keys[i], trial->attr_values[i]};
-        HPT_TRY(hpt__sqlite_set_attrs(s, HPT__SQL_TRIAL_USER_SET, HPT__SQL_TRIAL_SYSTEM_SET, trial->trial_id, &attr, 1));
+        HPT_TRY(
+            hpt__sqlite_set_attrs(s, HPT__SQL_TRIAL_USER_SET, HPT__SQL_TRIAL_SYSTEM_SET, trial->trial_id, &attr, 1));
     }
 out:
     return rc;
@@ -64,8 +70,8 @@ out:
 
 // ---- create
 
-int hpt__sqlite_create_trials(hpt__storage *storage, int64_t study_id, hpt__trials *table, hpt__new_trial *batch, int64_t q,
-                              hpt__fill_fn fill, void *payload) {
+int hpt__sqlite_create_trials(hpt__storage *storage, int64_t study_id, hpt__trials *table, hpt__new_trial *batch,
+                              int64_t q, hpt__fill_fn fill, void *payload) {
     hpt__sqlite *s = (hpt__sqlite *)storage;
     hpt__sqlite_view *view = NULL;
     int64_t n_before = table->n;

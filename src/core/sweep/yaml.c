@@ -40,7 +40,7 @@ static int syntax_error(composer *c) {
     if (p->error == YAML_READER_ERROR)
         return hpt__fail(HPT_E_PARSE, "%s: byte %zu: %s; save the file as UTF-8 text", c->file, p->problem_offset, problem);
     const int line = (int)p->problem_mark.line + 1;
-    if (strstr(problem, "cannot start any token"))
+    if (strstr(problem, "cannot start any token") || strstr(problem, "tab character"))
         return hpt__fail(HPT_E_PARSE, "%s:%d: %s; indent with blanks, not tabs, and quote text with special characters",
                          c->file, line, problem);
     return hpt__fail(HPT_E_PARSE, "%s:%d: %s%s%s", c->file, line, p->context ? p->context : "", p->context ? ": " : "",
@@ -170,7 +170,7 @@ static int compose(hpt__json **out, composer *c, int depth) {
             *out = c->anchors[i].node;
             return HPT_OK;
         }
-        HPT_FAIL_IF(true, HPT_E_PARSE, "%s:%d: *%s: there is no anchor &%s before it", c->file, line, name, name);
+        return hpt__fail(HPT_E_PARSE, "%s:%d: *%s: there is no anchor &%s before it", c->file, line, name, name);
     }
     case YAML_SCALAR_EVENT:
         HPT_TRY(scalar(out, c, line));

@@ -62,7 +62,10 @@ static hpt__json *number_of_base(hpt__arena *arena, const char *digits, size_t n
         f = f * base + v;
         if (__builtin_mul_overflow(i, base, &i) || __builtin_sub_overflow(i, v, &i)) overflow = true;
     }
-    if (overflow || (!negative && i == INT64_MIN)) return hpt__json_new_float(arena, negative ? -f : f);
+    if (overflow || (!negative && i == INT64_MIN)) {
+        if (base == 10 && !hpt__parse_double(&f, digits, n, false)) return NULL; // correctly rounded
+        return hpt__json_new_float(arena, negative ? -f : f);
+    }
     return hpt__json_new_int(arena, negative ? i : -i); // summed below zero, where there is room for one more
 }
 

@@ -67,8 +67,7 @@ static int add_column(hpt__trials *t, const char *name) {
     t->columns = columns;
     c.name = hpt__strdup(name);
     c.values = t->cap ? hpt__malloc((size_t)t->cap * sizeof *c.values) : NULL;
-    if (!c.name || (t->cap && !c.values) ||
-        hpt__map_set(&t->column_by_name, name, strlen(name), t->n_columns) < 0) {
+    if (!c.name || (t->cap && !c.values) || hpt__map_set(&t->column_by_name, name, strlen(name), t->n_columns) < 0) {
         column_fini(&c);
         return hpt__fail_memory();
     }
@@ -133,7 +132,8 @@ static int reserve(hpt__trials *t, int64_t need) {
     }
     if (!(p = hpt__realloc(t->state, n * sizeof *t->state))) return hpt__fail_memory();
     t->state = p;
-    if (!(p = hpt__realloc(t->values, n * (size_t)(t->k > 0 ? t->k : 1) * sizeof *t->values))) return hpt__fail_memory();
+    if (!(p = hpt__realloc(t->values, n * (size_t)(t->k > 0 ? t->k : 1) * sizeof *t->values)))
+        return hpt__fail_memory();
     t->values = p;
     if (!(p = hpt__realloc(t->number, n * sizeof *t->number))) return hpt__fail_memory();
     t->number = p;
@@ -157,8 +157,8 @@ int hpt__trials_add(int64_t *row, hpt__trials *t, int64_t number, int64_t trial_
     for (int64_t i = 0; i < t->k; i++) t->values[r * t->k + i] = NAN;
     t->state[r] = (uint8_t)state;
     t->number[r] = number;
-    t->info[r] = (hpt__trial_info){
-        .trial_id = trial_id, .start_us = INT64_MIN, .complete_us = INT64_MIN, .grid_id = -1};
+    t->info[r] =
+        (hpt__trial_info){.trial_id = trial_id, .start_us = INT64_MIN, .complete_us = INT64_MIN, .grid_id = -1};
     t->counts[state]++;
     t->n = r + 1;
     t->version++;

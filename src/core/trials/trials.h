@@ -19,15 +19,15 @@ typedef struct hpt__report {
     double value;
 } hpt__report;
 
-typedef struct hpt__trial_info { // the rarely read part of a row
-    int64_t trial_id;            // the storage's id
+typedef struct hpt__trial_info {   // the rarely read part of a row
+    int64_t trial_id;              // the storage's id
     int64_t start_us, complete_us; // UTC, microseconds; INT64_MIN: none
-    hpt__report *reports;        // sorted by step
+    hpt__report *reports;          // sorted by step
     int64_t n_reports, cap_reports;
     char **attr_keys, **attr_values; // trial attributes: key ("u:<key>" user, "s:<key>" system) and JSON text
     int64_t n_attrs;
-    int64_t grid_id;             // -1: none
-    bool foreign;                // made by another program: values may lie outside the space
+    int64_t grid_id; // -1: none
+    bool foreign;    // made by another program: values may lie outside the space
 } hpt__trial_info;
 
 typedef struct hpt__column {
@@ -42,20 +42,20 @@ typedef struct hpt__trials {
     hpt__column *columns;
     int64_t n_columns, d;
     hpt__map column_by_name;
-    uint8_t *state;        // n, hpt_trial_state
-    double *values;        // n x k row-major objective values, NaN where none
-    int64_t k;             // objectives
-    int64_t *number;       // n
-    hpt__trial_info *info; // n
-    int64_t counts[5];     // by state
+    uint8_t *state;         // n, hpt_trial_state
+    double *values;         // n x k row-major objective values, NaN where none
+    int64_t k;              // objectives
+    int64_t *number;        // n
+    hpt__trial_info *info;  // n
+    int64_t counts[5];      // by state
     hpt__map row_by_number; // only used when some number differs from its row
     bool dense;             // number[i] == i for all rows so far
     const hpt_space *space; // borrowed
     // Incremental best for k == 1: row of the best COMPLETE trial (first among equals), -1 if none.
     int64_t best;
     hpt_direction direction[1]; // of objective 0, for `best`
-    int64_t max_grid_id; // largest info.grid_id, -1 if none
-    uint64_t version;    // grows with every change
+    int64_t max_grid_id;        // largest info.grid_id, -1 if none
+    uint64_t version;           // grows with every change
 } hpt__trials;
 
 HPT_NODISCARD int hpt__trials_init(hpt__trials *t, const hpt_space *space, int64_t n_objectives, hpt_direction first);
@@ -63,7 +63,8 @@ void hpt__trials_fini(hpt__trials *t);
 int64_t hpt__trials_row_of(const hpt__trials *t, int64_t number); // -1 if unknown
 
 // Appends a row (state, no values, parameters absent). *row is its index.
-HPT_NODISCARD int hpt__trials_add(int64_t *row, hpt__trials *t, int64_t number, int64_t trial_id, hpt_trial_state state);
+HPT_NODISCARD int hpt__trials_add(int64_t *row, hpt__trials *t, int64_t number, int64_t trial_id,
+                                  hpt_trial_state state);
 // Takes back the newest rows so that n are left: rows that existed only while a batch was chosen (study_ask.c), or whose
 // transaction failed.
 void hpt__trials_truncate(hpt__trials *t, int64_t n);
@@ -71,7 +72,8 @@ void hpt__trials_truncate(hpt__trials *t, int64_t n);
 void hpt__trials_set_point(hpt__trials *t, int64_t row, const double *point);
 void hpt__trials_get_point(double *point, const hpt__trials *t, int64_t row); // d values
 // One parameter by name; creates a column for a name that the space lacks.
-HPT_NODISCARD int hpt__trials_set_param(hpt__trials *t, int64_t row, const char *name, double internal, const char *dist_json);
+HPT_NODISCARD int hpt__trials_set_param(hpt__trials *t, int64_t row, const char *name, double internal,
+                                        const char *dist_json);
 // Changes the state; values: k numbers or NULL. Keeps counts, best, version right.
 void hpt__trials_finish(hpt__trials *t, int64_t row, hpt_trial_state state, const double *values, int64_t complete_us);
 void hpt__trials_set_state(hpt__trials *t, int64_t row, hpt_trial_state state);

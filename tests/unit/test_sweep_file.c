@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// test_sweep_file.c: sweep files that load as they should, and those of tests/data/bad_sweeps.txt, which must not.
+#include "core/sweep/sweep_impl.h"
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <hpt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char *read_all(const char *path) {
+    FILE *f = fopen(path, "rb");
+    cr_assert(f != NULL, "%s is missing", path);
+    fseek(f, 0, SEEK_END);
+    long n = ftell(f);
+    rewind(f);
+    char *text = calloc((size_t)n + 1, 1);
+    cr_assert(fread(text, 1, (size_t)n, f) == (size_t)n);
+    fclose(f);
+    return text;
+}
+
+Test(sweep_bad, every_bad_file_is_refused_with_one_line_that_names_place_and_key) {
+    char *text = read_all(HPT_SOURCE_DIR "/tests/data/bad_sweeps.txt");
+    int cases = 0;
+    for (char *at = strstr(text, "\n==== "); at;) {
+        char *line = at + 6, *body = strchr(line, '\n') + 1, *end = strstr(body - 1, "\n==== ");
+        char prefix[32], expect[200];
+        int number = atoi(line), n = (int)(body - 1 - (strchr(line, ':') + 2));
+        snprintf(expect, sizeof expect, "%.*s", n, strchr(line, ':') + 2);
+        snprintf(prefix, sizeof prefix, "bad.yaml:%d: ", number);
+        size_t size = end ? (size_t)(end - body + 1) : strlen(body);
+        if (end && end < body) size = 0;
+        char *file = calloc(size + 1, 1);
+        memcpy(file, body, size);
+        hpt_sweep *sweep = NULL;
+        int rc = hpt_sweep_parse(&sweep, file, "bad.yaml");
+        const char *message = hpt_last_error();
+        cr_expect(rc < 0, "accepted:\n%s", file);
+        cr_expect(sweep == NULL);
+        cr_expect(strncmp(message, prefix, strlen(prefix)) == 0, "'%s' does not begin with '%s' for:\n%s", message, prefix, file);
+        cr_expect(strstr(message, expect) != NULL, "'%s' does not contain '%s' for:\n%s", message, expect, file);
+        cr_expect(strchr(message, '\n') == NULL);
+        free(file);
+        cases++;
+        at = end;
+    }
+    cr_assert(cases >= 45, "only %d cases", cases);
+    free(text);
+}
+
+static hpt_sweep *parse(const char *text) {
+    hpt_sweep *sweep = NULL;
+    int rc = hpt_sweep_parse(&sweep, text, "dir/good.sweep.yaml");
+    cr_assert(rc == 0, "%s", hpt_last_error());
+    return sweep;
+}
+
+static void expect_describe(const hpt_sweep *sweep, const char *name, const char *expected) {
+    char *text = NULL;
+    cr_assert(hpt_space_describe(&text, hpt_sweep_space(sweep), name) == 0, "%s", hpt_last_error());
+    cr_expect(strcmp(text, expected) == 0, "%s is '%s', not '%s'", name, text, expected);
+    hpt_free(text);
+}
+
+Test(sweep_good, distributions_become_the_ranges_that_the_schema_says) {
+    hpt_sweep *s = parse("method: random\nprogram: train.py\nparameters:\n"
+                         "  a: {min: 1, max: 8}\n"
+                         "  b: {min: 1, max: 8.0}\n"
+                         "  c: {distribution: log_uniform_values, min: 1e-4, max: 1}\n"
+                         "  d: {distribution: q_uniform, min: 0, max: 10, q: 5}\n"
+                         "  e: {distribution: q_log_uniform_values, min: 16, max: 256, q: 16}\n"
+                         "  f: {values: [a, 1, true, null]}\n"
+                         "  g: {value: 3}\n"
+                         "  h: {distribution: log_uniform, min: 0, max: 0.6931471805599453}\n"
+                         "  i: {min: 0.0, max: 1.0, hpt:step: 0.25}\n");
+    expect_describe(s, "a", "int 1..8");
+    expect_describe(s, "b", "float 1.0..8.0");
+    expect_describe(s, "c", "float 0.0001..1.0 log");
+    expect_describe(s, "d", "int 0..10 step 5");
+    expect_describe(s, "e", "int 16..256 step 16 log");
+    expect_describe(s, "f", "{a, 1, true, null}");
+    expect_describe(s, "g", "constant 3");
+    expect_describe(s, "h", "float 1.0..2.0 log");
+    expect_describe(s, "i", "float 0.0..1.0 step 0.25");
+    cr_expect(strcmp(hpt_sweep_name(s), "good.sweep") == 0, "name is the stem: %s", hpt_sweep_name(s));
+    cr_expect(strstr(hpt_sweep_warning(s, 0), "'1e-4' is text by YAML 1.1") != NULL);
+    hpt_sweep_destroy(s);
+}
+
+Test(sweep_good, nested_blocks_are_flattened_and_conditions_find_siblings_first) {
+    hpt_sweep *s = parse("method: random\nprogram: t\nparameters:\n"
+                         "  kind: {values: [x, y]}\n"
+                         "  opt:\n    parameters:\n"
+                         "      kind: {values: [sgd, adam]}\n"
+                         "      momentum: {min: 0.0, max: 1.0, hpt:when: {kind: sgd}}\n");
+    char *text = NULL;
+    cr_assert(hpt_space_describe_condition(&text, hpt_sweep_space(s), "opt.momentum") == 0);
+    cr_expect(strcmp(text, "opt.kind in {sgd}") == 0, "%s", text);
+    hpt_free(text);
+    hpt_sweep_destroy(s);
+}
+
+Test(sweep_good, own_keys_and_options_are_read) {
+    hpt_sweep *s = parse("method: bayes\nmetric: {name: acc, goal: maximize, target: 0.9}\nprogram: t\nrun_cap: 7\n"
+                         "parameters: {x: {min: 0.0, max: 1.0}}\n"
+                         "hpt:\n  sampler: {type: tpe, n_startup: 20}\n  pruner: {type: median, warmup_steps: 3}\n"
+                         "  resources: {cpu: 0.5, memory: 2GiB, gpu: 0.25, gpu_memory: 512MiB}\n"
+                         "  parallel: 3\n  retries: 2\n  timeout: {trial: 90s, sweep: 2h}\n  grace: 5\n  seed: 9\n"
+                         "  metrics: {acc: 'accuracy is ([0-9.]+)'}\n");
+    cr_expect(hpt_sweep_direction(s) == HPT_MAXIMIZE && s->has_target && s->target == 0.9);
+    cr_expect(strcmp(s->sampler, "tpe") == 0 && strcmp(s->pruner, "median") == 0);
+    cr_assert(s->n_options == 2);
+    cr_expect(strcmp(s->options[0], "tpe.n_startup=20") == 0, "%s", s->options[0]);
+    cr_expect(strcmp(s->options[1], "median.n_warmup=3") == 0, "%s", s->options[1]);
+    cr_expect(s->cpu == 0.5 && s->gpu == 0.25 && s->memory_bytes == 2LL << 30 && s->gpu_memory_bytes == 512LL << 20);
+    cr_expect(s->parallel == 3 && s->retries == 2 && s->trial_timeout == 90 && s->sweep_timeout == 7200 && s->grace == 5);
+    cr_expect(s->has_seed && s->seed == 9 && s->run_cap == 7);
+    cr_expect(s->n_patterns == 1 && strcmp(s->patterns[0].name, "acc") == 0);
+    hpt_sweep_destroy(s);
+}
+
+// The words of a command for a point, joined by '|'.
+static void expect_command(const char *command, const char *parameters, const double *point, const char *expected) {
+    char text[1000], got[2000] = "";
+    snprintf(text, sizeof text, "method: random\nprogram: train.py\ncommand: %s\nparameters: %s\n", command, parameters);
+    hpt_sweep *s = parse(text);
+    char **argv = NULL;
+    cr_assert(hpt__sweep_command(&argv, s, point, "/run/params.json") == 0, "%s", hpt_last_error());
+    for (char **a = argv; *a; a++) {
+        if (a != argv) strcat(got, "|");
+        strcat(got, *a);
+    }
+    cr_expect(strcmp(got, expected) == 0, "%s gives\n%s\nnot\n%s", command, got, expected);
+    hpt_free(argv);
+    hpt_sweep_destroy(s);
+}
+
+Test(sweep_command, macros_expand_as_the_agent_of_the_schema_expands_them) {
+    static const char parameters[] = "{lr: {min: 0.0, max: 1.0}, flag: {values: [true, false]}, n: {min: 1, max: 9}, "
+                                     "opt: {parameters: {name: {values: [a b, c]}, rate: {min: 0.0, max: 1.0}}}, "
+                                     "layers: {values: [[1, 2], null]}}";
+    // lr, flag, n, opt.name, opt.rate, layers
+    const double point[] = {1e-5, 0, 3, 0, 0.5, 0};
+    expect_command("[\"${env}\", \"${interpreter}\", \"${program}\", \"${args}\"]", parameters, point,
+                   "/usr/bin/env|python|train.py|--lr=1e-05|--flag=True|--n=3|--opt={'name': 'a b', 'rate': 0.5}|--layers=[1, 2]");
+    expect_command("[x, \"${args_no_hyphens}\"]", parameters, point,
+                   "x|lr=1e-05|flag=True|n=3|opt={'name': 'a b', 'rate': 0.5}|layers=[1, 2]");
+    expect_command("[x, \"${args_no_boolean_flags}\"]", parameters, point,
+                   "x|--lr=1e-05|--flag|--n=3|--opt={'name': 'a b', 'rate': 0.5}|--layers=[1, 2]");
+    expect_command("[x, \"${args_no_equals}\"]", parameters, point,
+                   "x|--lr|1e-05|--flag|True|--n|3|--opt|{'name': 'a b', 'rate': 0.5}|--layers|[1, 2]");
+    expect_command("[x, \"${args_append_hydra}\", \"${args_override_hydra}\"]", "{n: {min: 1, max: 9}}", (double[]){4},
+                   "x|+n=4|++n=4");
+    expect_command("[x, \"${args_json}\", \"${args_json_file}\"]", parameters, point,
+                   "x|{\"lr\": 1e-05, \"flag\": true, \"n\": 3, \"opt\": {\"name\": \"a b\", \"rate\": 0.5}, \"layers\": [1, "
+                   "2]}|/run/params.json");
+    setenv("HPT_TEST_WORD", "here", 1);
+    unsetenv("HPT_TEST_NONE");
+    expect_command("[\"${envvar:HPT_TEST_WORD}/x\", \"${envvar:HPT_TEST_NONE}\", \"${unknown}\", 3]", "{n: {min: 1, max: 9}}",
+                   (double[]){4}, "here/x|HPT_TEST_NONE|3");
+}
+
+Test(sweep_command, inactive_and_integral_values_follow_the_rules) {
+    static const char parameters[] = "{kind: {values: [a, b]}, x: {min: 0.0, max: 2.0, hpt:when: {kind: a}}, y: {min: 0.0, max: 2.0}}";
+    expect_command("[x, \"${args}\"]", parameters, (double[]){1, NAN, 1.0}, "x|--kind=b|--y=1");
+    expect_command("[x, \"${args}\"]", parameters, (double[]){0, 0.1, 1.5}, "x|--kind=a|--x=0.1|--y=1.5");
+}
+
+Test(sweep_good, yaml_anchors_and_merges_work) {
+    hpt_sweep *s = parse("method: random\nprogram: t\nparameters:\n"
+                         "  a: &range {min: 0.0, max: 1.0}\n"
+                         "  b: *range\n"
+                         "  c: {<<: *range, max: 5.0}\n");
+    expect_describe(s, "b", "float 0.0..1.0");
+    expect_describe(s, "c", "float 0.0..5.0");
+    hpt_sweep_destroy(s);
+}
