@@ -279,7 +279,7 @@ Test(api_serve, pruners_take_options_and_prune)
     say(serve, "{\"op\":\"ask\",\"n\":4}");
     for (int i = 0; i < 3; i++) {
         char line[128];
-        snprintf(line, sizeof line, "{\"op\":\"report\",\"trial\":%d,\"step\":0,\"value\":%d}", i, i);
+        snprintf(line, sizeof line, "{\"op\":\"report\",\"trial\":%d,\"step\":0,\"value\":%d}", i, 3 - i);
         is(serve, line, "{\"ok\":true,\"prune\":false}");
         snprintf(line, sizeof line, "{\"op\":\"tell\",\"trial\":%d,\"value\":%d}", i, i);
         is(serve, line, "{\"ok\":true}");

@@ -394,8 +394,8 @@ static int place_of(hpt__trials **store, int64_t *row, const memory *m, int64_t 
 static int report(hpt__storage *storage, const hpt__report_item *items, int64_t n) {
     int rc = HPT_OK;
     for (int64_t i = 0; i < n; i++) {
-        hpt__trials *store;
-        int64_t row;
+        hpt__trials *store = NULL;
+        int64_t row = -1;
         HPT_TRY(place_of(&store, &row, (memory *)storage, items[i].trial_id));
         HPT_TRY(hpt__trials_report(store, row, items[i].step, items[i].value));
     }
@@ -404,8 +404,8 @@ out:
 }
 
 static int trial_attr_set(hpt__storage *storage, int64_t trial_id, const hpt__attr_item *attrs, int64_t n_attrs) {
-    hpt__trials *store;
-    int64_t row;
+    hpt__trials *store = NULL;
+    int64_t row = -1;
     int rc = place_of(&store, &row, (memory *)storage, trial_id);
     for (int64_t i = 0; i < n_attrs && rc >= 0; i++) rc = check_key(attrs[i].key);
     for (int64_t i = 0; i < n_attrs && rc >= 0; i++)
@@ -416,8 +416,8 @@ static int trial_attr_set(hpt__storage *storage, int64_t trial_id, const hpt__at
 static int tell(hpt__storage *storage, int64_t trial_id, hpt_trial_state state, const double *values, int64_t k,
                 int64_t complete_us, const hpt__attr_item *attrs, int64_t n_attrs) {
     int rc = HPT_OK;
-    hpt__trials *store;
-    int64_t row;
+    hpt__trials *store = NULL;
+    int64_t row = -1;
     HPT_TRY(place_of(&store, &row, (memory *)storage, trial_id));
     HPT_FAIL_IF(finished((hpt_trial_state)store->state[row]), HPT_E_STATE,
                 "trial %lld is finished already (%s); its result stays", (long long)store->number[row],
