@@ -12,11 +12,11 @@ hpt=$(realpath "$hpt")
 place=$(mktemp -d)
 trap 'cd /; rm -rf "$place"' EXIT
 cd "$place"
-cap=$((kills * 12 + 40))
+cap=$((kills * 25 + 40))
 cat >train.sh <<'S'
 #!/bin/sh
 # A marker in the command line of a child lets the test find survivors.
-sleep 0.03 &
+sleep 0.08 &
 wait
 echo "step=1 loss=$HPT_PARAM_X"
 S

@@ -22,7 +22,7 @@ static double loss(const hpt_trial *trial, const char *method) {
     int64_t k;
     if (!strcmp(method, "a")) {
         check(hpt_trial_get_float(&x, trial, "x"));
-        return 0.5 + log10(x / 0.01) * log10(x / 0.01);
+        return 1.0 + log10(x / 0.01) * log10(x / 0.01);
     }
     check(hpt_trial_get_float(&y, trial, "y"));
     check(hpt_trial_get_int(&k, trial, "k"));
@@ -77,7 +77,7 @@ int main(int argc, char **argv) {
     check(hpt_trial_values(&values, &n_values, best));
     check(hpt_trial_params_json(&params, best));
     printf("best %.6f in trial %lld: %s\n", values[0], (long long)hpt_trial_number(best), params);
-    int good = values[0] < 0.5;
+    int good = values[0] < 1.0;
     hpt_trial_destroy(best);
     hpt_study_close(study);
     return good ? 0 : 1;

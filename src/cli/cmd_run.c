@@ -145,7 +145,13 @@ static int run_sweep(const char *path, const run_args *a) {
     hpt_run_summary summary;
     rc = hpt_run_sweep(&summary, sweep, &o);
     cli_progress_free(progress);
-    int code = rc < 0 ? cli_fail(rc) : finish(&summary, sweep);
+    int code;
+    if (rc == HPT_E_INCOMPATIBLE) {
+        cli_note("%s (--study NEW starts one)", hpt_last_error());
+        code = CLI_INCOMPATIBLE;
+    } else {
+        code = rc < 0 ? cli_fail(rc) : finish(&summary, sweep);
+    }
     hpt_sweep_destroy(sweep);
     return code;
 }

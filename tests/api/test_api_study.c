@@ -476,16 +476,47 @@ Test(api_study, grid_is_asked_once_each_and_then_exhausted)
     }
 }
 
-Test(api_study, attributes_must_be_json)
+Test(api_study, attributes_must_be_json_and_can_be_read_back)
 {
     hpt_study *study = open_with(line_space(), "random", 1);
     hpt_trial *t;
+    const char *text;
     OK(hpt_study_ask(&t, study));
-    OK(hpt_trial_set_attr(t, "note", "{\"a\": [1, null]}"));
+    OK(hpt_trial_get_attr(&text, t, "note"));
+    cr_assert_null(text);
+    OK(hpt_trial_set_attr(t, "note", "{\"a\":[1,null]}"));
+    OK(hpt_trial_get_attr(&text, t, "note"));
+    cr_assert_str_eq(text, "{\"a\": [1, null]}");
     OK(hpt_trial_set_attr(t, "note", "\"b\""));
+    OK(hpt_trial_get_attr(&text, t, "note"));
+    cr_assert_str_eq(text, "\"b\"");
+    OK(hpt_trial_get_attr(&text, t, "hpt:by"));
+    cr_assert_str_eq(text, "\"random\"");
     FAILS(HPT_E_ARG, hpt_trial_set_attr(t, "note", "{a}"));
     FAILS(HPT_E_ARG, hpt_trial_set_attr(t, "", "1"));
     FAILS(HPT_E_ARG, hpt_trial_set_attr(t, NULL, "1"));
+    hpt_trial_destroy(t);
+    hpt_study_close(study);
+}
+
+Test(api_study, times_and_the_last_report_can_be_read)
+{
+    hpt_study *study = open_with(line_space(), "random", 1);
+    hpt_trial *t;
+    double start, end, value;
+    int64_t step;
+    OK(hpt_study_ask(&t, study));
+    OK(hpt_trial_times(&start, &end, t));
+    cr_assert(start > 1.5e9 && isnan(end));
+    OK(hpt_trial_last_report(&step, &value, t));
+    cr_assert(step == -1 && isnan(value));
+    OK(hpt_trial_report(t, 7, 0.5));
+    OK(hpt_trial_report(t, 3, 0.25));
+    OK(hpt_trial_last_report(&step, &value, t));
+    cr_assert(step == 7 && value == 0.5);
+    OK(hpt_study_tell(study, t, HPT_TRIAL_FAIL, NULL, 0));
+    OK(hpt_trial_times(&start, &end, t));
+    cr_assert(end >= start);
     hpt_trial_destroy(t);
     hpt_study_close(study);
 }
