@@ -3,15 +3,20 @@
 //
 //   log p(x) = log sum_k w_k exp(l_k(x)) - log sum_k w_k,   l_k = sum_j log K_kj(x_j)
 //
-// l_k is its constant (all normalisers, and the categorical hits) plus terms that are never positive: -z^2/2, the log mass
-// of a cell, the categorical miss. So a block of 16 kernels can be left as soon as all of them are 50 below the best
+// l_k is its constant (all normalisers, the categorical hits) plus terms that are never positive: -z^2/2, its mean over
+// a cell, the categorical miss. So a block of 16 kernels can be left as soon as all of them are 50 below the best
 // one found so far: with 40 parameters most are after a few. What is left out weighs less than n^2 e^-50, under 1e-13 of
 // the sum for 20,000 kernels, and a kernel is left out of the sum exactly when its l_k is 50 below the largest, whatever
 // the order of blocks, so that the result does not depend on how kernels came to their slots.
 //
-// Discrete: the mass of a cell, once for each different x and each different (mu, sigma); equal kernels are neighbours in
-// the sorted order. In cells narrow beside sigma (half width h, middle m, in units of sigma) the Taylor series of
-// the mass, phi(m) 2h (1 + sum_i He_2i(m) h^2i / (2i+1)!), four terms: relative error below 1e-11 for h <= 0.05, |m| h <= 0.4.
+// Discrete: the normaliser is that of a density, and the term the log of the mean of exp(-z^2/2) over the cell, plus the
+// log of the cell's width, which all kernels share. For a cell with middle m and half width h in units of sigma
+//   h <= 0.05, |m| h <= 0.4   -m^2/2 + log(1 + sum_{i=1..4} He_2i(m) h^2i / (2i+1)!), the Taylor series of the mass;
+//                             relative error below 1e-11
+//   else                      log(Phi(m + h) - Phi(m - h)) - log(2h) + log(2 pi)/2
+// The second takes 100 ns and more, and few different (m, h) occur where steps are coarse: equal kernels are neighbours in
+// the sorted order, and a table remembers the last results. It is looked up by the exact arguments, so it
+// changes the time and not the numbers.
 //
 // Sampling: a kernel by weight, then each coordinate by inversion of the truncated normal's distribution function, which
 // needs no tail arithmetic because mu lies inside the range.
@@ -36,78 +41,96 @@ static void category_logs(double *hit, double *miss, const hpt__parzen_column *c
 
 // ---- discrete columns --------------------------------------------------------------------------------------------
 
-static double log_cell_mass(double low, double high, double mu, double inv)
+// Log of the mean of exp(-z^2/2) over [mid - h, mid + h], mid >= 0.
+static double mean_exact(double mid, double h)
 {
-    const double h = 0.5 * (high - low) * inv, mid = (0.5 * (low + high) - mu) * inv;
-    if (h <= 0.05 && fabs(mid) * h <= 0.4) {
-        const double a = mid * mid, q = h * h;
-        const double he2 = a - 1, he4 = (a - 6) * a + 3, he6 = ((a - 15) * a + 45) * a - 15;
-        const double he8 = (((a - 28) * a + 210) * a - 420) * a + 105;
-        const double s = q * (he2 / 6 + q * (he4 / 120 + q * (he6 / 5040 + q * he8 / 362880)));
-        return log(2 * h) - 0.5 * a - HALF_LOG_2PI + log1p(s);
-    }
-    return hpt__log_diff_ndtr((low - mu) * inv, (high - mu) * inv);
+    return hpt__log_diff_ndtr(mid - h, mid + h) - log(2 * h) + HALF_LOG_2PI;
 }
 
-// Log cell masses of value x under all kernels of discrete column j, by slot; normalisers are in `total`.
-static void discrete_terms(double *terms, const hpt__parzen *e, int64_t j, double x)
+static double mean_remembered(hpt__parzen_memo *memo, double mid, double h)
+{
+    uint64_t a, b;
+    memcpy(&a, &mid, sizeof a);
+    memcpy(&b, &h, sizeof b);
+    const uint64_t hash = (a ^ (b * UINT64_C(0x9E3779B97F4A7C15))) * UINT64_C(0xFF51AFD7ED558CCD);
+    hpt__parzen_memo *at = &memo[hash >> (64 - HPT__PARZEN_MEMO_BITS)];
+    if (at->mid != mid || at->h != h) *at = (hpt__parzen_memo){mid, h, mean_exact(mid, h)};
+    return at->value;
+}
+
+static double log1p_small(double s)
+{
+    return fabs(s) < 1e-4 ? s * (1 - s * (0.5 - s * (1.0 / 3 - s * 0.25))) : log1p(s);
+}
+
+static double cell_term(hpt__parzen_memo *memo, double mid, double h)
+{
+    mid = fabs(mid);
+    if (h > 0.05 || mid * h > 0.4) return memo ? mean_remembered(memo, mid, h) : mean_exact(mid, h);
+    const double a = mid * mid, q = h * h;
+    const double he2 = a - 1, he4 = (a - 6) * a + 3, he6 = ((a - 15) * a + 45) * a - 15;
+    const double he8 = (((a - 28) * a + 210) * a - 420) * a + 105;
+    return -0.5 * a + log1p_small(q * (he2 / 6 + q * (he4 / 120 + q * (he6 / 5040 + q * he8 / 362880))));
+}
+
+// The same for one value of a column under one kernel, with the width of the cell.
+static double value_term(const hpt__parzen_column *c, double x, double mu, double inv)
+{
+    double low, high;
+    hpt__parzen_cell(&low, &high, c, x);
+    return log(high - low) + cell_term(NULL, (0.5 * (low + high) - mu) * inv, 0.5 * (high - low) * inv);
+}
+
+// Adds the terms of discrete column j for one point to the kernels' partial sums a, where they are not below limit.
+static void discrete_terms(double *a, hpt__parzen *e, int64_t j, double x, double limit)
 {
     const hpt__parzen_column *c = &e->columns[j];
     double low, high, mu = NAN, inv = NAN, term = 0;
     hpt__parzen_cell(&low, &high, c, x);
+    const double middle = 0.5 * (low + high), half = 0.5 * (high - low);
     for (int64_t at = 0; at < e->m; at++) {
         const int64_t slot = e->slot_of[c->order[at]];
+        if (a[slot] < limit) continue;
         const double *k = hpt__parzen_mu(e, slot, j);
         if (k[0] != mu || k[LANES] != inv) {
             mu = k[0];
             inv = k[LANES];
-            term = log_cell_mass(low, high, mu, inv);
+            term = cell_term(e->memo, (middle - mu) * inv, half * inv);
         }
-        terms[slot] = term;
+        a[slot] += term;
     }
 }
 
-// acc[c * cap + slot] = constants and discrete terms of q points.
-static void start(double *acc, hpt__parzen *e, const double *x, int64_t q, double constant)
+// What all kernels have in common for one point: the logs of its cells' widths.
+static double log_widths(const hpt__parzen *e, const double *x)
 {
-    const int64_t cap = e->cap_slots, n = (e->n_slots + LANES - 1) / LANES * LANES;
-    double *terms = e->scratch + POINTS * cap;
-    for (int64_t c = 0; c < q; c++)
-        for (int64_t s = 0; s < n; s++) acc[c * cap + s] = e->total[s] + constant;
+    double sum = 0;
     for (int64_t j = e->n_continuous + e->n_categorical; j < e->g; j++) {
-        for (int64_t c = 0; c < q; c++) {
-            int64_t first = 0; // points that share a value share the work
-            while (x[first * e->g + j] != x[c * e->g + j]) first++;
-            if (first < c) continue;
-            memset(terms, 0, (size_t)n * sizeof *terms);
-            discrete_terms(terms, e, j, x[c * e->g + j]);
-            for (int64_t other = c; other < q; other++) {
-                if (x[other * e->g + j] != x[c * e->g + j]) continue;
-                double *to = acc + other * cap;
-                for (int64_t s = 0; s < n; s++) to[s] += terms[s];
-            }
-        }
+        double low, high;
+        hpt__parzen_cell(&low, &high, &e->columns[j], x[j]);
+        sum += log(high - low);
     }
+    return sum;
 }
 
 // ---- prior -------------------------------------------------------------------------------------------------------
 
+static double prior_term(const hpt__parzen_column *c, double x)
+{
+    const double mu = 0.5 * (c->low + c->high), inv = 1 / (c->high - c->low);
+    const double z = (x - mu) * inv;
+    switch (c->kind) {
+    case HPT__PARZEN_CONTINUOUS: return c->prior_norm - 0.5 * z * z;
+    case HPT__PARZEN_DISCRETE: return c->prior_norm + value_term(c, x, mu, inv);
+    case HPT__PARZEN_CATEGORICAL: break;
+    }
+    return c->prior_norm;
+}
+
 static double prior_log(const hpt__parzen *e, const double *x)
 {
     double sum = 0;
-    for (int64_t j = 0; j < e->g; j++) {
-        const hpt__parzen_column *c = &e->columns[j];
-        const double mu = 0.5 * (c->low + c->high), inv = 1 / (c->high - c->low);
-        sum += c->prior_norm;
-        if (c->kind == HPT__PARZEN_CONTINUOUS) {
-            const double z = (x[j] - mu) * inv;
-            sum -= 0.5 * z * z;
-        } else if (c->kind == HPT__PARZEN_DISCRETE) {
-            double low, high;
-            hpt__parzen_cell(&low, &high, c, x[j]);
-            sum += log_cell_mass(low, high, mu, inv);
-        }
-    }
+    for (int64_t j = 0; j < e->g; j++) sum += prior_term(&e->columns[j], x[j]);
     return sum;
 }
 
@@ -121,49 +144,62 @@ static bool all_below(const double *a, double limit)
 }
 
 // Continuous and categorical terms of one point in one block; a: 16 partial sums, in and out.
-static void block_terms(double *a, const double *block, const hpt__parzen *e, const double *x, const double *penalty,
-                        double limit)
+static void block_terms(double *restrict a, const double *restrict block, const hpt__parzen *e, const double *x,
+                        const double *penalty, double limit)
 {
-    int64_t j = 0;
-    for (; j < e->n_continuous; j++) {
+    const int64_t n = e->n_continuous + e->n_categorical;
+    for (int64_t j = 0; j < n; j++) {
         const double *mu = block + j * 2 * LANES, *inv = mu + LANES, at = x[j];
-        for (int r = 0; r < LANES; r++) {
-            const double z = (at - mu[r]) * inv[r];
-            a[r] -= 0.5 * z * z;
+        if (j < e->n_continuous) {
+            for (int r = 0; r < LANES; r++) {
+                const double z = (at - mu[r]) * inv[r];
+                a[r] -= 0.5 * z * z;
+            }
+        } else {
+            const double miss = penalty[j - e->n_continuous];
+            for (int r = 0; r < LANES; r++) a[r] -= mu[r] == at ? 0 : miss;
         }
         if (j % CHECK_EVERY == CHECK_EVERY - 1 && all_below(a, limit)) return;
     }
-    for (; j < e->n_continuous + e->n_categorical; j++) {
-        const double *seen = block + j * 2 * LANES, at = x[j], miss = penalty[j - e->n_continuous];
-        for (int r = 0; r < LANES; r++) a[r] -= seen[r] == at ? 0 : miss;
+}
+
+// l_k of q points: acc[c * cap_slots + slot], and the largest with the prior's into best.
+static void kernel_logs(double *acc, double *best, hpt__parzen *e, const double *x, int64_t q)
+{
+    const int64_t cap = e->cap_slots, g = e->g, n_lanes = e->n_continuous + e->n_categorical;
+    double hits = 0, constant[POINTS];
+    for (int64_t j = 0; j < e->n_categorical; j++) {
+        double hit, miss;
+        category_logs(&hit, &miss, &e->columns[e->n_continuous + j], e->m);
+        e->penalty[j] = hit - miss;
+        hits += hit;
+    }
+    for (int64_t c = 0; c < q; c++) constant[c] = hits + log_widths(e, x + c * g);
+    for (int64_t b = 0; b * LANES < e->n_slots; b++) {
+        const double *block = e->block + b * g * 2 * LANES, *total = e->total + b * LANES;
+        for (int64_t c = 0; c < q; c++) {
+            double *a = acc + c * cap + b * LANES;
+            for (int r = 0; r < LANES; r++) a[r] = total[r] + constant[c];
+            block_terms(a, block, e, x + c * g, e->penalty, best[c] - NEGLIGIBLE);
+            // Sums that still lack the discrete terms say nothing about the largest one.
+            for (int r = 0; n_lanes == g && r < LANES; r++) best[c] = a[r] > best[c] ? a[r] : best[c];
+        }
+    }
+    for (int64_t c = 0; n_lanes < g && c < q; c++) {
+        double *a = acc + c * cap;
+        for (int64_t j = n_lanes; j < g; j++) discrete_terms(a, e, j, x[c * g + j], best[c] - NEGLIGIBLE);
+        for (int64_t s = 0; s < e->n_slots; s++) best[c] = a[s] > best[c] ? a[s] : best[c];
     }
 }
 
 static void log_pdf_sweep(double *out, hpt__parzen *e, const double *x, int64_t q)
 {
-    const int64_t cap = e->cap_slots, g = e->g;
-    double *acc = e->scratch, *penalty = e->penalty, best[POINTS], prior[POINTS], constant = 0;
-    for (int64_t j = 0; j < e->n_categorical; j++) {
-        double hit, miss;
-        category_logs(&hit, &miss, &e->columns[e->n_continuous + j], e->m);
-        penalty[j] = hit - miss;
-        constant += hit;
-    }
-    start(acc, e, x, q, constant);
-    for (int64_t c = 0; c < q; c++) best[c] = prior[c] = prior_log(e, x + c * g);
-    for (int64_t b = 0; b * LANES < e->n_slots; b++) {
-        const double *block = e->block + b * g * 2 * LANES;
-        for (int64_t c = 0; c < q; c++) {
-            double *a = acc + c * cap + b * LANES;
-            const double limit = best[c] - NEGLIGIBLE;
-            if (all_below(a, limit)) continue;
-            block_terms(a, block, e, x + c * g, penalty, limit);
-            for (int r = 0; r < LANES; r++) best[c] = a[r] > best[c] ? a[r] : best[c];
-        }
-    }
+    double *acc = e->scratch, best[POINTS], prior[POINTS];
+    for (int64_t c = 0; c < q; c++) best[c] = prior[c] = prior_log(e, x + c * e->g);
+    kernel_logs(acc, best, e, x, q);
     const double log_weight_sum = log(e->weight_sum);
     for (int64_t c = 0; c < q; c++) {
-        const double *a = acc + c * cap, limit = best[c] - NEGLIGIBLE;
+        const double *a = acc + c * e->cap_slots, limit = best[c] - NEGLIGIBLE;
         double sum = exp(prior[c] - best[c]);
         for (int64_t s = 0; s < e->n_slots; s++)
             if (a[s] >= limit) sum += e->weight[s] * exp(a[s] - best[c]);
@@ -224,22 +260,18 @@ static double fixed_log(const hpt__parzen *e, int64_t slot, const double *fixed)
     for (int64_t j = 0; j < e->g; j++) {
         const hpt__parzen_column *c = &e->columns[j];
         if (isnan(fixed[j])) continue;
-        const double *k = slot >= 0 ? hpt__parzen_mu(e, slot, j) : NULL;
-        const double mu = k ? k[0] : 0.5 * (c->low + c->high), inv = k ? k[LANES] : 1 / (c->high - c->low);
+        if (slot < 0) {
+            sum += prior_term(c, fixed[j]);
+            continue;
+        }
+        const double *k = hpt__parzen_mu(e, slot, j), z = (fixed[j] - k[0]) * k[LANES];
         if (c->kind == HPT__PARZEN_CATEGORICAL) {
             double hit, miss;
             category_logs(&hit, &miss, c, e->m);
-            sum += !k ? c->prior_norm : k[0] == fixed[j] ? hit : miss;
-            continue;
-        }
-        sum += k ? e->norm[slot * e->g + j] : c->prior_norm;
-        if (c->kind == HPT__PARZEN_CONTINUOUS) {
-            const double z = (fixed[j] - mu) * inv;
-            sum -= 0.5 * z * z;
+            sum += k[0] == fixed[j] ? hit : miss;
         } else {
-            double low, high;
-            hpt__parzen_cell(&low, &high, c, fixed[j]);
-            sum += log_cell_mass(low, high, mu, inv);
+            sum += e->norm[slot * e->g + j];
+            sum += c->kind == HPT__PARZEN_CONTINUOUS ? -0.5 * z * z : value_term(c, fixed[j], k[0], k[LANES]);
         }
     }
     return sum;

@@ -52,11 +52,12 @@ static double to_t(const hpt__parzen_column *c, double value)
     return c->p->log ? log(value) : value * c->scale;
 }
 
-// Log of what makes the kernel integrate (or sum) to one, for a kernel inside the range.
+// Log of what makes the density integrate to one over the range, for a kernel inside it; discrete ones too, whose
+// terms are means over cells.
 static double normaliser(const hpt__parzen_column *c, double mu, double inv)
 {
     const double mass = hpt__log_diff_ndtr((c->low - mu) * inv, (c->high - mu) * inv);
-    return c->kind == HPT__PARZEN_CONTINUOUS ? log(inv) - HALF_LOG_2PI - mass : -mass;
+    return log(inv) - HALF_LOG_2PI - mass;
 }
 
 static void column_init(hpt__parzen_column *c, const hpt_space *space, int32_t param)
@@ -99,10 +100,7 @@ int hpt__parzen_init(hpt__parzen *e, const hpt_space *space, const int32_t *para
     *e = (hpt__parzen){.g = g};
     e->columns = hpt__calloc((size_t)(g + 1), sizeof *e->columns);
     e->penalty = hpt__calloc((size_t)(g + 1), sizeof *e->penalty);
-    if (!e->columns || !e->penalty) {
-        hpt__parzen_fini(e);
-        return hpt__fail_memory();
-    }
+    if (!e->columns || !e->penalty) goto no_memory;
     int64_t j = 0;
     for (int kind = HPT__PARZEN_CONTINUOUS; kind <= HPT__PARZEN_DISCRETE; kind++) {
         for (int64_t i = 0; i < g; i++) {
@@ -112,7 +110,16 @@ int hpt__parzen_init(hpt__parzen *e, const hpt_space *space, const int32_t *para
         if (kind == HPT__PARZEN_CONTINUOUS) e->n_continuous = j;
         if (kind == HPT__PARZEN_CATEGORICAL) e->n_categorical = j - e->n_continuous;
     }
+    if (e->n_continuous + e->n_categorical < g) {
+        const int64_t n = INT64_C(1) << HPT__PARZEN_MEMO_BITS;
+        e->memo = hpt__malloc((size_t)n * sizeof *e->memo);
+        if (!e->memo) goto no_memory;
+        for (int64_t i = 0; i < n; i++) e->memo[i] = (hpt__parzen_memo){-1, -1, 0}; // arguments are never negative
+    }
     return 0;
+no_memory:
+    hpt__parzen_fini(e);
+    return hpt__fail_memory();
 }
 
 void hpt__parzen_fini(hpt__parzen *e)
@@ -120,6 +127,7 @@ void hpt__parzen_fini(hpt__parzen *e)
     for (int64_t j = 0; e->columns && j < e->g; j++) hpt__free(e->columns[j].order);
     hpt__free(e->columns);
     hpt__free(e->penalty);
+    hpt__free(e->memo);
     hpt__free(e->row_of);
     hpt__free(e->live);
     hpt__free(e->block);

@@ -13,6 +13,7 @@
 enum {
     HPT__PARZEN_LANES = 16,  // slots in a block
     HPT__PARZEN_POINTS = 32, // points evaluated in one sweep over the kernels
+    HPT__PARZEN_MEMO_BITS = 14,
 };
 
 typedef enum hpt__parzen_kind {
@@ -31,6 +32,10 @@ typedef struct hpt__parzen_column {
     double prior_norm;      // log normaliser of the prior kernel
     int32_t *order;         // m rows, ascending by (mu, row); numeric only
 } hpt__parzen_column;
+
+typedef struct hpt__parzen_memo {
+    double mid, h, value;
+} hpt__parzen_memo;
 
 typedef struct hpt__parzen {
     hpt__parzen_column *columns; // g, by kind
@@ -54,6 +59,7 @@ typedef struct hpt__parzen {
     int64_t n_touched;
     double *scratch;            // (POINTS + 1) x cap_slots
     double *penalty;            // scratch: n_categorical
+    hpt__parzen_memo *memo;     // 2^MEMO_BITS results of tpe_density.c; NULL without discrete columns
     bool valid;                 // false: made from nothing at the next sync
 } hpt__parzen;
 

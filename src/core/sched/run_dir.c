@@ -140,9 +140,11 @@ void hpt__run_dir_close(hpt__run_dir *d, bool undo) {
     }
     if (d->shelter) (void)rmdir(d->shelter);
     if (undo && d->created && d->real) {
+        // The folder is new, so that all of this was made after it.
+        static const char *const made[] = {"run.lock",     "origin.json",  "sweep.yaml",
+                                           "study.db-wal", "study.db-shm", "study.db"};
         char *trials = join(d->real, "trials");
-        remove_below(d->real, "run.lock");
-        remove_below(d->real, "origin.json");
+        for (size_t i = 0; i < sizeof made / sizeof *made; i++) remove_below(d->real, made[i]);
         if (trials) (void)rmdir(trials);
         hpt__free(trials);
         (void)rmdir(d->real);

@@ -129,9 +129,14 @@ static int find_program(char **out, const hpt__run *run, const char *name) {
     return rc;
 }
 
-// A remedy, where the program lies beside the sweep file.
+// A remedy, where the program lies beside the sweep file and not here.
 static bool beside_sweep(const hpt__run *run, const char *name) {
     hpt__str path = HPT__STR_INIT;
+    if (from_cwd(&path, run, name) < 0 || access(hpt__str_text(&path), F_OK) == 0) {
+        hpt__str_fini(&path);
+        return false;
+    }
+    hpt__str_clear(&path);
     hpt__str_add(&path, run->sweep_dir);
     hpt__str_addc(&path, '/');
     hpt__str_add(&path, name);

@@ -273,7 +273,9 @@ static int ask_waiting(hpt_study *study, hpt_trial *handle)
         const hpt__attr_item attr = {"s:hpt:grid_id", text};
         rc = hpt__study_attrs_locked(study, row, &attr, 1);
         // The trial is the caller's all the same; without the number, its point may be asked a second time.
-        if (rc < 0) hpt__log(HPT_LOG_WARN, "trial %lld: its grid number is not stored: %s", (long long)handle->number, hpt_last_error());
+        if (rc < 0) {
+            hpt__log(HPT_LOG_WARN, "trial %lld: its grid number is not stored: %s", (long long)handle->number, hpt_last_error());
+        }
     }
     study->last_by = "enqueue";
     study->last_number = handle->number;

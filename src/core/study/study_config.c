@@ -77,11 +77,8 @@ static int choose_device(hpt_study *study, const char *given, const char *stored
     if (strcmp(wish, "auto") == 0 || strcmp(wish, "cpu") == 0 || strcmp(wish, "ref") == 0) {
         return set_text(&study->device, wish);
     }
-    if (strncmp(wish, "cuda", 4) == 0 && (wish[4] == 0 || wish[4] == ':')) {
-        return hpt__fail(HPT_E_DEVICE, "device '%s' cannot be had: no sampler of this version uses a GPU; use 'auto' or 'cpu'",
-                         wish);
-    }
-    return hpt__fail(HPT_E_ARG, "unknown device '%s': use 'auto', 'cpu' or 'ref'", wish);
+    return hpt__fail(HPT_E_DEVICE, "device '%s' cannot be had: this version computes on the CPU only; use 'auto', 'cpu' or 'ref'",
+                     wish);
 }
 
 int hpt__study_settle(hpt_study *study, const hpt_study_options *given, const char *stored)

@@ -97,7 +97,7 @@ static int find(int64_t *i, const hpt_trial *trial, const char *name)
     const hpt__param *p = &trial->study->space->params[*i];
     const double v = trial->data[*i];
     if (isnan(v)) {
-        return hpt__fail(HPT_E_STATE, "trial %lld has no parameter '%s': its condition does not hold there; ask hpt_trial_has first",
+        return hpt__fail(HPT_E_STATE, "trial %lld has no parameter '%s': its condition does not hold; ask hpt_trial_has first",
                          (long long)trial->number, name);
     }
     if (p->kind == HPT__PARAM_CATEGORICAL && !(v >= 0 && v < (double)p->n_choices)) { // another program's trial
