@@ -303,6 +303,7 @@ static void write_trials(const char *path, const char *study, int count) {
         report(&j, id, 1, 0.5);
         tell(&j, id, HPT_TRIAL_COMPLETE, (const double[]){i});
         hpt__trials_finish(&j.table, j.table.n - 1, HPT_TRIAL_COMPLETE, (const double[]){i}, T0);
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     }
     close_all(&j);
 }

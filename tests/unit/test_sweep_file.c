@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // test_sweep_file.c: sweep files that load as they should, and those of tests/data/bad_sweeps.txt, which must not.
+#include "core/base/alloc.h"
 #include "core/sweep/sweep_impl.h"
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -176,4 +177,45 @@ Test(sweep_good, yaml_anchors_and_merges_work) {
     expect_describe(s, "b", "float 0.0..1.0");
     expect_describe(s, "c", "float 0.0..5.0");
     hpt_sweep_destroy(s);
+}
+
+// ---- every allocation fails once
+static int64_t countdown;
+
+static bool fail_kth(size_t size, void *payload) {
+    (void)size;
+    (void)payload;
+    return countdown-- == 0;
+}
+
+Test(sweep_fault, each_failing_allocation_gives_an_error_or_the_same_sweep) {
+    static const char text[] = "method: bayes\nmetric: {name: loss}\nprogram: t\nrun_cap: 3\nparameters:\n"
+                               "  kind: {values: [a, b]}\n  x: {min: 1e-3, max: 1.0, hpt:when: {kind: a}}\n"
+                               "  n: {parameters: {m: {min: 1, max: 4}}}\n"
+                               "hpt: {sampler: {type: tpe, n_startup: 3}, metrics: {loss: 'l ([0-9]+)'}}\n";
+    const double point[] = {0, 0.5, 2};
+    int failed = 0;
+    for (int64_t k = 0; k < 5000; k++) {
+        hpt_sweep *sweep = NULL;
+        char **argv = NULL;
+        countdown = k;
+        hpt__alloc_set_hook(fail_kth, NULL);
+        int rc = hpt_sweep_parse(&sweep, text, "sweep.yaml");
+        if (rc == 0) rc = hpt__sweep_command(&argv, sweep, point, "p.json");
+        hpt__alloc_set_hook(NULL, NULL);
+        const bool untouched = countdown >= 0;
+        if (rc < 0) {
+            failed++;
+            cr_expect(rc == HPT_E_MEMORY, "allocation %lld: %s", (long long)k, hpt_last_error());
+        } else {
+            cr_expect(strcmp(argv[3], "--kind=a") == 0, "allocation %lld: %s", (long long)k, argv[3]);
+        }
+        hpt_free(argv);
+        hpt_sweep_destroy(sweep);
+        if (untouched) {
+            cr_expect(rc == 0 && failed > 20, "%d failures", failed);
+            return;
+        }
+    }
+    cr_fatal("never enough allocations");
 }

@@ -22,7 +22,8 @@ static int add_option(const hpt__check *c, const hpt__json *node, const char *pa
     else
         hpt__json_pystr(&value, node);
     hpt__str_addf(&pair, "%s=%s", key, hpt__str_text(&value));
-    int rc = hpt__str_status(&pair);
+    int rc = hpt__str_status(&value);
+    if (rc >= 0) rc = hpt__str_status(&pair);
     hpt__options_default(&scratch);
     if (rc >= 0 && (rc = hpt__options_set(&scratch, key, hpt__str_text(&value))) < 0 && rc != HPT_E_MEMORY) {
         char message[HPT__ERROR_MAX];
