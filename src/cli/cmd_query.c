@@ -12,11 +12,15 @@ static int write_stdout(const char *text, size_t size, void *payload) {
     return fwrite(text, 1, size, stdout) == size ? 0 : 1;
 }
 
-// Cells of a trial's parameters, "-" where a parameter is absent.
-static void add_params(cli_table *t, const hpt_space *space, hpt_trial *trial) {
+// Cells of a trial's parameters, "-" where a parameter is absent. Tables are for people, the rest is exact.
+static void add_params(cli_table *t, const hpt_space *space, hpt_trial *trial, cli_format format) {
+    char cell[32];
     for (int64_t i = 0; i < hpt_space_size(space); i++) {
         const char *name = hpt_space_name(space, i), *text = "-";
-        if (hpt_trial_has(trial, name) && hpt_trial_get_string(&text, trial, name) < 0) text = "?";
+        if (format == CLI_TABLE)
+            text = cli_param(cell, trial, name);
+        else if (hpt_trial_has(trial, name) && hpt_trial_get_string(&text, trial, name) < 0)
+            text = "?";
         cli_table_add(t, text);
     }
 }
@@ -145,7 +149,7 @@ static void print_trials(hpt_study *study, listed *rows, int64_t n, cli_format f
             cli_table_addf(t, "%.3g", end - start);
         if (hpt_trial_get_attr(&by, trial, "hpt:by") < 0 || !by || by[0] != '"') by = "\"-\"";
         cli_table_addf(t, "%.*s", (int)strlen(by) - 2, by + 1);
-        add_params(t, space, trial);
+        add_params(t, space, trial, format);
     }
     cli_table_print(t, format, stdout);
     free(columns);

@@ -117,7 +117,7 @@ static void write_effects(FILE *f, const hpt_space *space, const row *rows, int6
             s = correlation(rx, ry, m);
         } else {
             double *sums = calloc((size_t)n_categories * 2, sizeof *sums);
-            if (sums) s = correlation_ratio(x, ry, m, sums, n_categories);
+            if (sums && n_categories > 1) s = correlation_ratio(x, ry, m, sums, n_categories);
             free(sums);
         }
         if (!isnan(s)) effects[shown++] = (effect){name, s, is_category, m};
@@ -191,21 +191,10 @@ static void write_best(FILE *f, const hpt_space *space, const row *rows, int64_t
     cli_table_add(t, "  trial");
     for (int64_t r = 0; r < top; r++) cli_table_addf(t, "%lld", (long long)hpt_trial_number(rows[r].trial));
     for (int64_t i = 0; i < hpt_space_size(space); i++) {
-        const char *name = hpt_space_name(space, i), *text;
-        double number;
+        const char *name = hpt_space_name(space, i);
+        char cell[32];
         cli_table_addf(t, "  %s", name);
-        for (int64_t r = 0; r < top; r++) {
-            int64_t category;
-            if (!hpt_trial_has(rows[r].trial, name))
-                cli_table_add(t, "-");
-            else if (hpt_trial_get_category(&category, rows[r].trial, name) < 0 &&
-                     hpt_trial_get_float(&number, rows[r].trial, name) == 0)
-                cli_table_addf(t, "%.6g", number);
-            else if (hpt_trial_get_string(&text, rows[r].trial, name) == 0)
-                cli_table_add(t, text);
-            else
-                cli_table_add(t, "?");
-        }
+        for (int64_t r = 0; r < top; r++) cli_table_add(t, cli_param(cell, rows[r].trial, name));
     }
     cli_table_print(t, CLI_TABLE, f);
 }

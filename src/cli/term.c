@@ -51,6 +51,17 @@ const char *cli_number(char *out, double v) {
     return out;
 }
 
+const char *cli_param(char out[32], hpt_trial *trial, const char *name) {
+    int64_t category;
+    double number;
+    const char *text;
+    if (!hpt_trial_has(trial, name)) return "-";
+    if (hpt_trial_get_category(&category, trial, name) < 0 && hpt_trial_get_float(&number, trial, name) == 0 &&
+        fabs(number) < 1e6)
+        return cli_number(out, number);
+    return hpt_trial_get_string(&text, trial, name) == 0 ? text : "?";
+}
+
 int cli_columns(const char *text) {
     int n = 0;
     for (const char *p = text; *p; p++) n += ((unsigned char)*p & 0xC0) != 0x80;

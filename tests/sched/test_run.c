@@ -62,6 +62,18 @@ Test(run_basic, six_trials_are_run_and_told) {
     cr_assert_not(exists("hpt_runs/t/socket"), "nothing listens any more");
 }
 
+// With several slots and programs that end at once, starts and ends meet in every order.
+Test(run_basic, a_thousand_short_trials_all_come_through) {
+    run_file("sweep.yaml",
+             "name: t\nmethod: random\nrun_cap: 1000\ncommand: [\"true\"]\nparameters:\n  x: {min: 0.0, max: 1.0}\n",
+             false);
+    hpt_run_options o = HPT_RUN_OPTIONS_INIT;
+    o.slots = 6;
+    hpt_run_summary s = run_ok(&o);
+    cr_assert_eq(s.n_done, 1000, "%d failed: %s", (int)s.n_failed, record.reason[0]);
+    cr_assert_eq(record.n_ended, 1000);
+}
+
 Test(run_basic, a_finished_sweep_run_again_starts_nothing) {
     run_sweep_file("echo loss=1", 3, NULL);
     run_ok(NULL);

@@ -163,7 +163,7 @@ static int reserve(hpt__parzen *e, int64_t slots, int64_t rows)
         for (int64_t r = e->cap_rows; r < cap; r++) e->slot_of[r] = -1;
         e->cap_rows = cap;
     }
-    if (slots <= e->cap_slots) return 0;
+    if (slots < e->cap_slots) return 0; // also makes the first block of an estimator without observations
     const int64_t cap = (slots + slots / 2 + 2 * LANES) / LANES * LANES;
     for (int64_t j = 0; j < e->g; j++)
         if (e->columns[j].kind != HPT__PARZEN_CATEGORICAL && !resize(&e->columns[j].order, cap, sizeof(int32_t)))

@@ -154,6 +154,15 @@ static int on_connect(hpt__run *run) {
     return hpt__run_watch(run, run->server.connections[i].fd, HPT__SOURCE_CONNECTION, i, EPOLLIN);
 }
 
+// An event is only a hint to look: a child on its way through exec holds copies of our descriptors for a moment, and
+// keeps a pidfd in the epoll set that was closed here, whose slot may have a new trial by now.
+static int on_trial(hpt__run *run, hpt__running *t) {
+    siginfo_t info = {0};
+    if (!t->trial || t->ended) return 0;
+    if (waitid(P_PID, (id_t)t->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0) return 0;
+    return hpt__run_trial_exited(run, t);
+}
+
 static int dispatch(hpt__run *run, uint64_t tag) {
     const int64_t i = (int64_t)(tag & 0xffffffffU);
     switch ((hpt__source)(tag >> 32)) {
@@ -161,7 +170,7 @@ static int dispatch(hpt__run *run, uint64_t tag) {
     case HPT__SOURCE_INOTIFY: return on_inotify(run);
     case HPT__SOURCE_LISTEN: return on_connect(run);
     case HPT__SOURCE_CONNECTION: return hpt__report_server_read(&run->server, i, hpt__run_request, run);
-    case HPT__SOURCE_TRIAL: return run->slots[i].trial ? hpt__run_trial_exited(run, &run->slots[i]) : 0;
+    case HPT__SOURCE_TRIAL: return on_trial(run, &run->slots[i]);
     }
     return 0;
 }

@@ -26,7 +26,10 @@
 void hpt__run_clear_slot(hpt__run *run, hpt__running *t) {
     if (!t->trial) return;
     if (t->watch >= 0) (void)inotify_rm_watch(run->inotify, t->watch);
-    if (t->pidfd >= 0) close(t->pidfd);
+    if (t->pidfd >= 0) {
+        (void)epoll_ctl(run->epoll, EPOLL_CTL_DEL, t->pidfd, NULL); // see on_trial in run_loop.c
+        close(t->pidfd);
+    }
     if (t->fd_out >= 0) close(t->fd_out);
     if (t->fd_report >= 0) close(t->fd_report);
     hpt__intake_stream_fini(&t->out);
