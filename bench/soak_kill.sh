@@ -3,8 +3,8 @@
 #
 #   bench/soak_kill.sh [N] [path of hpt]
 #
-# The trials write a line of their own after their value was accepted by the file system; the study must hold every
-# trial once, with a value, and no process of a trial may be left.
+# After each kill every trial that was told before is still told with the same value; after the last run the study
+# holds exactly run_cap trials, each once, and no process of a trial is left.
 set -eu
 kills=${1:-50}
 hpt=${2:-$(dirname "$0")/../build/release/bin/hpt}
@@ -15,7 +15,6 @@ cd "$place"
 cap=$((kills * 25 + 40))
 cat >train.sh <<'S'
 #!/bin/sh
-# A marker in the command line of a child lets the test find survivors.
 sleep 0.08 &
 wait
 echo "step=1 loss=$HPT_PARAM_X"

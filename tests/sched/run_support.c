@@ -24,8 +24,8 @@ void run_enter(void) {
     strcpy(folder, "/tmp/hpt-test-run-XXXXXX");
     cr_assert(mkdtemp(folder), "no temporary folder");
     cr_assert_eq(chdir(folder), 0);
-    static const char *const unset[] = {"HPT_FAKE_DEVICES", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "HPT_TRIAL",
-                                        "HPT_DISABLE_FLAPPING", "HPT_SWEEP_DIR", "HPT_STORAGE"};
+    static const char *const unset[] = {"HPT_FAKE_DEVICES",     "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "HPT_TRIAL",
+                                        "HPT_DISABLE_FLAPPING", "HPT_SWEEP_DIR",        "HPT_STORAGE"};
     for (size_t i = 0; i < sizeof unset / sizeof *unset; i++) unsetenv(unset[i]);
     snprintf(mark, sizeof mark, "%s", folder);
     setenv("HPT_TEST_MARK", mark, 1);
@@ -96,9 +96,12 @@ static void on_event(const hpt_run_event *e, void *payload) {
             strcat(record.notices, "\n");
         }
         break;
-    case HPT_RUN_TICK: record.n_ticks++; break;
+    case HPT_RUN_TICK:
+        record.n_ticks++;
+        break;
     case HPT_RUN_STARTED:
-    case HPT_RUN_ENDED: break;
+    case HPT_RUN_ENDED:
+        break;
     }
     if (record.hook) record.hook(e);
 }

@@ -21,7 +21,8 @@ static bool exists(const char *path) {
     return lstat(path, &st) == 0;
 }
 
-Test(run_basic, six_trials_are_run_and_told) {
+Test(run_basic, six_trials_are_run_and_told)
+{
     run_sweep_file("echo \"loss=$HPT_PARAM_X\"", 6, NULL);
     hpt_run_summary s = run_ok(NULL);
     cr_assert_eq(s.end, HPT_RUN_END_CAP);
@@ -63,7 +64,8 @@ Test(run_basic, six_trials_are_run_and_told) {
 }
 
 // With several slots and programs that end at once, starts and ends meet in every order.
-Test(run_basic, a_thousand_short_trials_all_come_through) {
+Test(run_basic, a_thousand_short_trials_all_come_through)
+{
     run_file("sweep.yaml",
              "name: t\nmethod: random\nrun_cap: 1000\ncommand: [\"true\"]\nparameters:\n  x: {min: 0.0, max: 1.0}\n",
              false);
@@ -74,7 +76,8 @@ Test(run_basic, a_thousand_short_trials_all_come_through) {
     cr_assert_eq(record.n_ended, 1000);
 }
 
-Test(run_basic, a_finished_sweep_run_again_starts_nothing) {
+Test(run_basic, a_finished_sweep_run_again_starts_nothing)
+{
     run_sweep_file("echo loss=1", 3, NULL);
     run_ok(NULL);
     hpt_run_summary s = run_ok(NULL);
@@ -89,7 +92,8 @@ Test(run_basic, a_finished_sweep_run_again_starts_nothing) {
     cr_assert_eq(s.n_done, 5);
 }
 
-Test(run_basic, slots_bound_what_runs_at_once) {
+Test(run_basic, slots_bound_what_runs_at_once)
+{
     for (int slots = 1; slots <= 5; slots += 2) {
         char extra[64];
         run_sweep_file("mkdir $HPT_RUN_DIR/on.$HPT_TRIAL; ls -d $HPT_RUN_DIR/on.* | wc -l >> $HPT_RUN_DIR/most; "
@@ -110,7 +114,8 @@ Test(run_basic, slots_bound_what_runs_at_once) {
     }
 }
 
-Test(run_basic, trials_see_their_environment) {
+Test(run_basic, trials_see_their_environment)
+{
     run_sweep_file("env > $HPT_TRIAL_DIR/env; pwd > $HPT_TRIAL_DIR/cwd; cat > $HPT_TRIAL_DIR/stdin; "
                    "ls -l /proc/self/fd > $HPT_TRIAL_DIR/fds; ps -o sid= -p $$ > $HPT_TRIAL_DIR/sid; "
                    "echo $$ > $HPT_TRIAL_DIR/pid; echo loss=1",
@@ -120,8 +125,9 @@ Test(run_basic, trials_see_their_environment) {
     setenv("HPT_PARAM_STALE", "1", 1);
     run_ok(NULL);
     snprintf(text, sizeof text, "\n%s", run_read("hpt_runs/t/trials/000001/env"));
-    static const char *const lines[] = {"HPT_TRIAL=1",         "HPT_ATTEMPT=0",     "HPT_RESUME=0",  "HPT_STUDY=t",
-                                        "HPT_PARAM_OPT_NAME=adam", "HPT_PARAM_FLAG=true", "HPT_PARAM_N=3", "HPT_FD=3"};
+    static const char *const lines[] = {
+        "HPT_TRIAL=1",         "HPT_ATTEMPT=0", "HPT_RESUME=0", "HPT_STUDY=t", "HPT_PARAM_OPT_NAME=adam",
+        "HPT_PARAM_FLAG=true", "HPT_PARAM_N=3", "HPT_FD=3"};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         snprintf(want, sizeof want, "\n%s\n", lines[i]);
         cr_assert(strstr(text, want), "no %s in %s", lines[i], text);
@@ -151,14 +157,14 @@ Test(run_basic, trials_see_their_environment) {
     cr_assert_eq(sid, atoi(run_read("hpt_runs/t/trials/000001/pid")), "a session of its own");
     int n_fds = 0;
     for (const char *p = run_read("hpt_runs/t/trials/000001/fds"); (p = strstr(p, " -> ")) != NULL; p++) n_fds++;
-    cr_assert_eq(n_fds, 5, "0, 1, 2, 3 and the folder that ls reads: %s",
-                 run_read("hpt_runs/t/trials/000001/fds"));
+    cr_assert_eq(n_fds, 5, "0, 1, 2, 3 and the folder that ls reads: %s", run_read("hpt_runs/t/trials/000001/fds"));
     const char *params = run_read("hpt_runs/t/trials/000001/params.json");
     cr_assert(strstr(params, "\"flag\": true") && strstr(params, "\"n\": 3"), "%s", params);
     cr_assert_eq(getenv("HPT_SWEEP_DIR"), NULL, "our own environment is as before");
 }
 
-Test(run_basic, the_sweeps_folder_is_known_to_the_command) {
+Test(run_basic, the_sweeps_folder_is_known_to_the_command)
+{
     cr_assert_eq(mkdir("code", 0755), 0);
     run_file("code/train.sh", "#!/bin/sh\necho loss=4\n", true);
     run_file("code/sweep.yaml",
@@ -187,7 +193,8 @@ Test(run_basic, the_sweeps_folder_is_known_to_the_command) {
 
 // ---- reports
 
-Test(run_report, every_form_is_understood) {
+Test(run_report, every_form_is_understood)
+{
     static const struct {
         const char *script, *extra;
         double value;
@@ -215,7 +222,8 @@ Test(run_report, every_form_is_understood) {
     }
 }
 
-Test(run_report, twenty_megabytes_of_output_are_read) {
+Test(run_report, twenty_megabytes_of_output_are_read)
+{
     run_sweep_file("yes 'a line of output that holds nothing of interest' | head -c 20000000; echo; echo loss=3", 2,
                    NULL);
     hpt_run_summary s = run_ok(NULL);
@@ -231,7 +239,8 @@ static void let_go(const hpt_run_event *e) {
     if (e->kind == HPT_RUN_TRIAL_REPORT && e->step == 0 && e->value == 5) run_file("go", "", false);
 }
 
-Test(run_report, values_are_stored_while_the_trial_runs) {
+Test(run_report, values_are_stored_while_the_trial_runs)
+{
     run_sweep_file("echo step=0 loss=5; while [ ! -e go ]; do sleep 0.02; done; echo step=1 loss=4", 1, NULL);
     hpt_run_options o = HPT_RUN_OPTIONS_INIT;
     record.hook = let_go;
@@ -240,7 +249,8 @@ Test(run_report, values_are_stored_while_the_trial_runs) {
     cr_assert_eq(record.reports[0], 2);
 }
 
-Test(run_report, nan_is_recorded_and_a_last_nan_is_a_failure) {
+Test(run_report, nan_is_recorded_and_a_last_nan_is_a_failure)
+{
     run_sweep_file("echo step=0 loss=nan; echo step=1 loss=2", 1, NULL);
     hpt_run_summary s = run_ok(NULL);
     cr_assert_eq(s.best, 2.0);
@@ -253,7 +263,8 @@ Test(run_report, nan_is_recorded_and_a_last_nan_is_a_failure) {
 
 // ---- outcomes
 
-Test(run_outcome, failures_carry_their_reason) {
+Test(run_outcome, failures_carry_their_reason)
+{
     static const struct {
         const char *script, *reason;
     } cases[] = {
@@ -282,7 +293,8 @@ Test(run_outcome, failures_carry_their_reason) {
     }
 }
 
-Test(run_outcome, a_sweep_without_metric_counts_exit_codes) {
+Test(run_outcome, a_sweep_without_metric_counts_exit_codes)
+{
     run_file("sweep.yaml",
              "name: t\nmethod: grid\ncommand: [sh, -c, 'test $HPT_PARAM_K != b']\nparameters:\n"
              "  k: {values: [a, b, c]}\n",
@@ -295,7 +307,8 @@ Test(run_outcome, a_sweep_without_metric_counts_exit_codes) {
     cr_assert(strstr(run_attr("t", 0, "s:hpt:reason"), "exit code"));
 }
 
-Test(run_outcome, a_trial_over_its_time_is_stopped) {
+Test(run_outcome, a_trial_over_its_time_is_stopped)
+{
     run_sweep_file("echo loss=1; sleep 60", 2, "hpt: {timeout: {trial: 0.3}, grace: 5}\n");
     hpt_run_summary s = run_ok(NULL);
     cr_assert_eq(s.n_failed, 2);
@@ -304,7 +317,8 @@ Test(run_outcome, a_trial_over_its_time_is_stopped) {
     cr_assert_eq(run_processes(), 0);
 }
 
-Test(run_outcome, who_ignores_sigterm_is_killed_after_the_grace_time) {
+Test(run_outcome, who_ignores_sigterm_is_killed_after_the_grace_time)
+{
     run_sweep_file("trap '' TERM; echo loss=1; while :; do sleep 0.05; done", 1,
                    "hpt: {timeout: {trial: 0.2}, grace: 0.3}\n");
     hpt_run_summary s = run_ok(NULL);
@@ -313,14 +327,16 @@ Test(run_outcome, who_ignores_sigterm_is_killed_after_the_grace_time) {
     cr_assert_eq(run_processes(), 0);
 }
 
-Test(run_outcome, a_stopped_process_wakes_to_end) {
+Test(run_outcome, a_stopped_process_wakes_to_end)
+{
     run_sweep_file("trap 'exit 0' TERM; echo loss=1; kill -STOP $$; sleep 60", 1,
                    "hpt: {timeout: {trial: 0.3}, grace: 20}\n");
     run_ok(NULL);
     cr_assert_eq(record.outcome[0], HPT_OUTCOME_TIMEOUT);
 }
 
-Test(run_outcome, no_process_survives_its_trial) {
+Test(run_outcome, no_process_survives_its_trial)
+{
     static const char *const scripts[] = {
         "sleep 300 & echo loss=1",
         "setsid sleep 300 & echo loss=1; sleep 0.1",
@@ -341,7 +357,8 @@ Test(run_outcome, no_process_survives_its_trial) {
     }
 }
 
-Test(run_outcome, a_neighbours_background_process_is_left_alone) {
+Test(run_outcome, a_neighbours_background_process_is_left_alone)
+{
     // Trial 0 ends while trial 1 has a detached child; that child must live until trial 1 has its answer.
     run_sweep_file("if [ $HPT_TRIAL = 0 ]; then while [ ! -e up ]; do sleep 0.02; done; echo loss=1; exit; fi; "
                    "(setsid sh -c 'sleep 0.6; echo loss=2 >> $HPT_REPORT_FILE; touch answered' &); touch up; "
@@ -352,7 +369,8 @@ Test(run_outcome, a_neighbours_background_process_is_left_alone) {
     cr_assert_eq(record.value[1], 2.0);
 }
 
-Test(run_outcome, failed_trials_are_tried_again_up_to_retries) {
+Test(run_outcome, failed_trials_are_tried_again_up_to_retries)
+{
     run_sweep_file("exit 1", 10, "hpt: {retries: 2}\n");
     setenv("HPT_DISABLE_FLAPPING", "1", 1);
     hpt_run_options o = HPT_RUN_OPTIONS_INIT;
@@ -374,7 +392,8 @@ Test(run_outcome, failed_trials_are_tried_again_up_to_retries) {
     cr_assert_str_eq(run_attr("t", 2, "s:retry_history"), "[0, 1]");
 }
 
-Test(run_outcome, a_retry_that_succeeds_is_done) {
+Test(run_outcome, a_retry_that_succeeds_is_done)
+{
     run_sweep_file("[ -e once ] && { echo loss=1; exit; }; touch once; exit 1", 3, "hpt: {retries: 1}\n");
     hpt_run_options o = HPT_RUN_OPTIONS_INIT;
     o.slots = 1;
@@ -383,11 +402,13 @@ Test(run_outcome, a_retry_that_succeeds_is_done) {
     cr_assert_eq(s.n_done, 2);
 }
 
-Test(run_outcome, the_median_pruner_stops_bad_trials) {
-    run_sweep_file("trap 'touch $HPT_TRIAL_DIR/got-term; exit 0' TERM; i=0; while [ $i -lt 100 ]; do "
-                   "echo step=$i loss=$HPT_TRIAL; i=$((i+1)); [ $HPT_TRIAL -lt 6 ] && [ $i = 5 ] && exit 0; sleep 0.02; "
-                   "done",
-                   10, "hpt: {pruner: {type: median, startup_trials: 5, warmup_steps: 1}, grace: 20}\n");
+Test(run_outcome, the_median_pruner_stops_bad_trials)
+{
+    run_sweep_file(
+        "trap 'touch $HPT_TRIAL_DIR/got-term; exit 0' TERM; i=0; while [ $i -lt 100 ]; do "
+        "echo step=$i loss=$HPT_TRIAL; i=$((i+1)); [ $HPT_TRIAL -lt 6 ] && [ $i = 5 ] && exit 0; sleep 0.02; "
+        "done",
+        10, "hpt: {pruner: {type: median, startup_trials: 5, warmup_steps: 1}, grace: 20}\n");
     hpt_run_options o = HPT_RUN_OPTIONS_INIT;
     o.slots = 1;
     hpt_run_summary s = run_ok(&o);
@@ -406,7 +427,8 @@ Test(run_outcome, the_median_pruner_stops_bad_trials) {
     cr_assert_eq(counts[HPT_TRIAL_PRUNED], s.n_pruned);
 }
 
-Test(run_outcome, the_target_ends_the_sweep_after_what_runs) {
+Test(run_outcome, the_target_ends_the_sweep_after_what_runs)
+{
     run_file("sweep.yaml",
              "name: t\nmethod: random\nmetric: {name: acc, goal: maximize, target: 3}\nrun_cap: 50\n"
              "command: [sh, -c, 'echo acc=$HPT_TRIAL']\nparameters:\n  x: {min: 0.0, max: 1.0}\n",
@@ -419,7 +441,8 @@ Test(run_outcome, the_target_ends_the_sweep_after_what_runs) {
     cr_assert_eq(record.n_started, 0);
 }
 
-Test(run_outcome, only_failures_at_the_start_end_the_sweep) {
+Test(run_outcome, only_failures_at_the_start_end_the_sweep)
+{
     run_sweep_file("exit 1", 50, NULL);
     hpt_run_summary s = run_ok(NULL);
     cr_assert_eq(s.end, HPT_RUN_END_FLAPPING);
@@ -458,7 +481,8 @@ static void sweep_with(const char *lines) {
     run_file("sweep.yaml", text, false);
 }
 
-Test(run_refused, programs_that_cannot_run) {
+Test(run_refused, programs_that_cannot_run)
+{
     run_file("plain.sh", "echo loss=1\n", false);
     sweep_with("command: [no-such-program-xyz, \"${args}\"]\n");
     refused(HPT_E_NOT_FOUND, "program 'no-such-program-xyz' not found");
@@ -472,7 +496,8 @@ Test(run_refused, programs_that_cannot_run) {
     refused(HPT_E_NOT_FOUND, "folder");
 }
 
-Test(run_refused, demands_that_never_fit) {
+Test(run_refused, demands_that_never_fit)
+{
     sweep_with("command: [\"true\"]\nhpt: {resources: {cpu: 100000}}\n");
     refused(HPT_E_ARG, "cores");
     sweep_with("command: [\"true\"]\nhpt: {resources: {gpu: 2}}\n");
@@ -482,7 +507,8 @@ Test(run_refused, demands_that_never_fit) {
     refused(HPT_E_ARG, "four");
 }
 
-Test(run_refused, options_of_another_shape) {
+Test(run_refused, options_of_another_shape)
+{
     sweep_with("command: [\"true\"]\n");
     hpt_run_options o = {0};
     hpt_run_summary s;
@@ -496,7 +522,8 @@ Test(run_refused, options_of_another_shape) {
     cr_assert_not(exists("hpt_runs"), "a study that cannot be opened leaves no folder");
 }
 
-Test(run_refused, a_changed_space_leaves_the_run_as_it_was) {
+Test(run_refused, a_changed_space_leaves_the_run_as_it_was)
+{
     run_sweep_file("echo loss=1", 2, NULL);
     run_ok(NULL);
     char before[4096];
@@ -513,7 +540,8 @@ Test(run_refused, a_changed_space_leaves_the_run_as_it_was) {
     cr_assert_eq(counts[HPT_TRIAL_COMPLETE], 2);
 }
 
-Test(run_refused, one_folder_holds_one_study) {
+Test(run_refused, one_folder_holds_one_study)
+{
     run_sweep_file("echo loss=1", 1, NULL);
     hpt_run_options o = HPT_RUN_OPTIONS_INIT;
     hpt_run_summary s;

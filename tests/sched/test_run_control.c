@@ -69,7 +69,8 @@ static void wait_for(const char *path) {
     cr_assert_eq(access(path, F_OK), 0, "%s did not appear", path);
 }
 
-Test(run_resume, a_second_run_of_one_folder_is_refused) {
+Test(run_resume, a_second_run_of_one_folder_is_refused)
+{
     run_sweep_file("touch up; while [ ! -e go ]; do sleep 0.02; done; echo loss=1", 2, NULL);
     pid_t pid = fork_run(NULL);
     wait_for("up");
@@ -85,7 +86,8 @@ Test(run_resume, a_second_run_of_one_folder_is_refused) {
     cr_assert_eq(counts[HPT_TRIAL_COMPLETE], 2, "the refused run changed nothing");
 }
 
-Test(run_resume, kill_9_at_any_time_loses_no_told_trial_and_makes_none_too_many) {
+Test(run_resume, kill_9_at_any_time_loses_no_told_trial_and_makes_none_too_many)
+{
     run_sweep_file("sh -c 'sleep 0.05; :' & (setsid sleep 300 &); sleep 0.03; echo loss=$HPT_TRIAL", 24, NULL);
     int64_t told = 0;
     for (int round = 0; round < 6; round++) {
@@ -116,7 +118,8 @@ Test(run_resume, kill_9_at_any_time_loses_no_told_trial_and_makes_none_too_many)
     cr_assert_eq(run_processes(), 0, "leftovers of all rounds are gone");
 }
 
-Test(run_resume, a_lost_trial_starts_again_with_its_number_and_folder) {
+Test(run_resume, a_lost_trial_starts_again_with_its_number_and_folder)
+{
     run_sweep_file("if [ $HPT_RESUME = 0 ]; then echo saved > $HPT_CHECKPOINT_DIR/c; touch up.$HPT_TRIAL; sleep 60; "
                    "else cat $HPT_CHECKPOINT_DIR/c; echo loss=$HPT_ATTEMPT; fi",
                    2, NULL);
@@ -134,7 +137,8 @@ Test(run_resume, a_lost_trial_starts_again_with_its_number_and_folder) {
     cr_assert_eq(run_processes(), 0);
 }
 
-Test(run_resume, a_trial_lost_four_times_is_given_up) {
+Test(run_resume, a_trial_lost_four_times_is_given_up)
+{
     run_sweep_file("touch up.$HPT_ATTEMPT; sleep 60", 1, NULL);
     for (int i = 0; i < 4; i++) {
         char up[16];
@@ -151,7 +155,8 @@ Test(run_resume, a_trial_lost_four_times_is_given_up) {
     cr_assert(strstr(record.reason[0], "4 times"));
 }
 
-Test(run_resume, an_old_folder_of_another_study_is_put_aside) {
+Test(run_resume, an_old_folder_of_another_study_is_put_aside)
+{
     run_sweep_file("cat $HPT_CHECKPOINT_DIR/* 2>/dev/null; echo old > $HPT_CHECKPOINT_DIR/c; echo loss=1", 1, NULL);
     run_ok(NULL);
     cr_assert_eq(unlink("hpt_runs/t/study.db"), 0);
@@ -164,7 +169,8 @@ Test(run_resume, an_old_folder_of_another_study_is_put_aside) {
 
 // ---- stops
 
-Test(run_stop, sigterm_ends_trials_gently_and_the_next_run_goes_on) {
+Test(run_stop, sigterm_ends_trials_gently_and_the_next_run_goes_on)
+{
     run_sweep_file("trap 'touch saved.$HPT_TRIAL; exit 0' TERM; touch up.$HPT_TRIAL; "
                    "[ $HPT_RESUME = 1 ] && { echo loss=1; exit; }; while :; do sleep 0.02; done",
                    3, "hpt: {grace: 20}\n");
@@ -190,7 +196,8 @@ Test(run_stop, sigterm_ends_trials_gently_and_the_next_run_goes_on) {
     cr_assert_eq(run_ok(NULL).n_done, 3);
 }
 
-Test(run_stop, a_second_signal_ends_everything_at_once) {
+Test(run_stop, a_second_signal_ends_everything_at_once)
+{
     run_sweep_file("trap '' TERM INT; touch up.$HPT_TRIAL; while :; do sleep 0.02; done", 2, "hpt: {grace: 1000}\n");
     pid_t pid = fork_run(NULL);
     wait_for("up.0");
@@ -203,7 +210,8 @@ Test(run_stop, a_second_signal_ends_everything_at_once) {
     cr_assert_eq(run_processes(), 0);
 }
 
-Test(run_stop, hpt_run_stop_ends_the_run) {
+Test(run_stop, hpt_run_stop_ends_the_run)
+{
     run_sweep_file("touch up; while :; do sleep 0.02; done", 2, "hpt: {grace: 20}\n");
     cr_assert_eq(hpt_run_stop("hpt_runs/t", -1), HPT_E_NOT_FOUND);
     pid_t pid = fork_run(NULL);
@@ -216,10 +224,12 @@ Test(run_stop, hpt_run_stop_ends_the_run) {
     cr_assert_eq(run_processes(), 0);
 }
 
-Test(run_stop, one_trial_can_be_stopped) {
-    run_sweep_file("if [ $HPT_TRIAL -lt 2 ]; then [ $HPT_TRIAL = 0 ] && echo loss=9; touch up.$HPT_TRIAL; sleep 60; fi; "
-                   "echo loss=1",
-                   4, "hpt: {grace: 20}\n");
+Test(run_stop, one_trial_can_be_stopped)
+{
+    run_sweep_file(
+        "if [ $HPT_TRIAL -lt 2 ]; then [ $HPT_TRIAL = 0 ] && echo loss=9; touch up.$HPT_TRIAL; sleep 60; fi; "
+        "echo loss=1",
+        4, "hpt: {grace: 20}\n");
     pid_t pid = fork_run(NULL);
     wait_for("up.0");
     wait_for("up.1");
@@ -233,7 +243,8 @@ Test(run_stop, one_trial_can_be_stopped) {
               "pruned with a report, failed without");
 }
 
-Test(run_stop, the_sweeps_time_limit_leaves_trials_for_the_next_run) {
+Test(run_stop, the_sweeps_time_limit_leaves_trials_for_the_next_run)
+{
     run_sweep_file("[ $HPT_RESUME = 1 ] || sleep 60; echo loss=1", 2, "hpt: {grace: 20}\n");
     hpt_run_options o = HPT_RUN_OPTIONS_INIT;
     o.slots = 2;
@@ -248,7 +259,8 @@ Test(run_stop, the_sweeps_time_limit_leaves_trials_for_the_next_run) {
     cr_assert_eq(s.n_done, 2);
 }
 
-Test(run_stop, the_callers_signals_are_given_back) {
+Test(run_stop, the_callers_signals_are_given_back)
+{
     sigset_t before, after;
     struct sigaction child;
     int subreaper = -1;
@@ -270,7 +282,8 @@ static void *in_thread(void *payload) {
     return NULL;
 }
 
-Test(run_stop, any_thread_may_run_a_sweep) {
+Test(run_stop, any_thread_may_run_a_sweep)
+{
     int done = 0;
     pthread_t thread;
     run_sweep_file("echo loss=1", 20, NULL);
@@ -303,12 +316,14 @@ static const char *talk(int fd, const char *request) {
     return reply;
 }
 
-Test(run_socket, reports_come_and_answers_go) {
+Test(run_socket, reports_come_and_answers_go)
+{
     run_sweep_file("touch up; while [ ! -e go ]; do sleep 0.02; done; exit 0", 1, NULL);
     pid_t pid = fork_run(NULL);
     wait_for("up");
     int fd = dial("hpt_runs/t/socket");
-    cr_assert_str_eq(talk(fd, "{\"trial\":0,\"attempt\":0,\"step\":3,\"value\":0.5}\n"), "{\"ok\":true,\"stop\":false}");
+    cr_assert_str_eq(talk(fd, "{\"trial\":0,\"attempt\":0,\"step\":3,\"value\":0.5}\n"),
+                     "{\"ok\":true,\"stop\":false}");
     cr_assert_str_eq(talk(fd, "{\"trial\":0,\"step\":4,\"metrics\":{\"acc\":1,\"loss\":0.25}}\n"),
                      "{\"ok\":true,\"stop\":false}");
     cr_assert_str_eq(talk(fd, "{\"trial\":0,\"metrics\":{\"acc\":1}}\n"), "{\"ok\":true,\"stop\":false}");
@@ -340,7 +355,8 @@ Test(run_socket, reports_come_and_answers_go) {
     hpt_study_close(study);
 }
 
-Test(run_socket, a_client_that_never_reads_or_never_ends_its_line_is_cut_off) {
+Test(run_socket, a_client_that_never_reads_or_never_ends_its_line_is_cut_off)
+{
     run_sweep_file("touch up; while [ ! -e go ]; do sleep 0.02; done; echo loss=1", 1, NULL);
     pid_t pid = fork_run(NULL);
     wait_for("up");
@@ -363,13 +379,15 @@ Test(run_socket, a_client_that_never_reads_or_never_ends_its_line_is_cut_off) {
     cr_assert_eq(wait_exit(pid), 100 + HPT_RUN_END_CAP, "the run itself is well");
 }
 
-Test(run_socket, a_path_too_long_for_a_socket_is_no_obstacle) {
+Test(run_socket, a_path_too_long_for_a_socket_is_no_obstacle)
+{
     char dir[160];
     memset(dir, 'd', sizeof dir - 1);
     dir[sizeof dir - 1] = '\0';
-    run_sweep_file("echo $HPT_SOCKET > socket-path; test -S $HPT_SOCKET && touch up; while [ ! -e go ]; do sleep 0.02; done; "
-                   "echo loss=1",
-                   1, NULL);
+    run_sweep_file(
+        "echo $HPT_SOCKET > socket-path; test -S $HPT_SOCKET && touch up; while [ ! -e go ]; do sleep 0.02; done; "
+        "echo loss=1",
+        1, NULL);
     hpt_run_options o = HPT_RUN_OPTIONS_INIT;
     o.run_dir = dir;
     pid_t pid = fork_run(&o);
@@ -388,11 +406,13 @@ Test(run_socket, a_path_too_long_for_a_socket_is_no_obstacle) {
 
 // ---- shares
 
-Test(run_shares, gpu_shares_never_exceed_a_device) {
+Test(run_shares, gpu_shares_never_exceed_a_device)
+{
     // Every trial enters the folder of its device, counts who is there, and leaves.
-    run_sweep_file("d=dev.$CUDA_VISIBLE_DEVICES; mkdir -p $d; touch $d/$HPT_TRIAL; sleep 0.1; ls $d | wc -l >> most; "
-                   "rm $d/$HPT_TRIAL; echo \"$CUDA_VISIBLE_DEVICES $HPT_GPU_SHARE $HPT_GPU_MEM_BYTES\" >> seen; echo loss=1",
-                   16, "hpt: {resources: {gpu: 0.5, cpu: 0.1}}\n");
+    run_sweep_file(
+        "d=dev.$CUDA_VISIBLE_DEVICES; mkdir -p $d; touch $d/$HPT_TRIAL; sleep 0.1; ls $d | wc -l >> most; "
+        "rm $d/$HPT_TRIAL; echo \"$CUDA_VISIBLE_DEVICES $HPT_GPU_SHARE $HPT_GPU_MEM_BYTES\" >> seen; echo loss=1",
+        16, "hpt: {resources: {gpu: 0.5, cpu: 0.1}}\n");
     hpt_run_options o = HPT_RUN_OPTIONS_INIT;
     o.gpus = "2x40GiB";
     hpt_run_summary s = run_ok(&o);
@@ -403,7 +423,8 @@ Test(run_shares, gpu_shares_never_exceed_a_device) {
     cr_assert_eq(count_files("grep -c '^[01] 0.5 21474836480$' seen"), 16);
 }
 
-Test(run_shares, trials_without_gpu_see_none_of_the_declared) {
+Test(run_shares, trials_without_gpu_see_none_of_the_declared)
+{
     run_sweep_file("echo \"<$CUDA_VISIBLE_DEVICES>\" > $HPT_TRIAL_DIR/gpus; echo loss=1", 1, NULL);
     hpt_run_options o = HPT_RUN_OPTIONS_INIT;
     o.gpus = "2";
@@ -412,7 +433,8 @@ Test(run_shares, trials_without_gpu_see_none_of_the_declared) {
     cr_assert_str_eq(run_read("hpt_runs/t/trials/000000/gpus"), "<>\n");
 }
 
-Test(run_shares, whole_gpus_come_as_a_list) {
+Test(run_shares, whole_gpus_come_as_a_list)
+{
     run_sweep_file("echo \"$CUDA_VISIBLE_DEVICES\" >> seen; echo loss=1", 3, "hpt: {resources: {gpu: 2}}\n");
     hpt_run_options o = HPT_RUN_OPTIONS_INIT;
     o.gpus = "3";
@@ -421,7 +443,8 @@ Test(run_shares, whole_gpus_come_as_a_list) {
     cr_assert_eq(count_files("grep -c '^[0-2],[0-2]$' seen"), 3);
 }
 
-Test(run_shares, threads_follow_the_cores_a_trial_has) {
+Test(run_shares, threads_follow_the_cores_a_trial_has)
+{
     run_sweep_file("echo \"<$OMP_NUM_THREADS>\" > $HPT_TRIAL_DIR/n; echo loss=1", 1, "hpt: {resources: {cpu: 1.5}}\n");
     cpu_set_t set;
     cr_assert_eq(sched_getaffinity(0, sizeof set, &set), 0);
@@ -437,7 +460,8 @@ Test(run_shares, threads_follow_the_cores_a_trial_has) {
 
 // ---- client
 
-Test(run_client, outside_a_trial_it_does_nothing) {
+Test(run_client, outside_a_trial_it_does_nothing)
+{
     unsetenv("HPT_REPORT_FILE");
     unsetenv("HPT_STOP_FILE");
     unsetenv("HPT_RESUME");
@@ -452,7 +476,8 @@ Test(run_client, outside_a_trial_it_does_nothing) {
     cr_assert_eq(hpt_client_param_double("lr", 0.5), 0.5);
 }
 
-Test(run_client, parameters_are_read_by_their_names) {
+Test(run_client, parameters_are_read_by_their_names)
+{
     setenv("HPT_PARAM_OPT_LR", "1e-05", 1);
     setenv("HPT_PARAM_N", "-12", 1);
     setenv("HPT_PARAM_KIND", "adam", 1);
@@ -464,7 +489,8 @@ Test(run_client, parameters_are_read_by_their_names) {
     cr_assert_null(hpt_client_param_string("missing", NULL));
 }
 
-Test(run_client, reports_are_lines_and_the_stop_file_is_seen) {
+Test(run_client, reports_are_lines_and_the_stop_file_is_seen)
+{
     setenv("HPT_TRIAL", "3", 1);
     setenv("HPT_REPORT_FILE", "report", 1);
     setenv("HPT_STOP_FILE", "stop", 1);
@@ -479,7 +505,8 @@ Test(run_client, reports_are_lines_and_the_stop_file_is_seen) {
     cr_assert(hpt_client_should_stop());
 }
 
-Test(run_client, a_c_program_works_as_a_trial) {
+Test(run_client, a_c_program_works_as_a_trial)
+{
     run_file("trial.c",
              "#include <hpt/client.h>\n"
              "int main(void) {\n"

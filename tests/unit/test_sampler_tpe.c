@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // test_sampler_tpe.c: TPE: what it depends on, what it keeps, and that it optimises. Densities: oracle_tpe.py.
 #include "sampler_testing.h"
+#include "core/base/special.h"
 #include "core/sampler/tpe_parzen.h"
 #include "core/sampler/tpe_split.h"
 
@@ -205,6 +206,22 @@ Test(sampler_tpe, densities_of_a_finite_group_sum_to_one)
     hpt__parzen_fini(&e);
     hpt__trials_fini(&t);
     hpt_space_destroy(s);
+}
+
+Test(sampler_tpe, the_series_for_narrow_cells_equals_the_difference_of_distribution_functions)
+{
+    static hpt__parzen_memo memo[1 << HPT__PARZEN_MEMO_BITS];
+    for (double mid = -12; mid <= 12; mid += 0.37) {
+        for (double h = 1e-3; h < 3; h *= 1.3) { // below, the rounding of mid - h and mid + h is what one would see
+            const double got = hpt__parzen_cell_mean(NULL, mid, h);
+            const double expected = hpt__log_diff_ndtr(mid - h, mid + h) - log(2 * h) + 0.5 * log(2 * 3.14159265358979323846);
+            cr_expect_float_eq(got, expected, 2e-11, "mid %g h %g: %.17g, expected %.17g", mid, h, got, expected);
+            cr_expect_eq(hpt__parzen_cell_mean(memo, mid, h), got);
+            cr_expect_eq(hpt__parzen_cell_mean(memo, mid, h), got, "remembered");
+        }
+        for (double h = 1e-9; h < 1e-3; h *= 10)
+            cr_expect_float_eq(hpt__parzen_cell_mean(NULL, mid, h), -0.5 * mid * mid + (mid * mid - 1) * h * h / 6, 1e-8 * h + 1e-14);
+    }
 }
 
 Test(sampler_tpe, a_draw_with_fixed_coordinates_follows_the_kernels_near_them)

@@ -56,7 +56,8 @@ static found lines(const char *metric, const char *text) {
     return f;
 }
 
-Test(sched_intake, pairs_anywhere_in_a_line_give_the_value) {
+Test(sched_intake, pairs_anywhere_in_a_line_give_the_value)
+{
     static const struct {
         const char *metric, *line;
         double value;
@@ -95,18 +96,20 @@ Test(sched_intake, pairs_anywhere_in_a_line_give_the_value) {
     }
 }
 
-Test(sched_intake, other_text_gives_nothing) {
-    static const char *const texts[] = {"",           "loss",         "loss=",         "loss=x",       "loss=0x10",
-                                        "loss=3rd",   "loss=nano",    "loss=1.2.3",    "xloss=1",      "loss2=1",
-                                        "loss 0.5",   "loss==0.5",    "loss=--1",      "loss=e5",      "loss=.",
-                                        "{\"los\":1}", "{\"loss\":null}", "{\"loss\":\"1\"}", "Loss=1", "loss=infinit"};
+Test(sched_intake, other_text_gives_nothing)
+{
+    static const char *const texts[] = {
+        "",           "loss",        "loss=",           "loss=x",           "loss=0x10", "loss=3rd",    "loss=nano",
+        "loss=1.2.3", "xloss=1",     "loss2=1",         "loss 0.5",         "loss==0.5", "loss=--1",    "loss=e5",
+        "loss=.",     "{\"los\":1}", "{\"loss\":null}", "{\"loss\":\"1\"}", "Loss=1",    "loss=infinit"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         found f = lines("loss", texts[i]);
         cr_assert_eq(f.n, 0, "'%s' gave %g", texts[i], f.value[0]);
     }
 }
 
-Test(sched_intake, steps_are_read_from_the_same_line) {
+Test(sched_intake, steps_are_read_from_the_same_line)
+{
     static const struct {
         const char *line;
         int64_t step;
@@ -135,14 +138,16 @@ Test(sched_intake, steps_are_read_from_the_same_line) {
     }
 }
 
-Test(sched_intake, reports_without_a_step_follow_the_largest_seen) {
+Test(sched_intake, reports_without_a_step_follow_the_largest_seen)
+{
     found f = lines("loss", "loss=1\nloss=2\nstep=10 loss=3\nloss=4\nstep=5 loss=5\nloss=6\n");
     static const int64_t steps[] = {0, 1, 10, 11, 5, 12};
     cr_assert_eq(f.n, 6);
     for (int i = 0; i < 6; i++) cr_assert_eq(f.step[i], steps[i], "%d", i);
 }
 
-Test(sched_intake, json_lines_are_objects_with_the_metric) {
+Test(sched_intake, json_lines_are_objects_with_the_metric)
+{
     static const struct {
         const char *metric, *line;
         double value;
@@ -163,10 +168,12 @@ Test(sched_intake, json_lines_are_objects_with_the_metric) {
     }
 }
 
-Test(sched_intake, patterns_replace_the_other_forms_on_stdout) {
+Test(sched_intake, patterns_replace_the_other_forms_on_stdout)
+{
     static const hpt__sweep_pattern patterns[] = {
         {"loss", "validation loss +([-+0-9.eE]+)"}, {"step", "^\\[([0-9]+)\\]"}, {"other", "x=([0-9]+)"}};
-    static const char text[] = "[3] validation loss   0.25\nloss=9\n[4] nothing\nvalidation loss 0.5\nvalidation loss x\n";
+    static const char text[] =
+        "[3] validation loss   0.25\nloss=9\n[4] nothing\nvalidation loss 0.5\nvalidation loss x\n";
     hpt__intake in;
     cr_assert_eq(hpt__intake_init(&in, "loss", patterns, 3), 0);
     cr_assert_eq(in.n_patterns, 2);
@@ -179,7 +186,8 @@ Test(sched_intake, patterns_replace_the_other_forms_on_stdout) {
     hpt__intake_fini(&in);
 }
 
-Test(sched_intake, texts_read_off_patterns_never_hide_a_match) {
+Test(sched_intake, texts_read_off_patterns_never_hide_a_match)
+{
     static const struct {
         const char *regex, *line, *needle;
     } cases[] = {
@@ -211,14 +219,16 @@ Test(sched_intake, texts_read_off_patterns_never_hide_a_match) {
     }
 }
 
-Test(sched_intake, a_bad_pattern_is_named) {
+Test(sched_intake, a_bad_pattern_is_named)
+{
     const hpt__sweep_pattern p = {"loss", "loss ([0-9"};
     hpt__intake in;
     cr_assert_eq(hpt__intake_init(&in, "loss", &p, 1), HPT_E_ARG);
     cr_assert(strstr(hpt_last_error(), "loss ([0-9"));
 }
 
-Test(sched_intake, the_report_file_also_takes_value) {
+Test(sched_intake, the_report_file_also_takes_value)
+{
     static const char text[] = "step=3 value=0.5\nvalue=0.25\nloss=1\n{\"value\": 2, \"step\": 9}\nhello\n";
     hpt__intake in;
     cr_assert_eq(hpt__intake_init(&in, "loss", NULL, 0), 0);
@@ -230,7 +240,8 @@ Test(sched_intake, the_report_file_also_takes_value) {
     hpt__intake_fini(&in);
 }
 
-Test(sched_intake, result_does_not_depend_on_the_chunks) {
+Test(sched_intake, result_does_not_depend_on_the_chunks)
+{
     static const char text[] = "noise\nloss=1\r\nepoch 2 loss=2\rloss=3\rloss=4\n\n\n{\"loss\":5}\nloss\n=6\nloss=7";
     hpt__intake in;
     cr_assert_eq(hpt__intake_init(&in, "loss", NULL, 0), 0);
@@ -246,7 +257,8 @@ Test(sched_intake, result_does_not_depend_on_the_chunks) {
     hpt__intake_fini(&in);
 }
 
-Test(sched_intake, of_a_line_without_end_only_the_start_is_kept) {
+Test(sched_intake, of_a_line_without_end_only_the_start_is_kept)
+{
     const size_t n = 3 * (size_t)HPT__LINE_MAX;
     char *text = malloc(n + 64);
     hpt__intake in;
@@ -265,15 +277,18 @@ Test(sched_intake, of_a_line_without_end_only_the_start_is_kept) {
     hpt__intake_stream s = {0};
     memset(text, 'x', n);
     text[n] = '\0';
-    for (int i = 0; i < 16; i++) cr_assert_eq(hpt__intake_feed(&in, &s, &trial, text + n - 200000, 200000, take, &f), 0);
+    for (int i = 0; i < 16; i++)
+        cr_assert_eq(hpt__intake_feed(&in, &s, &trial, text + n - 200000, 200000, take, &f), 0);
     cr_assert(s.cap <= 2 * (size_t)HPT__LINE_MAX, "memory is bounded");
     hpt__intake_stream_fini(&s);
     hpt__intake_fini(&in);
     free(text);
 }
 
-Test(sched_intake, bytes_of_all_kinds_are_survived) {
-    static const char *const words[] = {"loss", "=", ":", "{", "}", "\"", "1", "nan", "\n", "\r", " ", "step", "e", ".", "-"};
+Test(sched_intake, bytes_of_all_kinds_are_survived)
+{
+    static const char *const words[] = {"loss", "=",  ":", "{",    "}", "\"", "1", "nan",
+                                        "\n",   "\r", " ", "step", "e", ".",  "-"};
     hpt__intake in;
     hpt__rng rng;
     static char text[4096];
@@ -302,7 +317,8 @@ Test(sched_intake, bytes_of_all_kinds_are_survived) {
     }
 }
 
-Test(sched_intake, without_a_metric_nothing_is_looked_for) {
+Test(sched_intake, without_a_metric_nothing_is_looked_for)
+{
     found f = {0};
     hpt__intake in;
     hpt__intake_trial trial = {0};
@@ -320,7 +336,8 @@ static int refuse(int64_t step, double value, void *payload) {
     return HPT_E_STORAGE;
 }
 
-Test(sched_intake, an_error_of_the_receiver_is_returned) {
+Test(sched_intake, an_error_of_the_receiver_is_returned)
+{
     hpt__intake in;
     hpt__intake_trial trial = {0};
     hpt__intake_stream s = {0};
@@ -337,7 +354,8 @@ static bool fail_at_zero(size_t size, void *payload) {
     return left-- == 0;
 }
 
-Test(sched_intake, every_failing_allocation_is_reported_or_harmless) {
+Test(sched_intake, every_failing_allocation_is_reported_or_harmless)
+{
     static const char text[] = "start of a line, {\"loss\": 1}\n{\"loss\": 2}\nloss=3";
     const hpt__sweep_pattern p = {"step", "([0-9]+)"};
     for (int64_t k = 0; k < 12; k++) {

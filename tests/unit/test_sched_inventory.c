@@ -14,7 +14,8 @@ static void clean(void) {
 }
 TestSuite(sched_inventory, .init = clean);
 
-Test(sched_inventory, cpu_comes_first_with_the_affinity_masks_cores) {
+Test(sched_inventory, cpu_comes_first_with_the_affinity_masks_cores)
+{
     hpt_device_info *d;
     int64_t n;
     cpu_set_t set;
@@ -29,7 +30,8 @@ Test(sched_inventory, cpu_comes_first_with_the_affinity_masks_cores) {
     hpt_free(d);
 }
 
-Test(sched_inventory, declarations_give_devices) {
+Test(sched_inventory, declarations_give_devices)
+{
     static const struct {
         const char *text;
         int64_t n;
@@ -65,7 +67,8 @@ Test(sched_inventory, declarations_give_devices) {
     }
 }
 
-Test(sched_inventory, argument_wins_over_the_variable) {
+Test(sched_inventory, argument_wins_over_the_variable)
+{
     hpt_device_info *d;
     int64_t n;
     setenv("HPT_FAKE_DEVICES", "8", 1);
@@ -74,10 +77,10 @@ Test(sched_inventory, argument_wins_over_the_variable) {
     hpt_free(d);
 }
 
-Test(sched_inventory, malformed_declarations_are_refused) {
-    static const char *const bad[] = {"",       "x",    "four", "4x",   "x40GiB", "4x40Foo", "-1", "4+",
-                                      "+4",     "4,4",  "4 4",  "1e99", "5000",   "4x0",     "4xx4GiB",
-                                      "4x-1GiB"};
+Test(sched_inventory, malformed_declarations_are_refused)
+{
+    static const char *const bad[] = {"",   "x",   "four", "4x",   "x40GiB", "4x40Foo", "-1",      "4+",
+                                      "+4", "4,4", "4 4",  "1e99", "5000",   "4x0",     "4xx4GiB", "4x-1GiB"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         hpt_device_info *d = NULL;
         int64_t n;
@@ -86,7 +89,8 @@ Test(sched_inventory, malformed_declarations_are_refused) {
     }
 }
 
-Test(sched_inventory, declared_devices_keep_to_the_visible_ones) {
+Test(sched_inventory, declared_devices_keep_to_the_visible_ones)
+{
     hpt_device_info *d;
     int64_t n;
     setenv("CUDA_VISIBLE_DEVICES", "4, GPU-abc ,7", 1);
@@ -98,7 +102,8 @@ Test(sched_inventory, declared_devices_keep_to_the_visible_ones) {
     hpt_free(d);
 }
 
-Test(sched_inventory, visible_devices_are_devices_where_no_driver_answers) {
+Test(sched_inventory, visible_devices_are_devices_where_no_driver_answers)
+{
     hpt_device_info *d;
     int64_t n;
     setenv("CUDA_VISIBLE_DEVICES", "2,5,-1,6", 1);

@@ -28,7 +28,8 @@ static hpt__demand demand(double cpu, double gpu, int64_t gpu_memory) {
     return d;
 }
 
-Test(sched_ledger, shares_are_counted_per_device_not_in_the_sum) {
+Test(sched_ledger, shares_are_counted_per_device_not_in_the_sum)
+{
     hpt__ledger l;
     machine(&l, 1000, 8, 0);
     const hpt__demand d = demand(0.1, 0.15, 0);
@@ -41,7 +42,8 @@ Test(sched_ledger, shares_are_counted_per_device_not_in_the_sum) {
     hpt__ledger_fini(&l);
 }
 
-Test(sched_ledger, ten_tenths_and_three_thirds_fit) {
+Test(sched_ledger, ten_tenths_and_three_thirds_fit)
+{
     static const struct {
         double share;
         int64_t n;
@@ -59,7 +61,8 @@ Test(sched_ledger, ten_tenths_and_three_thirds_fit) {
     }
 }
 
-Test(sched_ledger, the_fullest_device_with_room_is_taken) {
+Test(sched_ledger, the_fullest_device_with_room_is_taken)
+{
     hpt__ledger l;
     hpt__grant a, b, c, whole;
     machine(&l, 16, 2, 0);
@@ -76,7 +79,8 @@ Test(sched_ledger, the_fullest_device_with_room_is_taken) {
     hpt__ledger_fini(&l);
 }
 
-Test(sched_ledger, several_gpus_are_whole_and_different) {
+Test(sched_ledger, several_gpus_are_whole_and_different)
+{
     hpt__ledger l;
     hpt__grant g, h;
     machine(&l, 16, 3, 0);
@@ -93,7 +97,8 @@ Test(sched_ledger, several_gpus_are_whole_and_different) {
     hpt__ledger_fini(&l);
 }
 
-Test(sched_ledger, memory_of_a_device_limits_its_shares) {
+Test(sched_ledger, memory_of_a_device_limits_its_shares)
+{
     hpt__ledger l;
     hpt__grant g;
     machine(&l, 100, 2, 40 * GIB);
@@ -110,7 +115,8 @@ Test(sched_ledger, memory_of_a_device_limits_its_shares) {
     hpt__ledger_fini(&l);
 }
 
-Test(sched_ledger, impossible_demands_are_refused_with_their_key) {
+Test(sched_ledger, impossible_demands_are_refused_with_their_key)
+{
     hpt__ledger l;
     machine(&l, 4, 2, 40 * GIB);
     static const struct {
@@ -137,7 +143,8 @@ Test(sched_ledger, impossible_demands_are_refused_with_their_key) {
     hpt__ledger_fini(&none);
 }
 
-Test(sched_ledger, senseless_numbers_are_no_demand) {
+Test(sched_ledger, senseless_numbers_are_no_demand)
+{
     static const double cpu[] = {0, -1, 1e9, (double)NAN};
     static const double gpu[] = {-0.5, 1.5, 65, 1e-9, (double)NAN};
     hpt__demand d;
@@ -148,7 +155,8 @@ Test(sched_ledger, senseless_numbers_are_no_demand) {
 }
 
 // Random takes and gives of different demands: never over any device's sum, and everything comes back.
-Test(sched_ledger, no_device_is_ever_oversubscribed) {
+Test(sched_ledger, no_device_is_ever_oversubscribed)
+{
     hpt__rng rng;
     hpt__rng_init(&rng, 7, 0);
     for (int round = 0; round < 20; round++) {
@@ -164,8 +172,8 @@ Test(sched_ledger, no_device_is_ever_oversubscribed) {
             } else if (n < 64) {
                 const double gpu = hpt__rng_below(&rng, 5) == 0 ? (double)(1 + hpt__rng_below(&rng, 2))
                                                                 : 0.05 + 0.9 * hpt__rng_uniform(&rng);
-                const hpt__demand d =
-                    demand(0.1 + hpt__rng_uniform(&rng), gpu, hpt__rng_below(&rng, 2) * (1 + hpt__rng_below(&rng, 30)) * GIB);
+                const hpt__demand d = demand(0.1 + hpt__rng_uniform(&rng), gpu,
+                                             hpt__rng_below(&rng, 2) * (1 + hpt__rng_below(&rng, 30)) * GIB);
                 if (hpt__ledger_take(&held[n], &l, &d)) n++;
             }
             int64_t used[8] = {0}, memory[8] = {0}, cpu = 0;

@@ -63,7 +63,7 @@ static double log1p_small(double s)
     return fabs(s) < 1e-4 ? s * (1 - s * (0.5 - s * (1.0 / 3 - s * 0.25))) : log1p(s);
 }
 
-static double cell_term(hpt__parzen_memo *memo, double mid, double h)
+double hpt__parzen_cell_mean(hpt__parzen_memo *memo, double mid, double h)
 {
     mid = fabs(mid);
     if (h > 0.05 || mid * h > 0.4) return memo ? mean_remembered(memo, mid, h) : mean_exact(mid, h);
@@ -78,7 +78,7 @@ static double value_term(const hpt__parzen_column *c, double x, double mu, doubl
 {
     double low, high;
     hpt__parzen_cell(&low, &high, c, x);
-    return log(high - low) + cell_term(NULL, (0.5 * (low + high) - mu) * inv, 0.5 * (high - low) * inv);
+    return log(high - low) + hpt__parzen_cell_mean(NULL, (0.5 * (low + high) - mu) * inv, 0.5 * (high - low) * inv);
 }
 
 // Adds the terms of discrete column j for one point to the kernels' partial sums a, where they are not below limit.
@@ -95,7 +95,7 @@ static void discrete_terms(double *a, hpt__parzen *e, int64_t j, double x, doubl
         if (k[0] != mu || k[LANES] != inv) {
             mu = k[0];
             inv = k[LANES];
-            term = cell_term(e->memo, (middle - mu) * inv, half * inv);
+            term = hpt__parzen_cell_mean(e->memo, (middle - mu) * inv, half * inv);
         }
         a[slot] += term;
     }
@@ -145,7 +145,7 @@ static bool all_below(const double *a, double limit)
 
 // Continuous and categorical terms of one point in one block; a: 16 partial sums, in and out.
 static void block_terms(double *restrict a, const double *restrict block, const hpt__parzen *e, const double *x,
-                        const double *penalty, double limit)
+                        double penalty, double limit)
 {
     const int64_t n = e->n_continuous + e->n_categorical;
     for (int64_t j = 0; j < n; j++) {
@@ -156,8 +156,7 @@ static void block_terms(double *restrict a, const double *restrict block, const 
                 a[r] -= 0.5 * z * z;
             }
         } else {
-            const double miss = penalty[j - e->n_continuous];
-            for (int r = 0; r < LANES; r++) a[r] -= mu[r] == at ? 0 : miss;
+            for (int r = 0; r < LANES; r++) a[r] -= mu[r] == at ? 0 : penalty;
         }
         if (j % CHECK_EVERY == CHECK_EVERY - 1 && all_below(a, limit)) return;
     }
@@ -167,11 +166,11 @@ static void block_terms(double *restrict a, const double *restrict block, const 
 static void kernel_logs(double *acc, double *best, hpt__parzen *e, const double *x, int64_t q)
 {
     const int64_t cap = e->cap_slots, g = e->g, n_lanes = e->n_continuous + e->n_categorical;
-    double hits = 0, constant[POINTS];
+    double hits = 0, penalty = 0, constant[POINTS];
     for (int64_t j = 0; j < e->n_categorical; j++) {
         double hit, miss;
         category_logs(&hit, &miss, &e->columns[e->n_continuous + j], e->m);
-        e->penalty[j] = hit - miss;
+        penalty = hit - miss; // log(m + 2), whatever the number of choices
         hits += hit;
     }
     for (int64_t c = 0; c < q; c++) constant[c] = hits + log_widths(e, x + c * g);
@@ -180,7 +179,7 @@ static void kernel_logs(double *acc, double *best, hpt__parzen *e, const double 
         for (int64_t c = 0; c < q; c++) {
             double *a = acc + c * cap + b * LANES;
             for (int r = 0; r < LANES; r++) a[r] = total[r] + constant[c];
-            block_terms(a, block, e, x + c * g, e->penalty, best[c] - NEGLIGIBLE);
+            block_terms(a, block, e, x + c * g, penalty, best[c] - NEGLIGIBLE);
             // Sums that still lack the discrete terms say nothing about the largest one.
             for (int r = 0; n_lanes == g && r < LANES; r++) best[c] = a[r] > best[c] ? a[r] : best[c];
         }

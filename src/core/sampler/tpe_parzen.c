@@ -99,8 +99,7 @@ int hpt__parzen_init(hpt__parzen *e, const hpt_space *space, const int32_t *para
 {
     *e = (hpt__parzen){.g = g};
     e->columns = hpt__calloc((size_t)(g + 1), sizeof *e->columns);
-    e->penalty = hpt__calloc((size_t)(g + 1), sizeof *e->penalty);
-    if (!e->columns || !e->penalty) goto no_memory;
+    if (!e->columns) goto no_memory;
     int64_t j = 0;
     for (int kind = HPT__PARZEN_CONTINUOUS; kind <= HPT__PARZEN_DISCRETE; kind++) {
         for (int64_t i = 0; i < g; i++) {
@@ -126,7 +125,6 @@ void hpt__parzen_fini(hpt__parzen *e)
 {
     for (int64_t j = 0; e->columns && j < e->g; j++) hpt__free(e->columns[j].order);
     hpt__free(e->columns);
-    hpt__free(e->penalty);
     hpt__free(e->memo);
     hpt__free(e->row_of);
     hpt__free(e->live);

@@ -58,7 +58,6 @@ typedef struct hpt__parzen {
     int32_t *touched;           // scratch: rows whose neighbours or normalisers changed
     int64_t n_touched;
     double *scratch;            // (POINTS + 1) x cap_slots
-    double *penalty;            // scratch: n_categorical
     hpt__parzen_memo *memo;     // 2^MEMO_BITS results of tpe_density.c; NULL without discrete columns
     bool valid;                 // false: made from nothing at the next sync
 } hpt__parzen;
@@ -87,6 +86,9 @@ static inline double *hpt__parzen_mu(const hpt__parzen *e, int64_t slot, int64_t
     const int64_t lanes = HPT__PARZEN_LANES;
     return e->block + (slot / lanes * e->g + j) * 2 * lanes + slot % lanes;
 }
+
+// Log of the mean of exp(-z^2/2) over [mid - h, mid + h], h > 0. memo: NULL, or the estimator's.
+double hpt__parzen_cell_mean(hpt__parzen_memo *memo, double mid, double h);
 
 // Bounds, in t, of the cell of a discrete coordinate.
 void hpt__parzen_cell(double *low, double *high, const hpt__parzen_column *c, double value);

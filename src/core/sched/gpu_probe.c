@@ -29,9 +29,9 @@ typedef struct nvml_api {
     int (*handle)(unsigned i, nvml_device *device);
     int (*uuid)(nvml_device device, char *text, unsigned size);
     int (*memory)(nvml_device device, nvml_memory *memory);
-    int (*mig_mode)(nvml_device device, unsigned *current, unsigned *pending);     // may be missing
-    int (*mig_max)(nvml_device device, unsigned *n);                               // may be missing
-    int (*mig_handle)(nvml_device device, unsigned i, nvml_device *instance);      // may be missing
+    int (*mig_mode)(nvml_device device, unsigned *current, unsigned *pending); // may be missing
+    int (*mig_max)(nvml_device device, unsigned *n);                           // may be missing
+    int (*mig_handle)(nvml_device device, unsigned i, nvml_device *instance);  // may be missing
 } nvml_api;
 
 // dlsym gives an object pointer where a function pointer is wanted; POSIX guarantees that the bytes agree.

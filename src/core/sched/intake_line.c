@@ -176,7 +176,8 @@ static bool read_json(double *value, int64_t *step, const hpt__intake *in, const
     hpt__arena arena;
     hpt__json *object = NULL;
     hpt__arena_init(&arena);
-    bool found = hpt__json_parse(&object, &arena, line, n) >= 0 && hpt__intake_object(value, step, in, object, protocol);
+    bool found =
+        hpt__json_parse(&object, &arena, line, n) >= 0 && hpt__intake_object(value, step, in, object, protocol);
     hpt__arena_fini(&arena);
     return found;
 }

@@ -95,8 +95,8 @@ static int add_declared(hpt_device_info **list, int64_t *n, int64_t *cap, const 
         int64_t count = 1, memory = 0;
         bool ok;
         if (x)
-            ok = hpt__parse_int(&count, p, (size_t)(x - p)) && hpt__parse_bytes(&memory, x + 1, (size_t)(end - x - 1)) &&
-                 memory > 0;
+            ok = hpt__parse_int(&count, p, (size_t)(x - p)) &&
+                 hpt__parse_bytes(&memory, x + 1, (size_t)(end - x - 1)) && memory > 0;
         else
             ok = hpt__parse_int(&count, p, len) || (hpt__parse_bytes(&memory, p, len) && memory > 0);
         if (!ok || count < 0 || *n + count > GPUS_MAX) return bad_declaration(text, source);

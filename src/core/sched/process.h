@@ -13,9 +13,9 @@
 typedef struct hpt__spawn {
     const char *path; // the program's file
     char *const *argv, *const *envp;
-    const char *cwd;   // NULL: the caller's
+    const char *cwd;                      // NULL: the caller's
     int fd_in, fd_out, fd_err, fd_report; // become 0, 1, 2 and 3; all above 3
-    sigset_t mask;     // signal mask of the new process
+    sigset_t mask;                        // signal mask of the new process
 } hpt__spawn;
 
 // Starts a process in a session and process group of its own. *error_number: 0, or why the program could not be

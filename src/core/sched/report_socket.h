@@ -19,7 +19,8 @@ typedef struct hpt__report_server {
     int64_t n, cap;
 } hpt__report_server;
 
-#define HPT__REPORT_SERVER_INIT {.fd = -1}
+#define HPT__REPORT_SERVER_INIT \
+    { .fd = -1 }
 
 // Answers one request: appends one JSON object to reply. Negative: the server stops with that error.
 typedef int (*hpt__request_fn)(hpt__str *reply, const hpt__json *request, void *payload);

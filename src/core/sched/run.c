@@ -57,7 +57,8 @@ static int settle_names(names *n, const hpt_sweep *sweep, const hpt_run_options 
     while (n->run_dir.len > 1 && n->run_dir.data[n->run_dir.len - 1] == '/') n->run_dir.data[--n->run_dir.len] = '\0';
     HPT_TRY(hpt__str_status(&n->run_dir));
     HPT_FAIL_IF(n->run_dir.len == 0, HPT_E_ARG, "the run folder's name is empty");
-    HPT_FAIL_IF(n->run_dir.len >= sizeof((hpt_run_summary *)0)->run_dir, HPT_E_ARG, "the run folder's name is too long");
+    HPT_FAIL_IF(n->run_dir.len >= sizeof((hpt_run_summary *)0)->run_dir, HPT_E_ARG,
+                "the run folder's name is too long");
     HPT_FAIL_IF(!*n->study || strlen(n->study) >= sizeof((hpt_run_summary *)0)->study, HPT_E_ARG,
                 "the study's name must have 1 to %d bytes", (int)sizeof((hpt_run_summary *)0)->study - 1);
     HPT_TRY(hpt__origin_read(&n->origin, hpt__str_text(&n->run_dir)));
@@ -134,7 +135,8 @@ static int open_study(hpt__run *run, const names *n) {
     s.directions = &sweep->direction;
     s.n_directions = 1;
     s.sampler = o->sampler ? o->sampler : sweep->sampler;
-    if (!s.sampler && strcmp(sweep->method, "bayes") != 0) s.sampler = sweep->method; // "grid" and "random" are samplers
+    if (!s.sampler && strcmp(sweep->method, "bayes") != 0)
+        s.sampler = sweep->method; // "grid" and "random" are samplers
     s.pruner = o->pruner ? o->pruner : sweep->pruner;
     s.has_seed = o->has_seed || sweep->has_seed;
     s.seed = o->has_seed ? o->seed : sweep->seed;

@@ -16,6 +16,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char PARENT[] = "hpt_runs";
@@ -82,6 +84,25 @@ static int make_dirs(const char *path, bool *created, bool *parent) {
     return rc;
 }
 
+// A run that was killed in the middle of a launch leaves the lock to the child, which drops it when it executes the
+// program; and a process that is being torn down still has it. So a lock whose owner is gone is waited for.
+static int try_lock(int fd) {
+    enum { TRIES = 100, PAUSE_MS = 20 };
+    char text[32];
+    for (int i = 0;; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) return 0;
+        if (errno != EWOULDBLOCK || i == TRIES) return -1;
+        const ssize_t n = pread(fd, text, sizeof text - 1, 0);
+        text[n > 0 ? n : 0] = '\0';
+        const long owner = strtol(text, NULL, 10);
+        if (owner > 0 && kill((pid_t)owner, 0) == 0 && i >= 2) {
+            errno = EWOULDBLOCK;
+            return -1;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000L}, NULL);
+    }
+}
+
 static int lock(hpt__run_dir *d) {
     int rc = 0;
     char text[32] = "";
@@ -89,7 +110,7 @@ static int lock(hpt__run_dir *d) {
     if (!path) return hpt__fail_memory();
     d->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     HPT_FAIL_IF(d->lock_fd < 0, HPT_E_IO, "'%s' cannot be opened: %s", path, strerror(errno));
-    if (flock(d->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+    if (try_lock(d->lock_fd) < 0) {
         const int why = errno;
         ssize_t n = why == EWOULDBLOCK ? pread(d->lock_fd, text, sizeof text - 1, 0) : -1;
         close(d->lock_fd);

@@ -14,16 +14,17 @@
 #include <limits.h>
 
 typedef struct hpt__run_dir {
-    char *path;     // as given
-    char *real;     // absolute
-    char *socket;   // path that trials connect to; NULL before listening
-    char *shelter;  // private folder that holds the socket where real is too long; NULL: none
-    int lock_fd;    // -1: not held
-    bool created;   // by this call of open
+    char *path;    // as given
+    char *real;    // absolute
+    char *socket;  // path that trials connect to; NULL before listening
+    char *shelter; // private folder that holds the socket where real is too long; NULL: none
+    int lock_fd;   // -1: not held
+    bool created;  // by this call of open
     bool created_parent;
 } hpt__run_dir;
 
-#define HPT__RUN_DIR_INIT {.lock_fd = -1}
+#define HPT__RUN_DIR_INIT \
+    { .lock_fd = -1 }
 
 // "hpt_runs/<study>", the name made safe: what differs after that gets a hash, so that two studies never share one.
 void hpt__run_dir_default(hpt__str *out, const char *study);

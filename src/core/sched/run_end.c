@@ -127,8 +127,7 @@ static void describe_failure(char *out, size_t size, const hpt__run *run, const 
     }
 }
 
-int hpt__run_tell_bad(hpt__run *run, hpt_trial *trial, hpt_trial_state state, hpt_outcome outcome,
-                      const char *reason) {
+int hpt__run_tell_bad(hpt__run *run, hpt_trial *trial, hpt_trial_state state, hpt_outcome outcome, const char *reason) {
     hpt__str text = HPT__STR_INIT;
     char outcome_json[32];
     (void)snprintf(outcome_json, sizeof outcome_json, "\"%s\"", hpt_outcome_to_string(outcome));
@@ -193,8 +192,8 @@ static void note_failure(hpt__run *run) {
                     (long long)run->n_failed_here);
 }
 
-int hpt__run_ended_bad(hpt__run *run, hpt_trial *trial, hpt_trial_state state, hpt_outcome outcome,
-                       const char *reason, const char *log, bool again) {
+int hpt__run_ended_bad(hpt__run *run, hpt_trial *trial, hpt_trial_state state, hpt_outcome outcome, const char *reason,
+                       const char *log, bool again) {
     const int64_t number = hpt_trial_number(trial);
     int rc = settle(run, hpt__run_tell_bad(run, trial, state, outcome, reason), number, state);
     if (rc < 0) return rc;
@@ -255,7 +254,8 @@ static int conclude(hpt__run *run, hpt__running *t) {
     case HPT__STOP_TIMEOUT:
         (void)snprintf(reason, sizeof reason, "ran longer than %g s", run->sweep->trial_timeout);
         return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_FAIL, HPT_OUTCOME_TIMEOUT, reason, log, true);
-    case HPT__STOP_NONE: break;
+    case HPT__STOP_NONE:
+        break;
     }
     const bool good = t->status_known && WIFEXITED(t->status) && WEXITSTATUS(t->status) == 0;
     if (good && (!run->sweep->metric || (t->has_value && !isnan(t->value)))) return tell_done(run, t, log);

@@ -18,9 +18,9 @@
 #include <unistd.h>
 
 static const char *const NAMES[] = {
-    "HPT_TRIAL",       "HPT_ATTEMPT",   "HPT_RUN_ID",   "HPT_RUN_DIR",     "HPT_TRIAL_DIR", "HPT_CHECKPOINT_DIR",
-    "HPT_RESUME",      "HPT_SEED",      "HPT_STUDY",    "HPT_STORAGE",     "HPT_FD",        "HPT_REPORT_FILE",
-    "HPT_PARAMS_FILE", "HPT_STOP_FILE", "HPT_SOCKET",   "HPT_SWEEP_DIR",   "HPT_GPU_SHARE", "HPT_GPU_MEM_BYTES",
+    "HPT_TRIAL",       "HPT_ATTEMPT",   "HPT_RUN_ID", "HPT_RUN_DIR",   "HPT_TRIAL_DIR", "HPT_CHECKPOINT_DIR",
+    "HPT_RESUME",      "HPT_SEED",      "HPT_STUDY",  "HPT_STORAGE",   "HPT_FD",        "HPT_REPORT_FILE",
+    "HPT_PARAMS_FILE", "HPT_STOP_FILE", "HPT_SOCKET", "HPT_SWEEP_DIR", "HPT_GPU_SHARE", "HPT_GPU_MEM_BYTES",
 };
 
 static bool sets_gpus(const hpt__run *run) {
@@ -112,8 +112,7 @@ int hpt__run_env(char ***envp, hpt__run *run, const hpt__running *t) {
     put_int(s, "HPT_ATTEMPT", t->attempt);
     put_int(s, "HPT_RESUME", t->attempt > 0);
     // 31 bits: what every language's generator takes.
-    put_int(s, "HPT_SEED",
-            (int64_t)(hpt__rng_mix(hpt_study_seed(run->study), (uint64_t)t->number) & 0x7fffffffU));
+    put_int(s, "HPT_SEED", (int64_t)(hpt__rng_mix(hpt_study_seed(run->study), (uint64_t)t->number) & 0x7fffffffU));
     put(s, "HPT_RUN_ID", run->run_id);
     put(s, "HPT_RUN_DIR", run->dir.real);
     put(s, "HPT_STUDY", run->study_name);

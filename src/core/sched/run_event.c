@@ -13,12 +13,18 @@
 
 const char *hpt_outcome_to_string(hpt_outcome outcome) {
     switch (outcome) {
-    case HPT_OUTCOME_DONE: return "done";
-    case HPT_OUTCOME_PRUNED: return "pruned";
-    case HPT_OUTCOME_FAILED: return "failed";
-    case HPT_OUTCOME_TIMEOUT: return "timeout";
-    case HPT_OUTCOME_LOST: return "lost";
-    case HPT_OUTCOME_STOPPED: return "stopped";
+    case HPT_OUTCOME_DONE:
+        return "done";
+    case HPT_OUTCOME_PRUNED:
+        return "pruned";
+    case HPT_OUTCOME_FAILED:
+        return "failed";
+    case HPT_OUTCOME_TIMEOUT:
+        return "timeout";
+    case HPT_OUTCOME_LOST:
+        return "lost";
+    case HPT_OUTCOME_STOPPED:
+        return "stopped";
     }
     return "?";
 }

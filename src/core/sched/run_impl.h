@@ -71,20 +71,20 @@ typedef struct hpt__run {
     bool own_storage;   // the database lies in the run's folder: nobody else starts trials of this study
     bool gpus_declared; // by --gpus or HPT_FAKE_DEVICES
     char *study_name, *storage, *run_id;
-    char *sweep_dir, *cwd;              // cwd NULL: the caller's
-    char *program, *program_name;       // file of the command's first element, and that element
-    int64_t *column;                    // study's index of each parameter of the sweep; NULL: the same order
-    double *point;                      // scratch: a point in the sweep's order
-    hpt__arena env_arena;               // strings of env
-    char **env;                         // inherited environment without what we set
+    char *sweep_dir, *cwd;        // cwd NULL: the caller's
+    char *program, *program_name; // file of the command's first element, and that element
+    int64_t *column;              // study's index of each parameter of the sweep; NULL: the same order
+    double *point;                // scratch: a point in the sweep's order
+    hpt__arena env_arena;         // strings of env
+    char **env;                   // inherited environment without what we set
     int64_t n_env;
-    hpt__str env_text;                  // scratch: the trial's own entries, NUL after each
-    char **envp;                        // scratch
+    hpt__str env_text; // scratch: the trial's own entries, NUL after each
+    char **envp;       // scratch
     int64_t cap_envp;
     hpt__running *slots;
-    hpt_trial **asked; // scratch, n_slots
+    hpt_trial **asked;  // scratch, n_slots
     hpt__grant *grants; // scratch, n_slots
-    pid_t *leaders;    // scratch, n_slots
+    pid_t *leaders;     // scratch, n_slots
     int64_t n_slots, n_running;
     int epoll, signals, inotify, null_fd;
     sigset_t old_mask; // of the calling thread, for the trials
@@ -151,9 +151,9 @@ HPT_NODISCARD int hpt__run_env_init(hpt__run *run);
 HPT_NODISCARD int hpt__run_env(char ***envp, hpt__run *run, const hpt__running *t);
 
 // ---- run_intake.c
-HPT_NODISCARD int hpt__run_pump(hpt__run *run);                      // reads what the running trials wrote
-HPT_NODISCARD int hpt__run_drain(hpt__run *run, hpt__running *t);    // reads an ended trial's files to their end
-HPT_NODISCARD int hpt__run_flush(hpt__run *run);                     // stores reports; then asks the pruner
+HPT_NODISCARD int hpt__run_pump(hpt__run *run);                   // reads what the running trials wrote
+HPT_NODISCARD int hpt__run_drain(hpt__run *run, hpt__running *t); // reads an ended trial's files to their end
+HPT_NODISCARD int hpt__run_flush(hpt__run *run);                  // stores reports; then asks the pruner
 int hpt__run_request(hpt__str *reply, const hpt__json *request, void *run);
 
 // ---- run_end.c

@@ -58,8 +58,9 @@ static int read_file(bool *more, hpt__run *run, hpt__running *t, int fd, int64_t
     for (int64_t i = 0; i < chunks; i++) {
         ssize_t n = pread(fd, run->buffer, HPT__READ_SIZE, *at);
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return hpt__fail(HPT_E_IO, "the output of trial %lld cannot be read: %s", (long long)t->number,
-                                    strerror(errno));
+        if (n < 0)
+            return hpt__fail(HPT_E_IO, "the output of trial %lld cannot be read: %s", (long long)t->number,
+                             strerror(errno));
         if (n == 0) {
             struct stat st;
             if (fstat(fd, &st) == 0 && st.st_size < *at) { // emptied, by '>' instead of '>>' for example
@@ -197,9 +198,9 @@ static void on_status(hpt__str *reply, hpt__run *run) {
     hpt__str_add(reply, "{\"ok\":true,\"study\":");
     hpt__str_add_json_string(reply, run->study_name, strlen(run->study_name));
     hpt__str_addf(reply, ",\"pid\":%ld,\"done\":%lld,\"pruned\":%lld,\"failed\":%lld,\"waiting\":%lld,\"cap\":%lld",
-                  (long)getpid(), (long long)run->counts[HPT_TRIAL_COMPLETE],
-                  (long long)run->counts[HPT_TRIAL_PRUNED], (long long)run->counts[HPT_TRIAL_FAIL],
-                  (long long)run->counts[HPT_TRIAL_WAITING], (long long)run->cap);
+                  (long)getpid(), (long long)run->counts[HPT_TRIAL_COMPLETE], (long long)run->counts[HPT_TRIAL_PRUNED],
+                  (long long)run->counts[HPT_TRIAL_FAIL], (long long)run->counts[HPT_TRIAL_WAITING],
+                  (long long)run->cap);
     hpt__str_add(reply, ",\"running\":[");
     for (int64_t i = 0; i < run->n_slots; i++) {
         const hpt__running *t = &run->slots[i];

@@ -69,8 +69,7 @@ int hpt__run_open_loop(hpt__run *run) {
                 "the run cannot open its descriptors: %s", strerror(errno));
     HPT_TRY(hpt__run_watch(run, run->signals, HPT__SOURCE_SIGNAL, 0, EPOLLIN));
     run->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (run->inotify >= 0)
-        HPT_TRY(hpt__run_watch(run, run->inotify, HPT__SOURCE_INOTIFY, 0, EPOLLIN | EPOLLONESHOT));
+    if (run->inotify >= 0) HPT_TRY(hpt__run_watch(run, run->inotify, HPT__SOURCE_INOTIFY, 0, EPOLLIN | EPOLLONESHOT));
     HPT_TRY(hpt__run_dir_listen(&run->server.fd, &run->dir));
     HPT_TRY(hpt__run_watch(run, run->server.fd, HPT__SOURCE_LISTEN, 0, EPOLLIN));
     run->buffer = hpt__malloc(HPT__READ_SIZE + 1);
@@ -166,11 +165,16 @@ static int on_trial(hpt__run *run, hpt__running *t) {
 static int dispatch(hpt__run *run, uint64_t tag) {
     const int64_t i = (int64_t)(tag & 0xffffffffU);
     switch ((hpt__source)(tag >> 32)) {
-    case HPT__SOURCE_SIGNAL: return on_signals(run);
-    case HPT__SOURCE_INOTIFY: return on_inotify(run);
-    case HPT__SOURCE_LISTEN: return on_connect(run);
-    case HPT__SOURCE_CONNECTION: return hpt__report_server_read(&run->server, i, hpt__run_request, run);
-    case HPT__SOURCE_TRIAL: return on_trial(run, &run->slots[i]);
+    case HPT__SOURCE_SIGNAL:
+        return on_signals(run);
+    case HPT__SOURCE_INOTIFY:
+        return on_inotify(run);
+    case HPT__SOURCE_LISTEN:
+        return on_connect(run);
+    case HPT__SOURCE_CONNECTION:
+        return hpt__report_server_read(&run->server, i, hpt__run_request, run);
+    case HPT__SOURCE_TRIAL:
+        return on_trial(run, &run->slots[i]);
     }
     return 0;
 }

@@ -150,8 +150,9 @@ static int name_remedy(const hpt__run *run, int rc, const char *name) {
     const char *file = run->sweep->path ? run->sweep->path : "sweep";
     if (rc == HPT_E_NOT_FOUND && beside_sweep(run, name)) {
         const char *bare = strncmp(name, "./", 2) == 0 ? name + 2 : name;
-        return hpt__fail(rc, "%s: program '%s' not found; it lies beside the sweep file: write "
-                             "\"${envvar:HPT_SWEEP_DIR}/%s\" or start hpt in that folder",
+        return hpt__fail(rc,
+                         "%s: program '%s' not found; it lies beside the sweep file: write "
+                         "\"${envvar:HPT_SWEEP_DIR}/%s\" or start hpt in that folder",
                          file, name, bare);
     }
     return hpt__fail_prefix(rc, "%s", file);
@@ -187,8 +188,7 @@ int hpt__run_check_program(hpt__run *run) {
         goto out;
     }
     // [env, python, program]: the script must be there; with other launchers it may lie anywhere.
-    if (strcmp(argv[1], "python") != 0 || !argv[2] || !run->sweep->program ||
-        strcmp(argv[2], run->sweep->program) != 0)
+    if (strcmp(argv[1], "python") != 0 || !argv[2] || !run->sweep->program || strcmp(argv[2], run->sweep->program) != 0)
         goto out;
     HPT_TRY(from_cwd(&path, run, argv[2]));
     if (access(hpt__str_text(&path), R_OK) < 0)

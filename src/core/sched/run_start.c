@@ -280,8 +280,8 @@ out:
 int hpt__run_start_trials(hpt__run *run) {
     // At most as many attempts as there are slots: should every start fail at once, the loop still gets its turn.
     for (int64_t i = 0; i < run->n_slots; i++) {
-        if (run->phase != HPT__RUN_GOING || run->target_reached || run->flapping ||
-            run->n_running >= run->n_slots || !hpt__run_has_more(run))
+        if (run->phase != HPT__RUN_GOING || run->target_reached || run->flapping || run->n_running >= run->n_slots ||
+            !hpt__run_has_more(run))
             break;
         int rc = run->next_restart < run->n_restart ? restart_one(run) : ask_and_start(run);
         if (rc < 0) return rc;

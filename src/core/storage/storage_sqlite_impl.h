@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // storage_sqlite_impl.h: the inside of the SQLite storage, shared by its files:
-//   storage_sqlite.c         open and close, statements, transactions, errors
+//   storage_sqlite.c         statements, transactions, errors
+//   storage_sqlite_open.c    opening and closing a file
 //   storage_sqlite_schema.c  Optuna's tables: making them, and looking whether a file has them
 //   storage_sqlite_study.c   studies and their attributes
 //   storage_sqlite_trial.c   writing trials
@@ -39,7 +40,7 @@ typedef struct hpt__sqlite {
     hpt__storage base;
     char *path; // as the user gave it, for messages
     sqlite3 *db;
-    bool read_only;
+    bool read_only, tidy; // tidy: there was no log before
     int64_t busy_timeout; // s
     sqlite3_stmt *stmts[HPT__SQL_COUNT];
     hpt__sqlite_view *views;
