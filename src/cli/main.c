@@ -35,11 +35,23 @@ static void print_help(FILE *f) {
                "\nexample:\n  hpt run sweep.yaml && hpt best\n");
 }
 
-static void print_option_table(FILE *f) {
+// markdown: docs/options.md is this output, and a test compares the two.
+static void print_option_table(FILE *f, bool markdown) {
     hpt_option_info info;
+    if (markdown)
+        fprintf(f, "# Options\n\nWritten by `hpt help options --markdown` from `src/core/base/options.def`. Given as "
+                   "`-o key=value`, under `hpt: options:`\nof a sweep file, in the environment, or as \"key=value\" in C. "
+                   "Given ones win over the environment, that over what is\nstored with the study, that over the "
+                   "defaults.\n\n| key | type | default | environment | meaning |\n|---|---|---|---|---|\n");
     for (int64_t i = 0; hpt_option_info_at(&info, i) == HPT_OK; i++) {
-        fprintf(f, "%s (%s%s%s)\n    default %s; environment %s\n    %s\n", info.key, info.type,
-                info.bounds[0] ? " " : "", info.bounds, info.default_value, info.env, info.doc);
+        if (!markdown) {
+            fprintf(f, "%s (%s%s%s)\n    default %s; environment %s\n    %s\n", info.key, info.type,
+                    info.bounds[0] ? " " : "", info.bounds, info.default_value, info.env, info.doc);
+            continue;
+        }
+        fprintf(f, "| `%s` | %s ", info.key, info.type);
+        for (const char *c = info.bounds; *c; c++) fprintf(f, *c == '|' ? "\\%c" : "%c", *c);
+        fprintf(f, " | %s | `%s` | %s |\n", info.default_value, info.env, info.doc);
     }
 }
 
@@ -49,7 +61,7 @@ int cmd_help(int argc, char **argv) {
         return CLI_OK;
     }
     if (!strcmp(argv[1], "options")) {
-        print_option_table(stdout);
+        print_option_table(stdout, argc > 2 && !strcmp(argv[2], "--markdown"));
         return CLI_OK;
     }
     for (const cli_command *c = cli_commands; c->name; c++) {

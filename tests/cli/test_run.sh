@@ -121,4 +121,12 @@ expect 0 "acc = 0.75" hpt run reporter.yaml
 fact "devices declared for tests are listed"
 expect 0 "gpu:1" env HPT_FAKE_DEVICES=2x40GiB hpt devices
 
+fact "docs/options.md is what the options table says"
+hpt help options --markdown | cmp -s - "$source/docs/options.md" || fail "  run: hpt help options --markdown > docs/options.md"
+
+fact "every command explains itself"
+for command in run resume check ask tell serve stop best trials studies export report devices; do
+    expect 0 "usage: hpt $command" hpt "$command" --help
+done
+
 finish

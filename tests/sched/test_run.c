@@ -329,9 +329,10 @@ Test(run_outcome, who_ignores_sigterm_is_killed_after_the_grace_time)
 
 Test(run_outcome, a_stopped_process_wakes_to_end)
 {
-    run_sweep_file("trap 'exit 0' TERM; echo loss=1; kill -STOP $$; sleep 60", 1,
+    run_sweep_file("trap 'touch woke; exit 0' TERM; echo loss=1; kill -STOP $$; sleep 60", 1,
                    "hpt: {timeout: {trial: 0.3}, grace: 20}\n");
     run_ok(NULL);
+    cr_assert_eq(access("woke", F_OK), 0, "its handler ran");
     cr_assert_eq(record.outcome[0], HPT_OUTCOME_TIMEOUT);
 }
 

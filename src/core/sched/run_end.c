@@ -54,7 +54,7 @@ void hpt__run_stop_trial(hpt__run *run, hpt__running *t, hpt__stop_cause cause) 
         return;
     }
     (void)kill(-t->pid, SIGTERM);
-    (void)kill(-t->pid, SIGCONT);
+    
     t->kill_at = hpt__now_mono() + run->sweep->grace;
 }
 
