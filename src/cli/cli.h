@@ -85,6 +85,8 @@ const char *cli_color(FILE *f, const char *name);
 const char *cli_duration(char *out, double seconds);
 // A double in at most 6 significant digits, for people. out: at least 32 bytes.
 const char *cli_number(char *out, double v);
+// The shortest text that reads back as v, for programs. out: at least 32 bytes.
+const char *cli_exact(char out[32], double v);
 // A parameter's value for people: numbers as cli_number, choices as they are, "-" where the parameter is absent.
 const char *cli_param(char out[32], hpt_trial *trial, const char *name);
 // Display columns of UTF-8 text (one a code point).

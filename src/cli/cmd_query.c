@@ -69,8 +69,9 @@ int cmd_best(int argc, char **argv) {
     if (format == CLI_JSON) {
         printf("{\"study\": ");
         cli_put_json_string(stdout, hpt_study_name(study));
-        printf(", \"number\": %lld, \"value\": %.17g, \"params\": %s}\n", (long long)hpt_trial_number(best), values[0],
-               json);
+        char value[32];
+        printf(", \"number\": %lld, \"value\": %s, \"params\": %s}\n", (long long)hpt_trial_number(best),
+               cli_exact(value, values[0]), json);
         goto out;
     }
     static const char *const columns[] = {"name", "value"};

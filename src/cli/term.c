@@ -51,6 +51,14 @@ const char *cli_number(char *out, double v) {
     return out;
 }
 
+const char *cli_exact(char out[32], double v) {
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(out, 32, "%.*g", digits, v);
+        if (strtod(out, NULL) == v) break;
+    }
+    return out;
+}
+
 const char *cli_param(char out[32], hpt_trial *trial, const char *name) {
     int64_t category;
     double number;

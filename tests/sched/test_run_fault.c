@@ -27,7 +27,7 @@ Test(run_fault, any_failing_allocation_ends_in_an_error_and_can_be_resumed)
 {
     run_sweep_file("echo step=1 loss=2; echo loss=1", 2, "hpt: {pruner: median}\n");
     int n_errors = 0;
-    for (int64_t k = 0, done = 0; !done; k += k < 40 ? 1 : 9) {
+    for (int64_t k = 0, done = 0; !done; k += k < 40 ? 1 : 6) {
         hpt_sweep *sweep = NULL;
         hpt_run_options o = HPT_RUN_OPTIONS_INIT;
         hpt_run_summary s;

@@ -246,6 +246,38 @@ Test(storage_file, a_database_of_another_program_is_refused_untouched)
     }
 }
 
+Test(storage_file, the_log_of_another_program_is_not_merged_into_its_database)
+{
+    fixture f = {0};
+    char text[320], log[160];
+    size_t sizes[4];
+    make_folder(&f);
+    snprintf(log, sizeof log, "%s-wal", f.path);
+    snprintf(text, sizeof text, "%s/other", f.folder);
+    sqlite3 *db;
+    cr_assert_eq(sqlite3_open(text, &db), SQLITE_OK);
+    cr_assert_eq(
+        sqlite3_exec(db, "PRAGMA journal_mode=wal; CREATE TABLE a (b); INSERT INTO a VALUES (1)", NULL, NULL, NULL), 0);
+    snprintf(text, sizeof text, "cd %s && cp other study.db && cp other-wal study.db-wal",
+             f.folder); // as a crash leaves them
+    cr_assert_eq(system(text), 0);
+    char *before = read_file(f.path, &sizes[0]), *log_before = read_file(log, &sizes[1]);
+    cr_assert_gt(sizes[1], 4096);
+    for (int way = 0; way < 4; way++) {
+        hpt__storage *s = NULL;
+        fails_with(open_url(&s, f.path, way & 1, way & 2), HPT_E_INCOMPATIBLE, "other tables");
+        char *after = read_file(f.path, &sizes[2]), *log_after = read_file(log, &sizes[3]);
+        cr_expect(sizes[0] == sizes[2] && memcmp(before, after, sizes[0]) == 0, "way %d", way);
+        cr_expect(sizes[1] == sizes[3] && memcmp(log_before, log_after, sizes[1]) == 0, "way %d", way);
+        free(after);
+        free(log_after);
+    }
+    free(before);
+    free(log_before);
+    sqlite3_close(db);
+    drop_folder(&f);
+}
+
 Test(storage_file, another_revision_is_refused_untouched)
 {
     fixture f;

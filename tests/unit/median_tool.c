@@ -11,32 +11,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void must(bool ok, const char *what)
-{
+static void must(bool ok, const char *what) {
     if (ok) return;
     fprintf(stderr, "median_tool: %s: %s\n", what, hpt_last_error());
     exit(1);
 }
 
-static void report(hpt__trials *t, int64_t row, const hpt__json *pair)
-{
+static void report(hpt__trials *t, int64_t row, const hpt__json *pair) {
     int64_t step;
     double value = 0;
     must(hpt__json_integer(&step, pair->a.items[0]) && hpt__json_number(&value, pair->a.items[1]), "report");
     must(hpt__trials_report(t, row, step, value) == 0, "report");
 }
 
-static void run_case(const hpt_space *space, const hpt__json *j)
-{
+static void run_case(const hpt_space *space, const hpt__json *j) {
     hpt__options o;
     hpt__trials t;
     void *state = NULL;
     int64_t row;
     hpt__options_default(&o);
     must(hpt__json_integer(&o.median_n_startup, hpt__json_get(j, "n_startup")) &&
-         hpt__json_integer(&o.median_n_warmup, hpt__json_get(j, "n_warmup")) &&
-         hpt__json_integer(&o.median_interval, hpt__json_get(j, "interval")) &&
-         hpt__json_integer(&o.median_n_min_trials, hpt__json_get(j, "n_min_trials")), "options");
+             hpt__json_integer(&o.median_n_warmup, hpt__json_get(j, "n_warmup")) &&
+             hpt__json_integer(&o.median_interval, hpt__json_get(j, "interval")) &&
+             hpt__json_integer(&o.median_n_min_trials, hpt__json_get(j, "n_min_trials")),
+         "options");
     const hpt_direction direction = hpt__json_get(j, "maximize")->b ? HPT_MAXIMIZE : HPT_MINIMIZE;
     const hpt__pruner_env env = {.options = &o, .direction = direction, .study_name = "s"};
     must(hpt__trials_init(&t, space, 1, direction) == 0, "table");
@@ -46,7 +44,8 @@ static void run_case(const hpt_space *space, const hpt__json *j)
         hpt_trial_state s;
         const double value = 0;
         const hpt__json *reports = hpt__json_get(trials->a.items[i], "reports");
-        must(hpt_trial_state_from_string(&s, hpt__json_string(hpt__json_get(trials->a.items[i], "state"))) == 0, "state");
+        must(hpt_trial_state_from_string(&s, hpt__json_string(hpt__json_get(trials->a.items[i], "state"))) == 0,
+             "state");
         must(hpt__trials_add(&row, &t, t.n, t.n, HPT_TRIAL_RUNNING) == 0, "row");
         for (int64_t r = 0; r < reports->a.n; r++) report(&t, row, reports->a.items[r]);
         hpt__trials_finish(&t, row, s, &value, 0);
@@ -62,8 +61,7 @@ static void run_case(const hpt_space *space, const hpt__json *j)
     hpt__trials_fini(&t);
 }
 
-int main(void)
-{
+int main(void) {
     hpt__str text = HPT__STR_INIT;
     hpt__arena arena;
     hpt__json *cases;

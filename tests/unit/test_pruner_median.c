@@ -18,8 +18,7 @@ typedef struct lab {
 } lab;
 
 // n_completed trials that reported values[0..n_values) at steps 0, 1, ...
-static void lab_open(lab *l, hpt_direction direction, int64_t n_completed, const double *values, int64_t n_values)
-{
+static void lab_open(lab *l, hpt_direction direction, int64_t n_completed, const double *values, int64_t n_values) {
     memset(l, 0, sizeof *l);
     OK(hpt_space_create(&l->space));
     hpt__options_default(&l->options);
@@ -35,16 +34,14 @@ static void lab_open(lab *l, hpt_direction direction, int64_t n_completed, const
     OK(hpt__pruner_median_ops.create(&l->state, &l->env));
 }
 
-static void lab_close(lab *l)
-{
+static void lab_close(lab *l) {
     hpt__pruner_median_ops.destroy(l->state);
     hpt__trials_fini(&l->table);
     hpt_space_destroy(l->space);
 }
 
 // A new running trial with one report.
-static bool judge(lab *l, int64_t step, double value)
-{
+static bool judge(lab *l, int64_t step, double value) {
     int64_t row;
     OK(hpt__trials_add(&row, &l->table, l->table.n, l->table.n, HPT_TRIAL_RUNNING));
     OK(hpt__trials_report(&l->table, row, step, value));
@@ -139,18 +136,19 @@ Test(pruner_median, warm_up_and_interval_postpone_a_check_to_the_next_report)
     const struct {
         int64_t step;
         bool stops;
-    } cases[] = {{0, false}, {2, false}, {3, true}, {4, false}, {6, false}, {9, true}, {10, false}, {15, true}, {16, false}};
+    } cases[] = {{0, false}, {2, false},  {3, true},  {4, false}, {6, false},
+                 {9, true},  {10, false}, {15, true}, {16, false}};
     int64_t row;
     OK(hpt__trials_add(&row, &l.table, 2, 2, HPT_TRIAL_RUNNING));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         OK(hpt__trials_report(&l.table, row, cases[i].step, 1));
-        cr_expect_eq(hpt__pruner_median_ops.should_prune(l.state, &l.table, row), cases[i].stops, "step %d", (int)cases[i].step);
+        cr_expect_eq(hpt__pruner_median_ops.should_prune(l.state, &l.table, row), cases[i].stops, "step %d",
+                     (int)cases[i].step);
     }
     lab_close(&l);
 }
 
-static bool refuse(size_t size, void *payload)
-{
+static bool refuse(size_t size, void *payload) {
     (void)size;
     (void)payload;
     return true;

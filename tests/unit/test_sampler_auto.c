@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // test_sampler_auto.c: the order of what auto does, and that it never repeats a point of a small space.
-#include "sampler_testing.h"
 #include "core/sampler/sampler_visited.h"
 #include "core/space/grid.h"
+#include "sampler_testing.h"
 
 Test(sampler_auto, centre_then_sobol_then_tpe)
 {
@@ -59,8 +59,7 @@ Test(sampler_auto, several_objectives_get_sobol_points)
     lab_close(&l);
 }
 
-static hpt_space *finite_space(void)
-{
+static hpt_space *finite_space(void) {
     hpt_space *s = new_space();
     OK(hpt_space_add_int(s, "n", 1, 8, 1, 0));
     OK(hpt_space_add_categorical(s, "c", LIST("a", "b", "c")));
@@ -70,8 +69,7 @@ static hpt_space *finite_space(void)
     return s;
 }
 
-static void no_point_twice(bool batches, uint64_t seed)
-{
+static void no_point_twice(bool batches, uint64_t seed) {
     lab l;
     double points[100][4];
     const char *by;
@@ -83,7 +81,8 @@ static void no_point_twice(bool batches, uint64_t seed)
         OK(lab_suggest(points[i], &by, &l));
         n_enumerated += strcmp(by, "enumeration") == 0;
         check_legal(&l, points[i], "auto");
-        for (int64_t j = 0; j < i; j++) cr_assert_not(same_points(points[i], points[j], 4), "trial %d is trial %d", (int)i, (int)j);
+        for (int64_t j = 0; j < i; j++)
+            cr_assert_not(same_points(points[i], points[j], 4), "trial %d is trial %d", (int)i, (int)j);
         if (batches && i % 5 == 0 && i + 2 < size) { // provisional rows, taken back: their points are free again
             double other[4];
             const int64_t n = l.table.n;
@@ -96,8 +95,10 @@ static void no_point_twice(bool batches, uint64_t seed)
         }
         const int64_t row = add_row(&l.table, points[i], HPT_TRIAL_RUNNING);
         given++;
-        if (i % 7 == 3) hpt__trials_finish(&l.table, row, HPT_TRIAL_FAIL, NULL, 0);
-        else if (i % 7 != 5) tell(&l.table, row, points[i][0] + points[i][1]);
+        if (i % 7 == 3)
+            hpt__trials_finish(&l.table, row, HPT_TRIAL_FAIL, NULL, 0);
+        else if (i % 7 != 5)
+            tell(&l.table, row, points[i][0] + points[i][1]);
         if (i == 50) { // a new process
             l.ops->destroy(l.state);
             OK(l.ops->create(&l.state, &l.env));

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // test_sampler_grid.c: every point once, across batches and resumed studies.
-#include "sampler_testing.h"
 #include "core/space/grid.h"
+#include "sampler_testing.h"
 
-static hpt_space *small_space(void)
-{
+static hpt_space *small_space(void) {
     hpt_space *s = new_space();
     OK(hpt_space_add_int(s, "b", 1, 3, 1, 0));
     OK(hpt_space_add_categorical(s, "a", LIST("x", "y")));

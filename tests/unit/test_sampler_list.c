@@ -113,7 +113,7 @@ Test(sampler_list, a_space_of_constants_or_of_nothing_is_fine)
     }
 }
 
-Test(sampler_list, every_failed_allocation_is_reported_and_nothing_leaks)
+Test(sampler_list, every_failed_allocation_is_reported_and_the_next_call_goes_on)
 {
     for (int i = 0; i < N_NAMES; i++) {
         bool again = true;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // test_sampler_qmc.c: Sobol points by trial number.
-#include "sampler_testing.h"
 #include "core/space/sobol.h"
+#include "sampler_testing.h"
 #include <stdio.h>
 
 Test(sampler_qmc, unscrambled_points_are_the_sobol_sequence)

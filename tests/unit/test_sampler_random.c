@@ -5,14 +5,12 @@
 enum { DRAWS = 20000 };
 
 // Kolmogorov-Smirnov distance of v[0..n) from the uniform distribution on [0, 1].
-static int ascending(const void *a, const void *b)
-{
+static int ascending(const void *a, const void *b) {
     const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-static double distance_from_uniform(double *v, int64_t n)
-{
+static double distance_from_uniform(double *v, int64_t n) {
     double worst = 0;
     qsort(v, (size_t)n, sizeof *v, ascending);
     for (int64_t i = 0; i < n; i++) {
@@ -66,8 +64,7 @@ Test(sampler_random, every_value_of_a_grid_comes_equally_often)
     lab_close(&l);
 }
 
-static bool never(size_t size, void *payload)
-{
+static bool never(size_t size, void *payload) {
     (void)size;
     *(int *)payload += 1;
     return false;

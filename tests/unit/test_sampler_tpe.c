@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // test_sampler_tpe.c: TPE: what it depends on, what it keeps, and that it optimises. Densities: oracle_tpe.py.
-#include "sampler_testing.h"
 #include "core/base/special.h"
 #include "core/sampler/tpe_parzen.h"
 #include "core/sampler/tpe_split.h"
+#include "sampler_testing.h"
 
 // ---- what it depends on
 
 // A study's life with up to 7 running trials, told out of order, pruned, failed, with provisional rows of batches that other
 // trials replace. At every step the state that lived through it and one made from nothing must agree in every bit.
-static void live_and_fresh_agree(bool multivariate, bool liar, uint64_t seed)
-{
+static void live_and_fresh_agree(bool multivariate, bool liar, uint64_t seed) {
     lab l;
     hpt__rng rng;
     double point[MAX_D], again[MAX_D];
@@ -89,9 +88,12 @@ Test(sampler_tpe, starts_at_random_until_enough_trials_are_complete_or_pruned)
         const int64_t n_results = l.table.counts[HPT_TRIAL_COMPLETE] + l.table.counts[HPT_TRIAL_PRUNED];
         cr_expect_str_eq(by, n_results < 10 ? "random" : "tpe");
         const int64_t row = add_row(&l.table, point, HPT_TRIAL_RUNNING);
-        if (i % 4 == 0) hpt__trials_finish(&l.table, row, HPT_TRIAL_FAIL, NULL, 0);
-        else if (i % 4 == 1) hpt__trials_finish(&l.table, row, HPT_TRIAL_PRUNED, NULL, 0);
-        else if (i % 4 == 2) tell(&l.table, row, i);
+        if (i % 4 == 0)
+            hpt__trials_finish(&l.table, row, HPT_TRIAL_FAIL, NULL, 0);
+        else if (i % 4 == 1)
+            hpt__trials_finish(&l.table, row, HPT_TRIAL_PRUNED, NULL, 0);
+        else if (i % 4 == 2)
+            tell(&l.table, row, i);
     }
     cr_expect_str_eq(by, "tpe");
     lab_close(&l);
@@ -147,7 +149,10 @@ Test(sampler_tpe, strange_ranges_stay_legal)
     for (int i = 0; i < 150; i++) {
         OK(lab_suggest(point, &by, &l));
         check_legal(&l, point, "tpe");
-        tell(&l.table, add_row(&l.table, point, HPT_TRIAL_RUNNING), i % 3 ? point[1] * 1e300 : i % 2 ? INFINITY : -INFINITY);
+        tell(&l.table, add_row(&l.table, point, HPT_TRIAL_RUNNING),
+             i % 3   ? point[1] * 1e300
+             : i % 2 ? INFINITY
+                     : -INFINITY);
     }
     lab_close(&l);
 }
@@ -214,13 +219,15 @@ Test(sampler_tpe, the_series_for_narrow_cells_equals_the_difference_of_distribut
     for (double mid = -12; mid <= 12; mid += 0.37) {
         for (double h = 1e-3; h < 3; h *= 1.3) { // below, the rounding of mid - h and mid + h is what one would see
             const double got = hpt__parzen_cell_mean(NULL, mid, h);
-            const double expected = hpt__log_diff_ndtr(mid - h, mid + h) - log(2 * h) + 0.5 * log(2 * 3.14159265358979323846);
+            const double expected =
+                hpt__log_diff_ndtr(mid - h, mid + h) - log(2 * h) + 0.5 * log(2 * 3.14159265358979323846);
             cr_expect_float_eq(got, expected, 2e-11, "mid %g h %g: %.17g, expected %.17g", mid, h, got, expected);
             cr_expect_eq(hpt__parzen_cell_mean(memo, mid, h), got);
             cr_expect_eq(hpt__parzen_cell_mean(memo, mid, h), got, "remembered");
         }
         for (double h = 1e-9; h < 1e-3; h *= 10)
-            cr_expect_float_eq(hpt__parzen_cell_mean(NULL, mid, h), -0.5 * mid * mid + (mid * mid - 1) * h * h / 6, 1e-8 * h + 1e-14);
+            cr_expect_float_eq(hpt__parzen_cell_mean(NULL, mid, h), -0.5 * mid * mid + (mid * mid - 1) * h * h / 6,
+                               1e-8 * h + 1e-14);
     }
 }
 
@@ -272,7 +279,9 @@ Test(sampler_tpe, the_split_takes_complete_then_pruned_then_infeasible_trials)
     for (int i = 0; i < 60; i++) {
         add_row(&t, point, HPT_TRIAL_RUNNING);
         const double value = 1;
-        if (i < 2) OK(hpt__trials_set_attr(&t, i, i == 0 ? "s:constraints" : "s:constraints:memory", i == 0 ? "[2.0]" : "1.0"));
+        if (i < 2)
+            OK(hpt__trials_set_attr(&t, i, i == 0 ? "s:constraints" : "s:constraints:memory",
+                                    i == 0 ? "[2.0]" : "1.0"));
         if (i == 2) OK(hpt__trials_report(&t, i, 1, -100));
         if (i == 3) OK(hpt__trials_report(&t, i, 9, NAN));
         if (i == 4) OK(hpt__trials_report(&t, i, 9, 5));
@@ -299,24 +308,21 @@ Test(sampler_tpe, the_split_takes_complete_then_pruned_then_infeasible_trials)
 
 // ---- that it optimises
 
-static double sphere(const double *point, const hpt_space *space)
-{
+static double sphere(const double *point, const hpt_space *space) {
     double sum = 0;
     for (int64_t i = 0; i < space->d; i++) sum += (point[i] - 0.3) * (point[i] - 0.3);
     return sum;
 }
 
 // Each branch has a minimum of its own; that of "c", which needs two parameters right, is the lowest.
-static double branches(const double *point, const hpt_space *space)
-{
+static double branches(const double *point, const hpt_space *space) {
     (void)space;
     if (point[0] == 0) return 2 + fabs(point[1]);
     if (point[0] == 1) return 1 + point[2] * point[2];
     return fabs(point[3] - 0.7) + fabs(log10(point[4]) + 3);
 }
 
-static hpt_space *cube(int d)
-{
+static hpt_space *cube(int d) {
     hpt_space *s = new_space();
     for (int i = 0; i < d; i++) {
         const char name[] = {(char)('a' + i), 0};
@@ -325,8 +331,7 @@ static hpt_space *cube(int d)
     return s;
 }
 
-static hpt_space *branch_space(void)
-{
+static hpt_space *branch_space(void) {
     hpt_space *s = new_space();
     OK(hpt_space_add_categorical(s, "branch", LIST("a", "b", "c")));
     OK(hpt_space_add_float(s, "pa", -1, 1, 0, 0));
@@ -340,16 +345,15 @@ static hpt_space *branch_space(void)
     return s;
 }
 
-static int ascending(const void *a, const void *b)
-{
+static int ascending(const void *a, const void *b) {
     const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
 enum { SEEDS = 20 };
 
-static double median_best(const char *sampler, bool multivariate, hpt_space *(*make)(void), test_function f, int64_t n)
-{
+static double median_best(const char *sampler, bool multivariate, hpt_space *(*make)(void), test_function f,
+                          int64_t n) {
     double best[SEEDS];
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         lab l;
@@ -364,38 +368,31 @@ static double median_best(const char *sampler, bool multivariate, hpt_space *(*m
     return 0.5 * (best[SEEDS / 2 - 1] + best[SEEDS / 2]);
 }
 
-static hpt_space *cube2(void)
-{
+static hpt_space *cube2(void) {
     return cube(2);
 }
 
-static hpt_space *cube10(void)
-{
+static hpt_space *cube10(void) {
     return cube(10);
 }
 
 // Fixed seeds: the figures are always the same, and the factors asked for are less than half of those measured.
-static void beats_random(const char *what, hpt_space *(*make)(void), test_function f, int64_t n, double factor)
-{
+static void beats_random(const char *what, hpt_space *(*make)(void), test_function f, int64_t n, double factor) {
     const double random = median_best("random", true, make, f, n);
     for (int multivariate = 0; multivariate < 2; multivariate++) {
         const double tpe = median_best("tpe", multivariate, make, f, n);
-        cr_log_info("%s, %d trials: tpe (%s) %g, random %g", what, (int)n, multivariate ? "joint" : "single", tpe, random);
-        cr_expect_lt(tpe * factor, random, "%s: tpe (%s) %g, random %g", what, multivariate ? "joint" : "single", tpe, random);
+        cr_log_info("%s, %d trials: tpe (%s) %g, random %g", what, (int)n, multivariate ? "joint" : "single", tpe,
+                    random);
+        cr_expect_lt(tpe * factor, random, "%s: tpe (%s) %g, random %g", what, multivariate ? "joint" : "single", tpe,
+                     random);
     }
 }
 
 Test(sampler_tpe, beats_random_on_the_sphere_in_2_dimensions)
-{
-    beats_random("sphere 2", cube2, sphere, 100, 10);
-}
+{ beats_random("sphere 2", cube2, sphere, 100, 10); }
 
 Test(sampler_tpe, beats_random_on_the_sphere_in_10_dimensions)
-{
-    beats_random("sphere 10", cube10, sphere, 150, 2);
-}
+{ beats_random("sphere 10", cube10, sphere, 150, 2); }
 
 Test(sampler_tpe, beats_random_on_a_conditional_problem)
-{
-    beats_random("branches", branch_space, branches, 100, 4);
-}
+{ beats_random("branches", branch_space, branches, 100, 4); }

@@ -17,29 +17,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void must(bool ok, const char *what)
-{
+static void must(bool ok, const char *what) {
     if (ok) return;
     fprintf(stderr, "tpe_density_tool: %s: %s\n", what, hpt_last_error());
     exit(1);
 }
 
-static double number_or_nan(const hpt__json *v)
-{
+static double number_or_nan(const hpt__json *v) {
     double x;
     return hpt__json_number(&x, v) ? x : NAN;
 }
 
-static void read_all(hpt__str *text)
-{
+static void read_all(hpt__str *text) {
     char buffer[65536];
     size_t n;
     while ((n = fread(buffer, 1, sizeof buffer, stdin)) > 0) hpt__str_addn(text, buffer, n);
     must(hpt__str_status(text) == 0, "stdin");
 }
 
-static void add_trial(hpt__trials *t, const hpt__json *j)
-{
+static void add_trial(hpt__trials *t, const hpt__json *j) {
     int64_t row;
     hpt_trial_state state;
     double point[64];
@@ -66,8 +62,7 @@ static void add_trial(hpt__trials *t, const hpt__json *j)
     if (state != HPT_TRIAL_RUNNING) hpt__trials_finish(t, row, state, &value, 0);
 }
 
-static void print_list(const char *name, const double *v, int64_t n, const char *end)
-{
+static void print_list(const char *name, const double *v, int64_t n, const char *end) {
     printf("\"%s\": [", name);
     for (int64_t i = 0; i < n; i++) {
         char text[HPT__DOUBLE_MAX];
@@ -77,8 +72,7 @@ static void print_list(const char *name, const double *v, int64_t n, const char 
     printf("]%s", end);
 }
 
-static void print_rows(const char *name, const hpt__tpe_split *split, int64_t n, hpt__tpe_side side)
-{
+static void print_rows(const char *name, const hpt__tpe_split *split, int64_t n, hpt__tpe_side side) {
     const char *comma = "";
     printf("\"%s\": [", name);
     for (int64_t i = 0; i < n; i++) {
@@ -89,8 +83,8 @@ static void print_rows(const char *name, const hpt__tpe_split *split, int64_t n,
     printf("], ");
 }
 
-static void densities(const hpt_space *space, const hpt__trials *t, const hpt__tpe_split *split, const hpt__json *group)
-{
+static void densities(const hpt_space *space, const hpt__trials *t, const hpt__tpe_split *split,
+                      const hpt__json *group) {
     int32_t params[64];
     const hpt__json *list = hpt__json_get(group, "params"), *points = hpt__json_get(group, "points");
     const int64_t g = list->a.n, q = points->a.n;
@@ -125,8 +119,7 @@ static void densities(const hpt_space *space, const hpt__trials *t, const hpt__t
     free(out);
 }
 
-int main(void)
-{
+int main(void) {
     hpt__str text = HPT__STR_INIT;
     hpt__arena arena;
     hpt__json *j, *item;
@@ -140,7 +133,8 @@ int main(void)
     item = hpt__json_get(j, "params");
     for (int64_t i = 0; i < item->a.n; i++)
         must(hpt__space_add_distribution(space, hpt__json_string(item->a.items[i]->a.items[0]),
-                                         hpt__json_string(item->a.items[i]->a.items[1])) == 0, "distribution");
+                                         hpt__json_string(item->a.items[i]->a.items[1])) == 0,
+             "distribution");
     const hpt__json *maximize = hpt__json_get(j, "maximize"), *liar = hpt__json_get(j, "constant_liar");
     must(hpt__trials_init(&t, space, 1, maximize->b ? HPT_MAXIMIZE : HPT_MINIMIZE) == 0, "table");
     item = hpt__json_get(j, "trials");

@@ -11,18 +11,15 @@
 static const hpt__pruner_ops *const PRUNERS[] = {&hpt__pruner_nop_ops, &hpt__pruner_median_ops};
 enum { N_PRUNERS = sizeof PRUNERS / sizeof *PRUNERS };
 
-const char *hpt_pruner_name(int64_t i)
-{
+const char *hpt_pruner_name(int64_t i) {
     return i >= 0 && i < N_PRUNERS ? PRUNERS[i]->name : NULL;
 }
 
-const char *hpt_pruner_doc(int64_t i)
-{
+const char *hpt_pruner_doc(int64_t i) {
     return i >= 0 && i < N_PRUNERS ? PRUNERS[i]->doc : NULL;
 }
 
-static int unknown(const char *name)
-{
+static int unknown(const char *name) {
     const char *names[N_PRUNERS];
     hpt__str all = HPT__STR_INIT;
     for (int64_t i = 0; i < N_PRUNERS; i++) {
@@ -38,8 +35,7 @@ static int unknown(const char *name)
     return rc;
 }
 
-int hpt__pruner_find(const hpt__pruner_ops **out, const char *name)
-{
+int hpt__pruner_find(const hpt__pruner_ops **out, const char *name) {
     for (int64_t i = 0; name && i < N_PRUNERS; i++) {
         if (strcmp(PRUNERS[i]->name, name) == 0) {
             *out = PRUNERS[i];

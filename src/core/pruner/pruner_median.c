@@ -30,8 +30,7 @@ typedef struct median_state {
     int64_t cap;
 } median_state;
 
-static int median_create(void **state, const hpt__pruner_env *env)
-{
+static int median_create(void **state, const hpt__pruner_env *env) {
     median_state *s = hpt__calloc(1, sizeof *s);
     if (!s) return hpt__fail_memory();
     s->sign = env->direction == HPT_MAXIMIZE ? -1.0 : 1.0;
@@ -43,8 +42,7 @@ static int median_create(void **state, const hpt__pruner_env *env)
     return 0;
 }
 
-static void median_destroy(void *state)
-{
+static void median_destroy(void *state) {
     median_state *s = state;
     if (!s) return;
     hpt__free(s->values);
@@ -52,8 +50,7 @@ static void median_destroy(void *state)
 }
 
 // The report at exactly this step, or NULL. Most trials report every step: the index is guessed before it is searched.
-static const hpt__report *report_at(const hpt__trial_info *info, int64_t step)
-{
+static const hpt__report *report_at(const hpt__trial_info *info, int64_t step) {
     const hpt__report *r = info->reports;
     int64_t lo = 0, hi = info->n_reports;
     if (hi == 0 || step < r[0].step || step > r[hi - 1].step) return NULL;
@@ -61,16 +58,17 @@ static const hpt__report *report_at(const hpt__trial_info *info, int64_t step)
     if (guess < hi && r[guess].step == step) return &r[guess];
     while (lo < hi) {
         const int64_t mid = lo + (hi - lo) / 2;
-        if (r[mid].step < step) lo = mid + 1;
-        else hi = mid;
+        if (r[mid].step < step)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     return lo < info->n_reports && r[lo].step == step ? &r[lo] : NULL;
 }
 
 // Puts the k-th smallest of v[0..n) at v[k], none larger before it, none smaller after (Hoare's selection; the middle
 // element as pivot, so that sorted input is the best case). No NaN among them.
-static double select_kth(double *v, int64_t n, int64_t k)
-{
+static double select_kth(double *v, int64_t n, int64_t k) {
     int64_t lo = 0, hi = n - 1;
     while (lo < hi) {
         const double pivot = v[lo + (hi - lo) / 2];
@@ -83,17 +81,19 @@ static double select_kth(double *v, int64_t n, int64_t k)
             v[i++] = v[j];
             v[j--] = t;
         }
-        if (k <= j) hi = j;
-        else if (k >= i) lo = i;
-        else break;
+        if (k <= j)
+            hi = j;
+        else if (k >= i)
+            lo = i;
+        else
+            break;
     }
     return v[k];
 }
 
 // Of values already multiplied by sign. The mean of two is rounded as numpy's interpolation at one half rounds it for
 // the plain values (larger - (larger - smaller) / 2), so that ties fall as they do in Optuna.
-static double median(double *v, int64_t n, double sign)
-{
+static double median(double *v, int64_t n, double sign) {
     if (n == 0) return NAN;
     const double upper = select_kth(v, n, n / 2);
     if (n % 2) return upper;
@@ -105,8 +105,7 @@ static double median(double *v, int64_t n, double sign)
     return sign > 0 ? upper - gap * 0.5 : lower + gap * 0.5;
 }
 
-static double best_so_far(const median_state *s, const hpt__trial_info *info)
-{
+static double best_so_far(const median_state *s, const hpt__trial_info *info) {
     double best = NAN;
     for (int64_t i = 0; i < info->n_reports; i++) {
         const double v = s->sign * info->reports[i].value;
@@ -115,14 +114,12 @@ static double best_so_far(const median_state *s, const hpt__trial_info *info)
     return best;
 }
 
-static bool first_in_interval(const median_state *s, const hpt__trial_info *info, int64_t step)
-{
+static bool first_in_interval(const median_state *s, const hpt__trial_info *info, int64_t step) {
     const int64_t before = info->n_reports > 1 ? info->reports[info->n_reports - 2].step : -1;
     return before < (step - s->n_warmup) / s->interval * s->interval + s->n_warmup;
 }
 
-static bool median_should_prune(void *state, const hpt__trials *table, int64_t row)
-{
+static bool median_should_prune(void *state, const hpt__trials *table, int64_t row) {
     median_state *s = state;
     const hpt__trial_info *info = &table->info[row];
     const int64_t n_complete = table->counts[HPT_TRIAL_COMPLETE];

@@ -2,20 +2,17 @@
 // pruner_nop.c: never stops a trial. It exists so that a study always has a pruner to ask.
 #include "pruner_ops.h"
 
-static int nop_create(void **state, const hpt__pruner_env *env)
-{
+static int nop_create(void **state, const hpt__pruner_env *env) {
     (void)env;
     *state = NULL;
     return 0;
 }
 
-static void nop_destroy(void *state)
-{
+static void nop_destroy(void *state) {
     (void)state;
 }
 
-static bool nop_should_prune(void *state, const hpt__trials *table, int64_t row)
-{
+static bool nop_should_prune(void *state, const hpt__trials *table, int64_t row) {
     (void)state;
     (void)table;
     (void)row;

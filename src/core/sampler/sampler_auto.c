@@ -29,12 +29,11 @@ typedef struct auto_state {
     hpt__sampler_env env;
     const hpt__sampler_ops *spread; // qmc or random
     void *spread_state;
-    void *tpe_state; // NULL: several objectives
+    void *tpe_state;       // NULL: several objectives
     hpt__visited *visited; // NULL: the space is not small
 } auto_state;
 
-static void auto_destroy(void *state)
-{
+static void auto_destroy(void *state) {
     auto_state *s = state;
     if (!s) return;
     if (s->spread) s->spread->destroy(s->spread_state);
@@ -43,8 +42,7 @@ static void auto_destroy(void *state)
     hpt__free(s);
 }
 
-static int auto_create(void **state, const hpt__sampler_env *env)
-{
+static int auto_create(void **state, const hpt__sampler_env *env) {
     int rc = 0;
     int64_t n_varied = 0;
     auto_state *s = hpt__calloc(1, sizeof *s);
@@ -68,18 +66,18 @@ out:
     return rc;
 }
 
-static void centre(double *point, const hpt_space *space)
-{
+static void centre(double *point, const hpt_space *space) {
     for (int64_t t = 0; t < space->d; t++) {
         const int64_t i = space->topo[t];
         const hpt__param *p = &space->params[i];
-        if (!hpt__space_active(space, i, point)) point[i] = NAN;
-        else if (isnan(point[i])) point[i] = p->kind == HPT__PARAM_CATEGORICAL ? 0 : hpt__codec_decode1(p, 0.5);
+        if (!hpt__space_active(space, i, point))
+            point[i] = NAN;
+        else if (isnan(point[i]))
+            point[i] = p->kind == HPT__PARAM_CATEGORICAL ? 0 : hpt__codec_decode1(p, 0.5);
     }
 }
 
-static int choose(double *point, const char **by, auto_state *s, const hpt__trials *table, int64_t number)
-{
+static int choose(double *point, const char **by, auto_state *s, const hpt__trials *table, int64_t number) {
     const hpt__options *o = s->env.options;
     if (number == 0) {
         centre(point, s->env.space);
@@ -93,8 +91,7 @@ static int choose(double *point, const char **by, auto_state *s, const hpt__tria
     return s->spread->suggest(point, by, s->spread_state, table, number - 1);
 }
 
-static int auto_suggest(double *point, const char **by, void *state, const hpt__trials *table, int64_t number)
-{
+static int auto_suggest(double *point, const char **by, void *state, const hpt__trials *table, int64_t number) {
     int rc = 0;
     auto_state *s = state;
     bool free_choice = s->visited != NULL;
@@ -117,7 +114,8 @@ out:
 
 const hpt__sampler_ops hpt__sampler_auto_ops = {
     .name = "auto",
-    .doc = "centre and Sobol points, then tpe (several objectives: Sobol points); a small finite space is never repeated",
+    .doc =
+        "centre and Sobol points, then tpe (several objectives: Sobol points); a small finite space is never repeated",
     .create = auto_create,
     .destroy = auto_destroy,
     .suggest = auto_suggest,

@@ -23,16 +23,14 @@ typedef struct grid_state {
     int64_t given; // number of the point that suggest gave last, -1: not of the grid
 } grid_state;
 
-static void grid_destroy(void *state)
-{
+static void grid_destroy(void *state) {
     grid_state *s = state;
     if (!s) return;
     hpt__grid_destroy(s->grid);
     hpt__free(s);
 }
 
-static int grid_create(void **state, const hpt__sampler_env *env)
-{
+static int grid_create(void **state, const hpt__sampler_env *env) {
     int rc = 0;
     grid_state *s = hpt__calloc(1, sizeof *s);
     if (!s) HPT_TRY(hpt__fail_memory());
@@ -51,21 +49,18 @@ out:
     return rc;
 }
 
-static void grid_batch_start(void *state, const hpt__trials *table)
-{
+static void grid_batch_start(void *state, const hpt__trials *table) {
     grid_state *s = state;
     (void)table;
     s->last = -1;
 }
 
-static int64_t grid_id(void *state)
-{
+static int64_t grid_id(void *state) {
     const grid_state *s = state;
     return s->given;
 }
 
-static int grid_suggest(double *point, const char **by, void *state, const hpt__trials *table, int64_t number)
-{
+static int grid_suggest(double *point, const char **by, void *state, const hpt__trials *table, int64_t number) {
     grid_state *s = state;
     bool fixed = false;
     s->given = -1;

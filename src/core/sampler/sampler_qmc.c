@@ -23,8 +23,7 @@ typedef struct qmc_state {
     double *u; // one coordinate for each parameter that varies
 } qmc_state;
 
-static void qmc_destroy(void *state)
-{
+static void qmc_destroy(void *state) {
     qmc_state *s = state;
     if (!s) return;
     hpt__sobol_destroy(s->sobol);
@@ -32,8 +31,7 @@ static void qmc_destroy(void *state)
     hpt__free(s);
 }
 
-static int qmc_create(void **state, const hpt__sampler_env *env)
-{
+static int qmc_create(void **state, const hpt__sampler_env *env) {
     int rc = 0;
     int64_t d = 0;
     qmc_state *s = NULL;
@@ -55,8 +53,7 @@ out:
     return rc;
 }
 
-static int qmc_suggest(double *point, const char **by, void *state, const hpt__trials *table, int64_t number)
-{
+static int qmc_suggest(double *point, const char **by, void *state, const hpt__trials *table, int64_t number) {
     qmc_state *s = state;
     const hpt_space *space = s->space;
     (void)table;

@@ -15,8 +15,7 @@ typedef struct random_state {
     uint64_t seed;
 } random_state;
 
-static int random_create(void **state, const hpt__sampler_env *env)
-{
+static int random_create(void **state, const hpt__sampler_env *env) {
     random_state *s = hpt__malloc(sizeof *s);
     if (!s) return hpt__fail_memory();
     *s = (random_state){.space = env->space, .seed = env->seed};
@@ -24,8 +23,7 @@ static int random_create(void **state, const hpt__sampler_env *env)
     return 0;
 }
 
-static int random_suggest(double *point, const char **by, void *state, const hpt__trials *table, int64_t number)
-{
+static int random_suggest(double *point, const char **by, void *state, const hpt__trials *table, int64_t number) {
     const random_state *s = state;
     hpt__rng rng;
     (void)table;

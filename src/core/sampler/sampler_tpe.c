@@ -59,8 +59,7 @@ typedef struct tpe_state {
 
 // ---- groups ------------------------------------------------------------------------------------------------------
 
-static bool has_condition(const hpt__param *p, const hpt__condition *c)
-{
+static bool has_condition(const hpt__param *p, const hpt__condition *c) {
     for (int64_t i = 0; i < p->n_conditions; i++) {
         const hpt__condition *own = &p->conditions[i];
         if (own->parent == c->parent && own->n_values == c->n_values &&
@@ -70,8 +69,7 @@ static bool has_condition(const hpt__param *p, const hpt__condition *c)
     return false;
 }
 
-static bool same_conditions(const hpt__param *a, const hpt__param *b)
-{
+static bool same_conditions(const hpt__param *a, const hpt__param *b) {
     if (a->n_conditions != b->n_conditions) return false;
     for (int64_t i = 0; i < a->n_conditions; i++)
         if (!has_condition(b, &a->conditions[i])) return false;
@@ -82,8 +80,7 @@ static bool same_conditions(const hpt__param *a, const hpt__param *b)
 
 // Index of the group a parameter belongs to, or n_groups for a new one. A parameter with a single value (it may be a
 // parent) is a group without densities.
-static int64_t group_of(const tpe_state *s, int32_t param)
-{
+static int64_t group_of(const tpe_state *s, int32_t param) {
     const hpt__param *params = s->env.space->params, *p = &params[param];
     if (!s->env.options->tpe_multivariate || hpt__param_fixed(p)) return s->n_groups;
     for (int64_t i = 0; i < s->n_groups; i++) {
@@ -95,8 +92,7 @@ static int64_t group_of(const tpe_state *s, int32_t param)
 
 // Groups come in the order of their first parameter in topological order, so the parents of a group's conditions
 // belong to groups before it.
-static int make_groups(tpe_state *s)
-{
+static int make_groups(tpe_state *s) {
     int rc = 0;
     const hpt_space *space = s->env.space;
     int64_t *of = hpt__malloc((size_t)(space->d + 1) * sizeof *of);
@@ -137,8 +133,7 @@ out:
 
 // ---- life --------------------------------------------------------------------------------------------------------
 
-static void tpe_destroy(void *state)
-{
+static void tpe_destroy(void *state) {
     tpe_state *s = state;
     if (!s) return;
     for (int64_t i = 0; i < s->n_groups; i++) {
@@ -157,12 +152,11 @@ static void tpe_destroy(void *state)
     hpt__free(s);
 }
 
-static int tpe_create(void **state, const hpt__sampler_env *env)
-{
+static int tpe_create(void **state, const hpt__sampler_env *env) {
     int rc = 0;
     tpe_state *s = NULL;
-    HPT_FAIL_IF(env->k != 1, HPT_E_UNSUPPORTED, "sampler tpe handles one objective, this study has %lld; use auto, qmc or random",
-                (long long)env->k);
+    HPT_FAIL_IF(env->k != 1, HPT_E_UNSUPPORTED,
+                "sampler tpe handles one objective, this study has %lld; use auto, qmc or random", (long long)env->k);
     s = hpt__calloc(1, sizeof *s);
     if (!s) HPT_TRY(hpt__fail_memory());
     s->env = *env;
@@ -176,8 +170,7 @@ out:
     return rc;
 }
 
-static int reserve(tpe_state *s, int64_t rows, int64_t numbers)
-{
+static int reserve(tpe_state *s, int64_t rows, int64_t numbers) {
     if (rows > s->cap_rows) {
         const int64_t cap = rows + rows / 2 + 64;
         uint8_t *want = hpt__realloc(s->want, (size_t)cap);
@@ -205,8 +198,7 @@ static int reserve(tpe_state *s, int64_t rows, int64_t numbers)
 }
 
 // Another table than last time: nothing of what is cached holds.
-static void forget(tpe_state *s)
-{
+static void forget(tpe_state *s) {
     hpt__tpe_split_fini(&s->split);
     hpt__tpe_split_init(&s->split);
     for (int64_t i = 0; i < s->n_groups; i++) {
@@ -217,8 +209,7 @@ static void forget(tpe_state *s)
 
 // ---- one group ---------------------------------------------------------------------------------------------------
 
-static bool legal_row(const group *gr, const hpt__trials *t, const hpt_space *space, int64_t row)
-{
+static bool legal_row(const group *gr, const hpt__trials *t, const hpt_space *space, int64_t row) {
     for (int64_t j = 0; j < gr->g; j++) {
         const hpt__param *p = &space->params[gr->params[j]];
         const double v = t->columns[gr->params[j]].values[row];
@@ -228,22 +219,19 @@ static bool legal_row(const group *gr, const hpt__trials *t, const hpt_space *sp
     return true;
 }
 
-static bool usable_row(group *gr, const hpt__trials *t, const hpt_space *space, int64_t row)
-{
+static bool usable_row(group *gr, const hpt__trials *t, const hpt_space *space, int64_t row) {
     if (t->state[row] == HPT_TRIAL_RUNNING) return legal_row(gr, t, space, row);
     if (gr->usable[row] == 0) gr->usable[row] = legal_row(gr, t, space, row) ? 2 : 1;
     return gr->usable[row] == 2;
 }
 
-static int sync_side(tpe_state *s, group *gr, const hpt__trials *t, hpt__tpe_side side)
-{
+static int sync_side(tpe_state *s, group *gr, const hpt__trials *t, hpt__tpe_side side) {
     for (int64_t row = 0; row < t->n; row++)
         s->want[row] = s->split.side[row] == side && usable_row(gr, t, s->env.space, row);
     return hpt__parzen_sync(side == HPT__TPE_BELOW ? &gr->below : &gr->above, t, s->want);
 }
 
-static int suggest_group(double *point, tpe_state *s, group *gr, const hpt__trials *t, hpt__rng *rng)
-{
+static int suggest_group(double *point, tpe_state *s, group *gr, const hpt__trials *t, hpt__rng *rng) {
     int64_t n_fixed = 0;
     const int64_t q = s->env.options->tpe_n_candidates, g = gr->g;
     for (int64_t j = 0; j < g; j++) {
@@ -272,8 +260,7 @@ static int suggest_group(double *point, tpe_state *s, group *gr, const hpt__tria
 
 // ---- suggest -----------------------------------------------------------------------------------------------------
 
-static int tpe_suggest(double *point, const char **by, void *state, const hpt__trials *table, int64_t number)
-{
+static int tpe_suggest(double *point, const char **by, void *state, const hpt__trials *table, int64_t number) {
     int rc = 0;
     tpe_state *s = state;
     const hpt_space *space = s->env.space;
@@ -295,8 +282,10 @@ static int tpe_suggest(double *point, const char **by, void *state, const hpt__t
         group *gr = &s->groups[i];
         if (!hpt__space_active(space, gr->first, point))
             for (int64_t j = 0; j < gr->g; j++) point[gr->params[j]] = NAN;
-        else if (gr->single) point[gr->first] = space->params[gr->first].low;
-        else HPT_TRY(suggest_group(point, s, gr, table, &rng));
+        else if (gr->single)
+            point[gr->first] = space->params[gr->first].low;
+        else
+            HPT_TRY(suggest_group(point, s, gr, table, &rng));
     }
     *by = "tpe";
 out:

@@ -10,7 +10,7 @@
 // for rows that a batch makes provisionally, change; finished ones do not change. Nothing is rescanned.
 //
 // Ownership: owns its grid and tables; borrows the space. Threads: one at a time.
-// Cost: create O(points * d), 20 ms at 100,000 points of 40 parameters; sync O((new + unfinished rows) * d);
+// Cost: create O(points * d), 60 ms at 65,536 points of 40 parameters; sync O((new + unfinished rows) * d);
 // replace O(points / 64 + 64 d).
 #include "sampler_visited.h"
 
@@ -43,8 +43,7 @@ struct hpt__visited {
     int64_t n_open, cap_open;
 };
 
-static uint64_t hash_point(const double *point, int64_t d)
-{
+static uint64_t hash_point(const double *point, int64_t d) {
     uint64_t h = UINT64_C(0x9E3779B97F4A7C15);
     for (int64_t i = 0; i < d; i++) {
         // One form for 0 and -0, and one for every NaN.
@@ -57,15 +56,13 @@ static uint64_t hash_point(const double *point, int64_t d)
     return h;
 }
 
-static bool same_point(const double *a, const double *b, int64_t d)
-{
+static bool same_point(const double *a, const double *b, int64_t d) {
     for (int64_t i = 0; i < d; i++)
         if (a[i] != b[i] && !(isnan(a[i]) && isnan(b[i]))) return false;
     return true;
 }
 
-void hpt__visited_destroy(hpt__visited *v)
-{
+void hpt__visited_destroy(hpt__visited *v) {
     if (!v) return;
     hpt__grid_destroy(v->grid);
     hpt__free(v->slots);
@@ -79,8 +76,7 @@ void hpt__visited_destroy(hpt__visited *v)
 
 // Whether the space can have HPT__VISITED_MAX points at most, judged by its unconditional parameters: sorts out most large
 // spaces without counting them.
-static bool may_be_small(const hpt_space *space)
-{
+static bool may_be_small(const hpt_space *space) {
     int64_t product = 1;
     for (int64_t i = 0; i < space->d; i++) {
         const int64_t n = hpt__param_cardinality(&space->params[i]);
@@ -92,8 +88,7 @@ static bool may_be_small(const hpt_space *space)
     return true;
 }
 
-static int fill_slots(hpt__visited *v)
-{
+static int fill_slots(hpt__visited *v) {
     uint64_t n_slots = 16;
     while (n_slots < 2 * (uint64_t)v->size) n_slots *= 2;
     v->mask = n_slots - 1;
@@ -109,8 +104,7 @@ static int fill_slots(hpt__visited *v)
     return 0;
 }
 
-int hpt__visited_create(hpt__visited **out, const hpt_space *space)
-{
+int hpt__visited_create(hpt__visited **out, const hpt_space *space) {
     int rc = 0;
     hpt__visited *v = NULL;
     *out = NULL;
@@ -139,8 +133,7 @@ out:
 }
 
 // Number of a point, -1: not of the space. Uses `other`.
-static int64_t find(const hpt__visited *v, const double *point)
-{
+static int64_t find(const hpt__visited *v, const double *point) {
     const int64_t d = v->space->d;
     for (uint64_t at = hash_point(point, d) & v->mask; v->slots[at] >= 0; at = (at + 1) & v->mask) {
         hpt__grid_point(v->other, v->grid, v->slots[at]);
@@ -149,8 +142,7 @@ static int64_t find(const hpt__visited *v, const double *point)
     return -1;
 }
 
-static void count(hpt__visited *v, int64_t i, int32_t by)
-{
+static void count(hpt__visited *v, int64_t i, int32_t by) {
     if (i < 0) return;
     const bool was = v->counts[i] > 0;
     v->counts[i] += by;
@@ -161,8 +153,7 @@ static void count(hpt__visited *v, int64_t i, int32_t by)
 }
 
 // Number of the point of a row: values of other programs are put on the grid where they are legal.
-static int64_t find_row(const hpt__visited *v, const hpt__trials *t, int64_t row)
-{
+static int64_t find_row(const hpt__visited *v, const hpt__trials *t, int64_t row) {
     int64_t bad;
     hpt__trials_get_point(v->point, t, row);
     if (!hpt__space_check(v->space, v->point, &bad)) return -1;
@@ -171,20 +162,17 @@ static int64_t find_row(const hpt__visited *v, const hpt__trials *t, int64_t row
     return find(v, v->point);
 }
 
-static bool finished(const hpt__trials *t, int64_t row)
-{
+static bool finished(const hpt__trials *t, int64_t row) {
     return t->state[row] != HPT_TRIAL_RUNNING && t->state[row] != HPT_TRIAL_WAITING;
 }
 
-static void forget(hpt__visited *v)
-{
+static void forget(hpt__visited *v) {
     memset(v->counts, 0, (size_t)v->size * sizeof *v->counts);
     memset(v->taken, 0, (size_t)(v->size / 64 + 1) * sizeof *v->taken);
     v->n_taken = v->n_rows = v->n_open = 0;
 }
 
-int hpt__visited_sync(hpt__visited *v, const hpt__trials *t, int64_t number)
-{
+int hpt__visited_sync(hpt__visited *v, const hpt__trials *t, int64_t number) {
     if (v->table != t) forget(v);
     v->table = t;
     int64_t kept = 0;
@@ -211,32 +199,31 @@ int hpt__visited_sync(hpt__visited *v, const hpt__trials *t, int64_t number)
     return 0;
 }
 
-int64_t hpt__visited_left(const hpt__visited *v)
-{
+int64_t hpt__visited_left(const hpt__visited *v) {
     return v->size - v->n_taken;
 }
 
-bool hpt__visited_has(const hpt__visited *v, const double *point)
-{
+bool hpt__visited_has(const hpt__visited *v, const double *point) {
     const int64_t i = find(v, point);
     return i >= 0 && v->counts[i] > 0;
 }
 
 // Sum over parameters of the distance in the unit cube; 1 for another category or for presence against absence.
-static double distance(const hpt_space *space, const double *a, const double *b)
-{
+static double distance(const hpt_space *space, const double *a, const double *b) {
     double sum = 0;
     for (int64_t i = 0; i < space->d; i++) {
         const hpt__param *p = &space->params[i];
-        if (isnan(a[i]) || isnan(b[i])) sum += isnan(a[i]) != isnan(b[i]);
-        else if (p->kind == HPT__PARAM_CATEGORICAL) sum += a[i] != b[i];
-        else sum += fabs(hpt__codec_encode1(p, a[i]) - hpt__codec_encode1(p, b[i]));
+        if (isnan(a[i]) || isnan(b[i]))
+            sum += isnan(a[i]) != isnan(b[i]);
+        else if (p->kind == HPT__PARAM_CATEGORICAL)
+            sum += a[i] != b[i];
+        else
+            sum += fabs(hpt__codec_encode1(p, a[i]) - hpt__codec_encode1(p, b[i]));
     }
     return sum;
 }
 
-void hpt__visited_replace(double *point, hpt__visited *v, hpt__rng *rng)
-{
+void hpt__visited_replace(double *point, hpt__visited *v, hpt__rng *rng) {
     const int64_t left = hpt__visited_left(v), stride = left > DRAWS ? left / DRAWS : 1;
     // Every stride-th free point from a random one on, found in one pass over the bits.
     int64_t next = hpt__rng_below(rng, stride), rank = 0, best = -1;

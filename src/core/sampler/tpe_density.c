@@ -14,7 +14,7 @@
 //   h <= 0.05, |m| h <= 0.4   -m^2/2 + log(1 + sum_{i=1..4} He_2i(m) h^2i / (2i+1)!), the Taylor series of the mass;
 //                             relative error below 1e-11
 //   else                      log(Phi(m + h) - Phi(m - h)) - log(2h) + log(2 pi)/2
-// The second takes 100 ns and more, and few different (m, h) occur where steps are coarse: equal kernels are neighbours in
+// The second is the slow one, and few different (m, h) occur where steps are coarse: equal kernels are neighbours in
 // the sorted order, and a table remembers the last results. It is looked up by the exact arguments, so it
 // changes the time and not the numbers.
 //
@@ -32,8 +32,7 @@ static const double NEGLIGIBLE = 50.0;
 static const double HALF_LOG_2PI = 0.91893853320467274178;
 
 // Log of the two masses of a categorical kernel after m observations.
-static void category_logs(double *hit, double *miss, const hpt__parzen_column *c, int64_t m)
-{
+static void category_logs(double *hit, double *miss, const hpt__parzen_column *c, int64_t m) {
     const double prior = 1.0 / ((double)m + 1.0), all = 1.0 + c->n_choices * prior;
     *hit = log((1.0 + prior) / all);
     *miss = log(prior / all);
@@ -42,13 +41,11 @@ static void category_logs(double *hit, double *miss, const hpt__parzen_column *c
 // ---- discrete columns --------------------------------------------------------------------------------------------
 
 // Log of the mean of exp(-z^2/2) over [mid - h, mid + h], mid >= 0.
-static double mean_exact(double mid, double h)
-{
+static double mean_exact(double mid, double h) {
     return hpt__log_diff_ndtr(mid - h, mid + h) - log(2 * h) + HALF_LOG_2PI;
 }
 
-static double mean_remembered(hpt__parzen_memo *memo, double mid, double h)
-{
+static double mean_remembered(hpt__parzen_memo *memo, double mid, double h) {
     uint64_t a, b;
     memcpy(&a, &mid, sizeof a);
     memcpy(&b, &h, sizeof b);
@@ -58,13 +55,11 @@ static double mean_remembered(hpt__parzen_memo *memo, double mid, double h)
     return at->value;
 }
 
-static double log1p_small(double s)
-{
+static double log1p_small(double s) {
     return fabs(s) < 1e-4 ? s * (1 - s * (0.5 - s * (1.0 / 3 - s * 0.25))) : log1p(s);
 }
 
-double hpt__parzen_cell_mean(hpt__parzen_memo *memo, double mid, double h)
-{
+double hpt__parzen_cell_mean(hpt__parzen_memo *memo, double mid, double h) {
     mid = fabs(mid);
     if (h > 0.05 || mid * h > 0.4) return memo ? mean_remembered(memo, mid, h) : mean_exact(mid, h);
     const double a = mid * mid, q = h * h;
@@ -74,16 +69,14 @@ double hpt__parzen_cell_mean(hpt__parzen_memo *memo, double mid, double h)
 }
 
 // The same for one value of a column under one kernel, with the width of the cell.
-static double value_term(const hpt__parzen_column *c, double x, double mu, double inv)
-{
+static double value_term(const hpt__parzen_column *c, double x, double mu, double inv) {
     double low, high;
     hpt__parzen_cell(&low, &high, c, x);
     return log(high - low) + hpt__parzen_cell_mean(NULL, (0.5 * (low + high) - mu) * inv, 0.5 * (high - low) * inv);
 }
 
 // Adds the terms of discrete column j for one point to the kernels' partial sums a, where they are not below limit.
-static void discrete_terms(double *a, hpt__parzen *e, int64_t j, double x, double limit)
-{
+static void discrete_terms(double *a, hpt__parzen *e, int64_t j, double x, double limit) {
     const hpt__parzen_column *c = &e->columns[j];
     double low, high, mu = NAN, inv = NAN, term = 0;
     hpt__parzen_cell(&low, &high, c, x);
@@ -102,8 +95,7 @@ static void discrete_terms(double *a, hpt__parzen *e, int64_t j, double x, doubl
 }
 
 // What all kernels have in common for one point: the logs of its cells' widths.
-static double log_widths(const hpt__parzen *e, const double *x)
-{
+static double log_widths(const hpt__parzen *e, const double *x) {
     double sum = 0;
     for (int64_t j = e->n_continuous + e->n_categorical; j < e->g; j++) {
         double low, high;
@@ -115,20 +107,21 @@ static double log_widths(const hpt__parzen *e, const double *x)
 
 // ---- prior -------------------------------------------------------------------------------------------------------
 
-static double prior_term(const hpt__parzen_column *c, double x)
-{
+static double prior_term(const hpt__parzen_column *c, double x) {
     const double mu = 0.5 * (c->low + c->high), inv = 1 / (c->high - c->low);
     const double z = (x - mu) * inv;
     switch (c->kind) {
-    case HPT__PARZEN_CONTINUOUS: return c->prior_norm - 0.5 * z * z;
-    case HPT__PARZEN_DISCRETE: return c->prior_norm + value_term(c, x, mu, inv);
-    case HPT__PARZEN_CATEGORICAL: break;
+    case HPT__PARZEN_CONTINUOUS:
+        return c->prior_norm - 0.5 * z * z;
+    case HPT__PARZEN_DISCRETE:
+        return c->prior_norm + value_term(c, x, mu, inv);
+    case HPT__PARZEN_CATEGORICAL:
+        break;
     }
     return c->prior_norm;
 }
 
-static double prior_log(const hpt__parzen *e, const double *x)
-{
+static double prior_log(const hpt__parzen *e, const double *x) {
     double sum = 0;
     for (int64_t j = 0; j < e->g; j++) sum += prior_term(&e->columns[j], x[j]);
     return sum;
@@ -136,8 +129,7 @@ static double prior_log(const hpt__parzen *e, const double *x)
 
 // ---- density -----------------------------------------------------------------------------------------------------
 
-static bool all_below(const double *a, double limit)
-{
+static bool all_below(const double *a, double limit) {
     double high = a[0];
     for (int r = 1; r < LANES; r++) high = a[r] > high ? a[r] : high;
     return high < limit;
@@ -149,16 +141,15 @@ typedef double pair __attribute__((vector_size(16)));
 typedef int64_t pair_mask __attribute__((vector_size(16)));
 enum { PAIRS = LANES / 2 };
 
-static inline pair get_pair(const double *from)
-{
+static inline pair get_pair(const double *from) {
     pair v;
     memcpy(&v, from, sizeof v);
     return v;
 }
 
 // Continuous and categorical terms of one point in one block; a: 16 partial sums, in and out.
-static void block_terms(double *a, const double *block, const hpt__parzen *e, const double *x, double penalty, double limit)
-{
+static void block_terms(double *a, const double *block, const hpt__parzen *e, const double *x, double penalty,
+                        double limit) {
     const int64_t n = e->n_continuous + e->n_categorical;
     const pair half = {0.5, 0.5}, miss = {penalty, penalty};
     pair sum[PAIRS];
@@ -172,8 +163,7 @@ static void block_terms(double *a, const double *block, const hpt__parzen *e, co
                 sum[r] -= half * z * z;
             }
         } else {
-            for (int r = 0; r < PAIRS; r++)
-                sum[r] -= (pair)((pair_mask)miss & (pair_mask)(at != get_pair(mu + 2 * r)));
+            for (int r = 0; r < PAIRS; r++) sum[r] -= (pair)((pair_mask)miss & (pair_mask)(at != get_pair(mu + 2 * r)));
         }
         if (j % CHECK_EVERY == CHECK_EVERY - 1) {
             memcpy(a, sum, sizeof sum);
@@ -184,8 +174,7 @@ static void block_terms(double *a, const double *block, const hpt__parzen *e, co
 }
 
 // l_k of q points: acc[c * cap_slots + slot], and the largest with the prior's into best.
-static void kernel_logs(double *acc, double *best, hpt__parzen *e, const double *x, int64_t q)
-{
+static void kernel_logs(double *acc, double *best, hpt__parzen *e, const double *x, int64_t q) {
     const int64_t cap = e->cap_slots, g = e->g, n_lanes = e->n_continuous + e->n_categorical;
     double hits = 0, penalty = 0, constant[POINTS];
     for (int64_t j = 0; j < e->n_categorical; j++) {
@@ -212,8 +201,7 @@ static void kernel_logs(double *acc, double *best, hpt__parzen *e, const double 
     }
 }
 
-static void log_pdf_sweep(double *out, hpt__parzen *e, const double *x, int64_t q)
-{
+static void log_pdf_sweep(double *out, hpt__parzen *e, const double *x, int64_t q) {
     double *acc = e->scratch, best[POINTS], prior[POINTS];
     for (int64_t c = 0; c < q; c++) best[c] = prior[c] = prior_log(e, x + c * e->g);
     kernel_logs(acc, best, e, x, q);
@@ -227,21 +215,18 @@ static void log_pdf_sweep(double *out, hpt__parzen *e, const double *x, int64_t 
     }
 }
 
-void hpt__parzen_log_pdf(double *out, hpt__parzen *e, const double *x, int64_t q)
-{
+void hpt__parzen_log_pdf(double *out, hpt__parzen *e, const double *x, int64_t q) {
     for (int64_t c = 0; c < q; c += POINTS) log_pdf_sweep(out + c, e, x + c * e->g, q - c < POINTS ? q - c : POINTS);
 }
 
 // ---- sampling ----------------------------------------------------------------------------------------------------
 
 // P(Z <= z) for z of either sign.
-static double ndtr(double z)
-{
+static double ndtr(double z) {
     return 0.5 * erfc(-z * 0.70710678118654752440);
 }
 
-static double draw_numeric(const hpt__parzen_column *c, hpt__rng *rng, double mu, double sigma)
-{
+static double draw_numeric(const hpt__parzen_column *c, hpt__rng *rng, double mu, double sigma) {
     const double a = ndtr((c->low - mu) / sigma), b = ndtr((c->high - mu) / sigma);
     // Centres of 2^52 cells, so that the inverse is finite.
     const double u = hpt__rng_uniform(rng) + 0x1p-54;
@@ -251,8 +236,7 @@ static double draw_numeric(const hpt__parzen_column *c, hpt__rng *rng, double mu
     return hpt__param_clip(c->p, c->p->log ? exp(t) : t);
 }
 
-static double draw_category(const hpt__parzen_column *c, hpt__rng *rng, int64_t m, double seen)
-{
+static double draw_category(const hpt__parzen_column *c, hpt__rng *rng, int64_t m, double seen) {
     const int64_t n = (int64_t)c->n_choices;
     const double prior = 1.0 / ((double)m + 1.0);
     // The prior spread evenly over the choices, and the rest on the observed one.
@@ -260,22 +244,23 @@ static double draw_category(const hpt__parzen_column *c, hpt__rng *rng, int64_t 
     return (double)hpt__rng_below(rng, n);
 }
 
-static void draw_point(double *x, const hpt__parzen *e, hpt__rng *rng, int64_t slot, const double *fixed)
-{
+static void draw_point(double *x, const hpt__parzen *e, hpt__rng *rng, int64_t slot, const double *fixed) {
     for (int64_t j = 0; j < e->g; j++) {
         const hpt__parzen_column *c = &e->columns[j];
         const double *k = slot >= 0 ? hpt__parzen_mu(e, slot, j) : NULL;
-        if (fixed && !isnan(fixed[j])) x[j] = fixed[j];
+        if (fixed && !isnan(fixed[j]))
+            x[j] = fixed[j];
         else if (c->kind != HPT__PARZEN_CATEGORICAL)
             x[j] = draw_numeric(c, rng, k ? k[0] : 0.5 * (c->low + c->high), k ? 1 / k[LANES] : c->high - c->low);
-        else if (k) x[j] = draw_category(c, rng, e->m, k[0]);
-        else x[j] = (double)hpt__rng_below(rng, (int64_t)c->n_choices);
+        else if (k)
+            x[j] = draw_category(c, rng, e->m, k[0]);
+        else
+            x[j] = (double)hpt__rng_below(rng, (int64_t)c->n_choices);
     }
 }
 
 // Log density of the fixed coordinates under one kernel, -1: the prior.
-static double fixed_log(const hpt__parzen *e, int64_t slot, const double *fixed)
-{
+static double fixed_log(const hpt__parzen *e, int64_t slot, const double *fixed) {
     double sum = 0;
     for (int64_t j = 0; j < e->g; j++) {
         const hpt__parzen_column *c = &e->columns[j];
@@ -298,8 +283,7 @@ static double fixed_log(const hpt__parzen *e, int64_t slot, const double *fixed)
 }
 
 // Shares of the kernels in a draw, by slot, into share; returns their sum with the prior's, which is *prior.
-static double shares(double *share, double *prior, const hpt__parzen *e, const double *fixed)
-{
+static double shares(double *share, double *prior, const hpt__parzen *e, const double *fixed) {
     double sum = 0, high;
     *prior = 1;
     if (!fixed) {
@@ -319,8 +303,7 @@ static double shares(double *share, double *prior, const hpt__parzen *e, const d
     return sum;
 }
 
-void hpt__parzen_draw(double *x, hpt__parzen *e, hpt__rng *rng, int64_t q, const double *fixed)
-{
+void hpt__parzen_draw(double *x, hpt__parzen *e, hpt__rng *rng, int64_t q, const double *fixed) {
     double *share = e->scratch, prior;
     const double sum = shares(share, &prior, e, fixed);
     for (int64_t c = 0; c < q; c++) {

@@ -40,28 +40,24 @@ enum { LANES = HPT__PARZEN_LANES, RECENT = 25 };
 
 // ---- columns ---------------------------------------------------------------------------------------------------
 
-static double widened_low(const hpt__param *p)
-{
+static double widened_low(const hpt__param *p) {
     const double low = p->low - 0.5 * p->step;
     // As the codec: a log parameter with a step above its low bound would reach 0 otherwise.
     return p->log ? fmax(low, 0.5 * p->low) : low;
 }
 
-static double to_t(const hpt__parzen_column *c, double value)
-{
+static double to_t(const hpt__parzen_column *c, double value) {
     return c->p->log ? log(value) : value * c->scale;
 }
 
 // Log of what makes the density integrate to one over the range, for a kernel inside it; discrete ones too, whose
 // terms are means over cells.
-static double normaliser(const hpt__parzen_column *c, double mu, double inv)
-{
+static double normaliser(const hpt__parzen_column *c, double mu, double inv) {
     const double mass = hpt__log_diff_ndtr((c->low - mu) * inv, (c->high - mu) * inv);
     return log(inv) - HALF_LOG_2PI - mass;
 }
 
-static void column_init(hpt__parzen_column *c, const hpt_space *space, int32_t param)
-{
+static void column_init(hpt__parzen_column *c, const hpt_space *space, int32_t param) {
     const hpt__param *p = &space->params[param];
     *c = (hpt__parzen_column){.p = p, .param = param, .scale = 1};
     if (p->kind == HPT__PARAM_CATEGORICAL) {
@@ -77,26 +73,22 @@ static void column_init(hpt__parzen_column *c, const hpt_space *space, int32_t p
     c->prior_norm = normaliser(c, 0.5 * (c->low + c->high), 1 / (c->high - c->low));
 }
 
-void hpt__parzen_cell(double *low, double *high, const hpt__parzen_column *c, double value)
-{
+void hpt__parzen_cell(double *low, double *high, const hpt__parzen_column *c, double value) {
     const double half = 0.5 * c->p->step;
     *low = c->p->log ? log(fmax(value - half, widened_low(c->p))) : value - half;
     *high = c->p->log ? log(value + half) : value + half;
 }
 
-double hpt__parzen_coordinate(const hpt__parzen_column *c, double value)
-{
+double hpt__parzen_coordinate(const hpt__parzen_column *c, double value) {
     return c->kind == HPT__PARZEN_CONTINUOUS ? to_t(c, value) : value;
 }
 
-double hpt__parzen_value(const hpt__parzen_column *c, double coordinate)
-{
+double hpt__parzen_value(const hpt__parzen_column *c, double coordinate) {
     if (c->kind != HPT__PARZEN_CONTINUOUS) return coordinate;
     return hpt__param_clip(c->p, c->p->log ? exp(coordinate) : coordinate / c->scale);
 }
 
-int hpt__parzen_init(hpt__parzen *e, const hpt_space *space, const int32_t *params, int64_t g)
-{
+int hpt__parzen_init(hpt__parzen *e, const hpt_space *space, const int32_t *params, int64_t g) {
     *e = (hpt__parzen){.g = g};
     e->columns = hpt__calloc((size_t)(g + 1), sizeof *e->columns);
     if (!e->columns) goto no_memory;
@@ -121,8 +113,7 @@ no_memory:
     return hpt__fail_memory();
 }
 
-void hpt__parzen_fini(hpt__parzen *e)
-{
+void hpt__parzen_fini(hpt__parzen *e) {
     for (int64_t j = 0; e->columns && j < e->g; j++) hpt__free(e->columns[j].order);
     hpt__free(e->columns);
     hpt__free(e->memo);
@@ -141,8 +132,7 @@ void hpt__parzen_fini(hpt__parzen *e)
 
 // ---- memory ----------------------------------------------------------------------------------------------------
 
-static bool resize(void *array_ptr, int64_t count, size_t size)
-{
+static bool resize(void *array_ptr, int64_t count, size_t size) {
     void *old, *array;
     memcpy(&old, array_ptr, sizeof old);
     array = hpt__realloc(old, (size_t)count * size);
@@ -152,8 +142,7 @@ static bool resize(void *array_ptr, int64_t count, size_t size)
 }
 
 // Room for that many slots and rows, so that nothing after it can fail. New slots are holes.
-static int reserve(hpt__parzen *e, int64_t slots, int64_t rows)
-{
+static int reserve(hpt__parzen *e, int64_t slots, int64_t rows) {
     if (rows > e->cap_rows) {
         const int64_t cap = rows + rows / 2 + 64;
         if (!resize(&e->slot_of, cap, sizeof *e->slot_of) || !resize(&e->open, cap, sizeof *e->open))
@@ -184,8 +173,7 @@ static int reserve(hpt__parzen *e, int64_t slots, int64_t rows)
 
 // ---- one kernel --------------------------------------------------------------------------------------------------
 
-static void load(hpt__parzen *e, const hpt__trials *t, int64_t slot, int64_t row)
-{
+static void load(hpt__parzen *e, const hpt__trials *t, int64_t slot, int64_t row) {
     for (int64_t j = 0; j < e->g; j++) {
         const hpt__parzen_column *c = &e->columns[j];
         const double v = t->columns[c->param].values[row];
@@ -199,8 +187,7 @@ static void load(hpt__parzen *e, const hpt__trials *t, int64_t slot, int64_t row
     e->live[slot] = 1;
 }
 
-static bool loaded_as(const hpt__parzen *e, const hpt__trials *t, int64_t slot, int64_t row)
-{
+static bool loaded_as(const hpt__parzen *e, const hpt__trials *t, int64_t slot, int64_t row) {
     for (int64_t j = 0; j < e->g; j++) {
         const hpt__parzen_column *c = &e->columns[j];
         const double v = t->columns[c->param].values[row];
@@ -209,8 +196,7 @@ static bool loaded_as(const hpt__parzen *e, const hpt__trials *t, int64_t slot, 
     return true;
 }
 
-static void clear(hpt__parzen *e, int64_t slot)
-{
+static void clear(hpt__parzen *e, int64_t slot) {
     for (int64_t j = 0; j < e->g; j++) {
         double *mu = hpt__parzen_mu(e, slot, j);
         mu[0] = mu[LANES] = 0;
@@ -220,35 +206,33 @@ static void clear(hpt__parzen *e, int64_t slot)
     e->live[slot] = 0;
 }
 
-static void sum_norms(hpt__parzen *e, int64_t slot)
-{
+static void sum_norms(hpt__parzen *e, int64_t slot) {
     double sum = 0;
     for (int64_t j = 0; j < e->g; j++) sum += e->norm[slot * e->g + j];
     e->total[slot] = sum;
 }
 
-static double mu_of(const hpt__parzen *e, int64_t j, int32_t row)
-{
+static double mu_of(const hpt__parzen *e, int64_t j, int32_t row) {
     return hpt__parzen_mu(e, e->slot_of[row], j)[0];
 }
 
 // First place in the order of column j that is not before (mu, row), among n.
-static int64_t place_of(const hpt__parzen *e, int64_t j, int64_t n, double mu, int32_t row)
-{
+static int64_t place_of(const hpt__parzen *e, int64_t j, int64_t n, double mu, int32_t row) {
     const int32_t *order = e->columns[j].order;
     int64_t lo = 0, hi = n;
     while (lo < hi) {
         const int64_t mid = lo + (hi - lo) / 2;
         const double at = mu_of(e, j, order[mid]);
-        if (at < mu || (at == mu && order[mid] < row)) lo = mid + 1;
-        else hi = mid;
+        if (at < mu || (at == mu && order[mid] < row))
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     return lo;
 }
 
 // Width of the kernel at a place of column j. True if it changed: the caller then sums the slot's norms anew.
-static bool set_width(hpt__parzen *e, int64_t j, int64_t place)
-{
+static bool set_width(hpt__parzen *e, int64_t j, int64_t place) {
     const hpt__parzen_column *c = &e->columns[j];
     const int32_t row = c->order[place];
     const int64_t slot = e->slot_of[row], m = e->m;
@@ -266,15 +250,13 @@ static bool set_width(hpt__parzen *e, int64_t j, int64_t place)
 
 // ---- changes -----------------------------------------------------------------------------------------------------
 
-static void touch(hpt__parzen *e, int32_t row)
-{
+static void touch(hpt__parzen *e, int32_t row) {
     e->touched[e->n_touched++] = row;
 }
 
-// Takes the row out of (or puts it into) every order; `touched` then holds its neighbours, column by column: the widths
-// of one column are made before the next column's neighbours are collected.
-static void resettle(hpt__parzen *e, int64_t j)
-{
+// Widths of the touched rows of column j, whose order is up to date. Column by column: the orders of the others are not
+// yet.
+static void resettle(hpt__parzen *e, int64_t j) {
     for (int64_t i = 0; i < e->n_touched; i++) {
         const int32_t row = e->touched[i];
         set_width(e, j, place_of(e, j, e->m, mu_of(e, j, row), row));
@@ -284,8 +266,7 @@ static void resettle(hpt__parzen *e, int64_t j)
     e->n_touched = 0;
 }
 
-static void remove_row(hpt__parzen *e, int32_t row)
-{
+static void remove_row(hpt__parzen *e, int32_t row) {
     const int64_t slot = e->slot_of[row];
     for (int64_t j = 0; j < e->g; j++) {
         if (e->columns[j].kind == HPT__PARZEN_CATEGORICAL) continue;
@@ -303,8 +284,7 @@ static void remove_row(hpt__parzen *e, int32_t row)
 }
 
 // Slot for a row that has none: at the end, or, for a row that comes late, between its neighbours.
-static int64_t open_slot(hpt__parzen *e, int32_t row)
-{
+static int64_t open_slot(hpt__parzen *e, int32_t row) {
     int64_t slot = e->n_slots++;
     for (; slot > 0 && e->row_of[slot - 1] > row; slot--) {
         const int64_t from = slot - 1;
@@ -323,8 +303,7 @@ static int64_t open_slot(hpt__parzen *e, int32_t row)
     return slot;
 }
 
-static void insert_row(hpt__parzen *e, const hpt__trials *t, int32_t row)
-{
+static void insert_row(hpt__parzen *e, const hpt__trials *t, int32_t row) {
     const int64_t slot = e->slot_of[row] >= 0 ? e->slot_of[row] : open_slot(e, row);
     load(e, t, slot, row);
     for (int64_t j = 0; j < e->g; j++) {
@@ -352,15 +331,13 @@ typedef struct sort_pair {
     int32_t row;
 } sort_pair;
 
-static int by_mu(const void *a, const void *b)
-{
+static int by_mu(const void *a, const void *b) {
     const sort_pair *x = a, *y = b;
     if (x->mu != y->mu) return x->mu < y->mu ? -1 : 1;
     return (x->row > y->row) - (x->row < y->row);
 }
 
-static int rebuild(hpt__parzen *e, const hpt__trials *t, const uint8_t *want, int64_t m)
-{
+static int rebuild(hpt__parzen *e, const hpt__trials *t, const uint8_t *want, int64_t m) {
     sort_pair *pairs = hpt__malloc((size_t)(m + 1) * sizeof *pairs);
     if (!pairs) return hpt__fail_memory();
     for (int64_t r = 0; r < e->cap_rows; r++) e->slot_of[r] = -1;
@@ -387,8 +364,7 @@ static int rebuild(hpt__parzen *e, const hpt__trials *t, const uint8_t *want, in
 
 // ---- sync --------------------------------------------------------------------------------------------------------
 
-static void set_weights(hpt__parzen *e)
-{
+static void set_weights(hpt__parzen *e) {
     const int64_t m = e->m, ramp = m >= RECENT ? m - RECENT : 0;
     const double first = 1.0 / (double)m, step = ramp > 1 ? (1.0 - first) / (double)(ramp - 1) : 0;
     int64_t k = 0;
@@ -402,22 +378,22 @@ static void set_weights(hpt__parzen *e)
     e->weight_sum += 1.0;
 }
 
-static bool is_live(const hpt__parzen *e, int64_t row)
-{
+static bool is_live(const hpt__parzen *e, int64_t row) {
     return e->slot_of[row] >= 0 && e->live[e->slot_of[row]];
 }
 
 // Applies the differences one by one. Rows that were taken while running are compared with the table first: a row number
 // can have been given to another trial since (a batch's provisional rows).
-static void apply(hpt__parzen *e, const hpt__trials *t, const uint8_t *want, int64_t rows)
-{
+static void apply(hpt__parzen *e, const hpt__trials *t, const uint8_t *want, int64_t rows) {
     int64_t kept = 0;
     const int64_t n_open = e->n_open;
     for (int64_t i = 0; i < n_open; i++) {
         const int32_t row = e->open[i];
         if (!is_live(e, row)) continue;
-        if (row >= t->n || !want[row] || !loaded_as(e, t, e->slot_of[row], row)) remove_row(e, row);
-        else if (t->state[row] == HPT_TRIAL_RUNNING || t->state[row] == HPT_TRIAL_WAITING) e->open[kept++] = row;
+        if (row >= t->n || !want[row] || !loaded_as(e, t, e->slot_of[row], row))
+            remove_row(e, row);
+        else if (t->state[row] == HPT_TRIAL_RUNNING || t->state[row] == HPT_TRIAL_WAITING)
+            e->open[kept++] = row;
     }
     e->n_open = kept;
     for (int64_t r = 0; r < rows; r++)
@@ -426,8 +402,7 @@ static void apply(hpt__parzen *e, const hpt__trials *t, const uint8_t *want, int
         if (want[r] && !is_live(e, r)) insert_row(e, t, (int32_t)r);
 }
 
-int hpt__parzen_sync(hpt__parzen *e, const hpt__trials *t, const uint8_t *want)
-{
+int hpt__parzen_sync(hpt__parzen *e, const hpt__trials *t, const uint8_t *want) {
     int rc = 0;
     int64_t m = 0, fresh = 0, changes = 0;
     for (int64_t r = 0; r < t->n; r++) {

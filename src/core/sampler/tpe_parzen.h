@@ -26,11 +26,11 @@ typedef struct hpt__parzen_column {
     const hpt__param *p;
     int32_t param; // index in the space
     hpt__parzen_kind kind;
-    double scale;           // t = scale * v; 1 unless high - low overflows
-    double low, high;       // in t; widened by half a step where discrete
-    double n_choices;       // categorical
-    double prior_norm;      // log normaliser of the prior kernel
-    int32_t *order;         // m rows, ascending by (mu, row); numeric only
+    double scale;      // t = scale * v; 1 unless high - low overflows
+    double low, high;  // in t; widened by half a step where discrete
+    double n_choices;  // categorical
+    double prior_norm; // log normaliser of the prior kernel
+    int32_t *order;    // m rows, ascending by (mu, row); numeric only
 } hpt__parzen_column;
 
 typedef struct hpt__parzen_memo {
@@ -53,13 +53,13 @@ typedef struct hpt__parzen {
     double min_sigma_count;     // sigma >= range / this
     int32_t *slot_of;           // rows, -1: none
     int64_t cap_rows;
-    int32_t *open;              // rows taken while they were not finished: their points may change
+    int32_t *open; // rows taken while they were not finished: their points may change
     int64_t n_open;
-    int32_t *touched;           // scratch: rows whose neighbours or normalisers changed
+    int32_t *touched; // scratch: rows whose neighbours or normalisers changed
     int64_t n_touched;
-    double *scratch;            // (POINTS + 1) x cap_slots
-    hpt__parzen_memo *memo;     // 2^MEMO_BITS results of tpe_density.c; NULL without discrete columns
-    bool valid;                 // false: made from nothing at the next sync
+    double *scratch;        // (POINTS + 1) x cap_slots
+    hpt__parzen_memo *memo; // 2^MEMO_BITS results of tpe_density.c; NULL without discrete columns
+    bool valid;             // false: made from nothing at the next sync
 } hpt__parzen;
 
 // params: g indices into the space, none of them fixed to one value.
@@ -81,8 +81,7 @@ void hpt__parzen_draw(double *x, hpt__parzen *e, hpt__rng *rng, int64_t q, const
 void hpt__parzen_log_pdf(double *out, hpt__parzen *e, const double *x, int64_t q);
 
 // Where column j of a slot lies in the block array; [LANES] further on is 1 / sigma.
-static inline double *hpt__parzen_mu(const hpt__parzen *e, int64_t slot, int64_t j)
-{
+static inline double *hpt__parzen_mu(const hpt__parzen *e, int64_t slot, int64_t j) {
     const int64_t lanes = HPT__PARZEN_LANES;
     return e->block + (slot / lanes * e->g + j) * 2 * lanes + slot % lanes;
 }

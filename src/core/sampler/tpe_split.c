@@ -24,30 +24,26 @@ typedef struct rank_key {
     int64_t row;
 } rank_key;
 
-static bool before(const rank_key *a, const rank_key *b)
-{
+static bool before(const rank_key *a, const rank_key *b) {
     if (a->tier != b->tier) return a->tier < b->tier;
     if (a->first != b->first) return a->first < b->first;
     if (a->second != b->second) return a->second < b->second;
     return a->row < b->row;
 }
 
-void hpt__tpe_split_init(hpt__tpe_split *s)
-{
+void hpt__tpe_split_init(hpt__tpe_split *s) {
     *s = (hpt__tpe_split){0};
     hpt__arena_init(&s->arena);
 }
 
-void hpt__tpe_split_fini(hpt__tpe_split *s)
-{
+void hpt__tpe_split_fini(hpt__tpe_split *s) {
     hpt__free(s->violation);
     hpt__free(s->side);
     hpt__arena_fini(&s->arena);
     *s = (hpt__tpe_split){0};
 }
 
-static int reserve(hpt__tpe_split *s, int64_t n)
-{
+static int reserve(hpt__tpe_split *s, int64_t n) {
     if (n <= s->cap) return 0;
     const int64_t cap = n + n / 2 + 64;
     double *violation = hpt__realloc(s->violation, (size_t)cap * sizeof *violation);
@@ -61,14 +57,12 @@ static int reserve(hpt__tpe_split *s, int64_t n)
     return 0;
 }
 
-static double excess(const hpt__json *v)
-{
+static double excess(const hpt__json *v) {
     double x;
     return hpt__json_number(&x, v) && x > 0 ? x : 0;
 }
 
-static int read_violation(double *out, hpt__tpe_split *s, const hpt__trial_info *info)
-{
+static int read_violation(double *out, hpt__tpe_split *s, const hpt__trial_info *info) {
     double sum = 0;
     for (int64_t i = 0; i < info->n_attrs; i++) {
         const char *key = info->attr_keys[i], *text = info->attr_values[i];
@@ -78,7 +72,8 @@ static int read_violation(double *out, hpt__tpe_split *s, const hpt__trial_info 
         const int rc = hpt__json_parse(&v, &s->arena, text, strlen(text));
         if (rc == HPT_E_MEMORY) return rc;
         if (rc < 0) continue; // unreadable: as if it were not there, like best and Pareto set do
-        if (v->kind != HPT__JSON_ARRAY) sum += excess(v);
+        if (v->kind != HPT__JSON_ARRAY)
+            sum += excess(v);
         else
             for (int64_t k = 0; k < v->a.n; k++) sum += excess(v->a.items[k]);
     }
@@ -86,8 +81,7 @@ static int read_violation(double *out, hpt__tpe_split *s, const hpt__trial_info 
     return 0;
 }
 
-static rank_key key_of(const hpt__trials *t, int64_t row, double sign, double violation)
-{
+static rank_key key_of(const hpt__trials *t, int64_t row, double sign, double violation) {
     rank_key key = {.row = row};
     if (violation > 0) {
         key.tier = 2;
@@ -105,8 +99,7 @@ static rank_key key_of(const hpt__trials *t, int64_t row, double sign, double vi
     return key;
 }
 
-int hpt__tpe_split_make(hpt__tpe_split *s, const hpt__trials *t, int64_t number, double sign, bool running)
-{
+int hpt__tpe_split_make(hpt__tpe_split *s, const hpt__trials *t, int64_t number, double sign, bool running) {
     rank_key best[HPT__TPE_BELOW_MAX];
     int64_t n_best = 0;
     const int64_t n_finished = t->counts[HPT_TRIAL_COMPLETE] + t->counts[HPT_TRIAL_PRUNED];

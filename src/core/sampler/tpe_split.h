@@ -24,6 +24,7 @@ typedef struct hpt__tpe_split {
 void hpt__tpe_split_init(hpt__tpe_split *s);
 void hpt__tpe_split_fini(hpt__tpe_split *s);
 // Fills side[0..t->n). number: the trial that is asked for. sign: -1 to maximise. running: running trials are above.
-HPT_NODISCARD int hpt__tpe_split_make(hpt__tpe_split *s, const hpt__trials *t, int64_t number, double sign, bool running);
+HPT_NODISCARD int hpt__tpe_split_make(hpt__tpe_split *s, const hpt__trials *t, int64_t number, double sign,
+                                      bool running);
 
 #endif

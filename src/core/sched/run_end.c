@@ -54,7 +54,7 @@ void hpt__run_stop_trial(hpt__run *run, hpt__running *t, hpt__stop_cause cause) 
         return;
     }
     (void)kill(-t->pid, SIGTERM);
-    
+    (void)kill(-t->pid, SIGCONT);
     t->kill_at = hpt__now_mono() + run->sweep->grace;
 }
 
@@ -231,7 +231,6 @@ static int conclude(hpt__run *run, hpt__running *t) {
     log_path(log, sizeof log, t);
     switch (t->cause) {
     case HPT__STOP_RUN: {
-        if (run->phase == HPT__RUN_BROKEN) return 0; // the storage failed: the next run finds the trial lost
         int rc = hpt__run_note_stopped(run, t);
         if (rc < 0) return rc;
         hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_TRIAL_ENDED,

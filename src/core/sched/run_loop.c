@@ -234,6 +234,7 @@ static int on_time(hpt__run *run) {
 static int tell_ended(hpt__run *run) {
     int rc = 0;
     bool any = false;
+    if (run->phase == HPT__RUN_BROKEN) return 0;
     for (int64_t i = 0; i < run->n_slots; i++) {
         if (!run->slots[i].trial || !run->slots[i].ended) continue;
         any = true;
@@ -265,15 +266,14 @@ out:
     return rc < 0 ? rc : 0;
 }
 
-// After an error: what runs is ended and reaped, and told as far as that still works.
+// After an error what runs is ended and reaped, and nothing is told any more: what failed may have been the reading of
+// a result. Such trials stay RUNNING, and the next run starts them again.
 static void wind_up(hpt__run *run) {
     while (run->n_running > 0) {
-        int rc = turn(run);
-        if (rc >= 0) continue;
-        for (int64_t i = 0; i < run->n_slots; i++) {
-            hpt__running *t = &run->slots[i];
-            if (t->trial && t->ended) hpt__run_clear_slot(run, t);
-        }
+        const int again = turn(run); // the first error is the one that is returned
+        (void)again;
+        for (int64_t i = 0; i < run->n_slots; i++)
+            if (run->slots[i].trial && run->slots[i].ended) hpt__run_clear_slot(run, &run->slots[i]);
     }
 }
 
