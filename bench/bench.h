@@ -20,9 +20,9 @@ typedef struct bench_options {
 
 typedef struct bench_row {
     const char *group, *name, *sampler, *storage;
-    int64_t d, n;                   // parameters, operations of one repetition
-    double median, min, max;        // seconds of one repetition
-    const char *unit;               // what one operation is: "trial", "report"
+    int64_t d, n;            // parameters, operations of one repetition
+    double median, min, max; // seconds of one repetition
+    const char *unit;        // what one operation is: "trial", "report"
 } bench_row;
 
 double bench_now(void); // monotonic seconds

@@ -13,25 +13,25 @@
 HPT_BEGIN_DECLS
 
 /* X(name, number, text) */
-#define HPT_STATUS_LIST(X)                                                                        \
-    X(OK, 0, "success")                                                                           \
-    X(E_ARG, -1, "invalid argument")                                                              \
-    X(E_MEMORY, -2, "out of memory")                                                              \
-    X(E_IO, -3, "input or output failed")                                                         \
-    X(E_PARSE, -4, "malformed text")                                                              \
-    X(E_NOT_FOUND, -5, "no such thing")                                                           \
-    X(E_EXISTS, -6, "already exists")                                                             \
-    X(E_STATE, -7, "not possible in this state")                                                  \
-    X(E_STORAGE, -8, "storage failed")                                                            \
-    X(E_INCOMPATIBLE, -9, "incompatible with what is stored")                                     \
-    X(E_UNSUPPORTED, -10, "not supported")                                                        \
-    X(E_BUSY, -11, "in use by another process")                                                   \
-    X(E_DEVICE, -12, "device not available")                                                      \
-    X(E_INTERNAL, -13, "internal invariant broken")                                               \
-    X(E_CALLBACK, -14, "the caller's function asked to stop with an error")                       \
-    X(S_EXHAUSTED, 1, "the space has no further point")                                           \
-    X(S_PRUNE, 2, "the trial should stop")                                                        \
-    X(S_STOPPED, 3, "stopped on request or at its budget")                                        \
+#define HPT_STATUS_LIST(X)                                                  \
+    X(OK, 0, "success")                                                     \
+    X(E_ARG, -1, "invalid argument")                                        \
+    X(E_MEMORY, -2, "out of memory")                                        \
+    X(E_IO, -3, "input or output failed")                                   \
+    X(E_PARSE, -4, "malformed text")                                        \
+    X(E_NOT_FOUND, -5, "no such thing")                                     \
+    X(E_EXISTS, -6, "already exists")                                       \
+    X(E_STATE, -7, "not possible in this state")                            \
+    X(E_STORAGE, -8, "storage failed")                                      \
+    X(E_INCOMPATIBLE, -9, "incompatible with what is stored")               \
+    X(E_UNSUPPORTED, -10, "not supported")                                  \
+    X(E_BUSY, -11, "in use by another process")                             \
+    X(E_DEVICE, -12, "device not available")                                \
+    X(E_INTERNAL, -13, "internal invariant broken")                         \
+    X(E_CALLBACK, -14, "the caller's function asked to stop with an error") \
+    X(S_EXHAUSTED, 1, "the space has no further point")                     \
+    X(S_PRUNE, 2, "the trial should stop")                                  \
+    X(S_STOPPED, 3, "stopped on request or at its budget")                  \
     X(S_NOTHING, 4, "nothing to do")
 
 typedef enum hpt_status {

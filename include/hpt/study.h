@@ -62,7 +62,8 @@ typedef struct hpt_study_options {
     int64_t n_options;
 } hpt_study_options;
 
-#define HPT_STUDY_OPTIONS_INIT {.struct_size = sizeof(hpt_study_options)}
+#define HPT_STUDY_OPTIONS_INIT \
+    { .struct_size = sizeof(hpt_study_options) }
 
 /* Errors: HPT_E_ARG, HPT_E_NOT_FOUND, HPT_E_EXISTS, HPT_E_STORAGE, HPT_E_INCOMPATIBLE (the message
  * names the first difference between the stored space or directions and the given ones), HPT_E_MEMORY. */
@@ -142,7 +143,8 @@ typedef struct hpt_optimize_options {
     void *callback_payload;
 } hpt_optimize_options;
 
-#define HPT_OPTIMIZE_OPTIONS_INIT {.struct_size = sizeof(hpt_optimize_options)}
+#define HPT_OPTIMIZE_OPTIONS_INIT \
+    { .struct_size = sizeof(hpt_optimize_options) }
 
 /* Returns 0 when n_trials were made, HPT_S_STOPPED (timeout or callback), HPT_S_EXHAUSTED, or an error. */
 HPT_API HPT_NODISCARD int hpt_study_optimize(hpt_study *study, hpt_objective_fn objective, void *payload,

@@ -20,12 +20,12 @@ HPT_API HPT_NODISCARD int hpt_sweep_load(hpt_sweep **out, const char *path);
 HPT_API HPT_NODISCARD int hpt_sweep_parse(hpt_sweep **out, const char *text, const char *name);
 HPT_API void hpt_sweep_destroy(hpt_sweep *sweep);
 
-HPT_API const char *hpt_sweep_name(const hpt_sweep *sweep);      /* `name`, else the file's stem */
+HPT_API const char *hpt_sweep_name(const hpt_sweep *sweep); /* `name`, else the file's stem */
 HPT_API const char *hpt_sweep_path(const hpt_sweep *sweep);
-HPT_API const char *hpt_sweep_method(const hpt_sweep *sweep);    /* "grid", "random", "bayes" */
+HPT_API const char *hpt_sweep_method(const hpt_sweep *sweep); /* "grid", "random", "bayes" */
 HPT_API const char *hpt_sweep_metric(const hpt_sweep *sweep);
 HPT_API hpt_direction hpt_sweep_direction(const hpt_sweep *sweep);
-HPT_API int64_t hpt_sweep_run_cap(const hpt_sweep *sweep);       /* 0: none */
+HPT_API int64_t hpt_sweep_run_cap(const hpt_sweep *sweep); /* 0: none */
 HPT_API const hpt_space *hpt_sweep_space(const hpt_sweep *sweep);
 
 /* Remarks about accepted but doubtful things, one line each; NULL past the last. Borrowed. */

@@ -44,15 +44,15 @@ typedef struct cli_option {
     const char *name; // without "--"; "" ends a table
     char letter;      // 0: none
     cli_kind kind;
-    void *target;     // bool *, const char **, int64_t *, double *, cli_list *
-    const char *arg;  // name of the argument in the help; NULL for flags
+    void *target;    // bool *, const char **, int64_t *, double *, cli_list *
+    const char *arg; // name of the argument in the help; NULL for flags
     const char *help;
 } cli_option;
 
 typedef struct cli_command {
     const char *name;
-    const char *synopsis; // arguments, for the usage line
-    const char *summary;  // one line
+    const char *synopsis;              // arguments, for the usage line
+    const char *summary;               // one line
     int (*run)(int argc, char **argv); // argv[0] is the command's name
 } cli_command;
 extern const cli_command cli_commands[]; // ends with a NULL name
@@ -66,10 +66,12 @@ int cli_parse(const char *command, const cli_option *options, int argc, char **a
 typedef struct cli_study_args {
     const char *storage, *study, *run;
 } cli_study_args;
-#define CLI_STUDY_OPTIONS(a)                                                                                           \
-    {"storage", 0, CLI_STRING, &(a)->storage, "URL", "database, e.g. sqlite:///study.db (default: $HPT_STORAGE, else the latest run's)"}, \
-        {"study", 's', CLI_STRING, &(a)->study, "NAME", "study in the database (default: its only one)"},              \
-        {"run", 0, CLI_STRING, &(a)->run, "DIR", "a run's folder (default: hpt_runs/latest)"}
+#define CLI_STUDY_OPTIONS(a)                                                                                    \
+    {"storage",     0,     CLI_STRING,                                                                          \
+     &(a)->storage, "URL", "database, e.g. sqlite:///study.db (default: $HPT_STORAGE, else the latest run's)"}, \
+        {"study", 's', CLI_STRING, &(a)->study, "NAME", "study in the database (default: its only one)"}, {     \
+        "run", 0, CLI_STRING, &(a)->run, "DIR", "a run's folder (default: hpt_runs/latest)"                     \
+    }
 
 // Opens the study that the arguments name. Messages say where was looked. Returns an exit code.
 int cli_open_study(hpt_study **out, const cli_study_args *args, hpt_open_mode mode);

@@ -54,8 +54,7 @@ int cmd_ask(int argc, char **argv) {
         o.n_directions = 1;
         o.mode = HPT_OPEN_OR_CREATE;
         if (!o.name) o.name = hpt_sweep_name(sweep);
-        if (!o.sampler)
-            o.sampler = !strcmp(hpt_sweep_method(sweep), "bayes") ? "auto" : hpt_sweep_method(sweep);
+        if (!o.sampler) o.sampler = !strcmp(hpt_sweep_method(sweep), "bayes") ? "auto" : hpt_sweep_method(sweep);
     }
     code = cli_storage_url(url, sizeof url, &where);
     if (code != CLI_OK) goto out;
@@ -110,8 +109,8 @@ int cmd_tell(int argc, char **argv) {
     hpt_study *study = NULL;
     hpt_trial *trial = NULL;
     hpt_trial_state state;
-    int code = positional && values ? cli_parse("tell", options, argc, argv, positional, &n, &done)
-                                    : cli_fail(HPT_E_MEMORY);
+    int code =
+        positional && values ? cli_parse("tell", options, argc, argv, positional, &n, &done) : cli_fail(HPT_E_MEMORY);
     if (code != CLI_OK || done) goto out;
     char *end = NULL;
     errno = 0;
@@ -132,7 +131,8 @@ int cmd_tell(int argc, char **argv) {
     }
     code = cli_open_study(&study, &where, HPT_OPEN_EXISTING);
     if (code != CLI_OK) goto out;
-    if ((rc = hpt_study_trial(&trial, study, number)) < 0 || (rc = hpt_study_tell(study, trial, state, values, n - 1)) < 0)
+    if ((rc = hpt_study_trial(&trial, study, number)) < 0 ||
+        (rc = hpt_study_tell(study, trial, state, values, n - 1)) < 0)
         code = cli_fail(rc);
     else if (rc == HPT_S_NOTHING)
         cli_note("trial %lld is recorded as failed: its value is not a number", number);

@@ -116,7 +116,7 @@ static void print_trials(hpt_study *study, listed *rows, int64_t n, cli_format f
     const hpt_space *space = hpt_study_space(study);
     int64_t k = hpt_study_n_directions(study), d = hpt_space_size(space);
     const char **columns = calloc((size_t)(4 + k + d), sizeof *columns);
-    char (*names)[40] = calloc((size_t)k, sizeof *names);
+    char(*names)[40] = calloc((size_t)k, sizeof *names);
     if (!columns || !names) {
         free(columns);
         free(names);
@@ -250,8 +250,8 @@ int cmd_studies(int argc, char **argv) {
         if (rc < 0) {
             code = cli_fail(rc);
         } else {
-            static const char *const columns[] = {"name",    ">objectives", ">complete", ">pruned",
-                                                  ">failed", ">running",    ">waiting",  ">best", "created (UTC)"};
+            static const char *const columns[] = {"name",     ">objectives", ">complete", ">pruned",      ">failed",
+                                                  ">running", ">waiting",    ">best",     "created (UTC)"};
             cli_table *t = cli_table_new(columns, 9);
             for (int64_t i = 0; i < n_studies; i++) {
                 static const int order[] = {HPT_TRIAL_COMPLETE, HPT_TRIAL_PRUNED, HPT_TRIAL_FAIL, HPT_TRIAL_RUNNING,

@@ -39,10 +39,11 @@ static void print_help(FILE *f) {
 static void print_option_table(FILE *f, bool markdown) {
     hpt_option_info info;
     if (markdown)
-        fprintf(f, "# Options\n\nWritten by `hpt help options --markdown` from `src/core/base/options.def`. Given as "
-                   "`-o key=value`, under `hpt: options:`\nof a sweep file, in the environment, or as \"key=value\" in C. "
-                   "Given ones win over the environment, that over what is\nstored with the study, that over the "
-                   "defaults.\n\n| key | type | default | environment | meaning |\n|---|---|---|---|---|\n");
+        fprintf(f,
+                "# Options\n\nWritten by `hpt help options --markdown` from `src/core/base/options.def`. Given as "
+                "`-o key=value`, under `hpt: options:`\nof a sweep file, in the environment, or as \"key=value\" in C. "
+                "Given ones win over the environment, that over what is\nstored with the study, that over the "
+                "defaults.\n\n| key | type | default | environment | meaning |\n|---|---|---|---|---|\n");
     for (int64_t i = 0; hpt_option_info_at(&info, i) == HPT_OK; i++) {
         if (!markdown) {
             fprintf(f, "%s (%s%s%s)\n    default %s; environment %s\n    %s\n", info.key, info.type,

@@ -129,10 +129,10 @@ static void write_effects(FILE *f, const hpt_space *space, const row *rows, int6
             const effect *e = &effects[i];
             bool better_up = (e->strength > 0) == maximize;
             fprintf(f, "  %-24s %5.2f  %-19s (%lld trials)\n", e->name, fabs(e->strength),
-                    e->category           ? "choice matters"
+                    e->category               ? "choice matters"
                     : fabs(e->strength) < 0.1 ? "no clear direction"
-                    : better_up           ? "higher was better"
-                                          : "lower was better",
+                    : better_up               ? "higher was better"
+                                              : "lower was better",
                     (long long)e->n);
         }
     }

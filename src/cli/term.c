@@ -23,8 +23,8 @@ int cli_width(void) {
 }
 
 const char *cli_color(FILE *f, const char *name) {
-    static const char *const codes[][2] = {{"bold", "\033[1m"},    {"dim", "\033[2m"},   {"red", "\033[31m"},
-                                           {"green", "\033[32m"},  {"yellow", "\033[33m"}, {"cyan", "\033[36m"},
+    static const char *const codes[][2] = {{"bold", "\033[1m"},   {"dim", "\033[2m"},     {"red", "\033[31m"},
+                                           {"green", "\033[32m"}, {"yellow", "\033[33m"}, {"cyan", "\033[36m"},
                                            {"off", "\033[0m"}};
     const char *no_color = getenv("NO_COLOR"); // https://no-color.org: any non-empty value
     if ((no_color && no_color[0]) || !cli_is_terminal(f)) return "";

@@ -11,17 +11,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TRY(call)                                                                                 \
-    do {                                                                                          \
-        if ((call) < 0) {                                                                         \
-            fprintf(stderr, "study_tool: %s: %s\n", #call, hpt_last_error());                     \
-            rc = 1;                                                                               \
-            goto out;                                                                             \
-        }                                                                                         \
+#define TRY(call)                                                             \
+    do {                                                                      \
+        if ((call) < 0) {                                                     \
+            fprintf(stderr, "study_tool: %s: %s\n", #call, hpt_last_error()); \
+            rc = 1;                                                           \
+            goto out;                                                         \
+        }                                                                     \
     } while (0)
 
-static int add_parameters(hpt_space *s)
-{
+static int add_parameters(hpt_space *s) {
     int rc = 0;
     TRY(hpt_space_add_float(s, "lr", 1e-5, 1.0, 0.0, HPT_LOG));
     TRY(hpt_space_add_float(s, "dropout", 0.0, 0.95, 0.1, 0));
@@ -37,8 +36,7 @@ out:
     return rc;
 }
 
-static int create(const char *url)
-{
+static int create(const char *url) {
     int rc = 0;
     hpt_space *space = NULL;
     hpt_study *study = NULL;
@@ -67,9 +65,12 @@ static int create(const char *url)
         TRY(hpt_trial_set_attr(t, "note", "{\"nested\": [1, null, \"\\u00e9\"]}"));
         if (i == 8) y = -INFINITY;
         if (i == 9) y = NAN;
-        if (i % 10 == 4) TRY(hpt_study_tell(study, t, HPT_TRIAL_FAIL, NULL, 0));
-        else if (i % 6 <= 2) TRY(hpt_study_tell(study, t, HPT_TRIAL_PRUNED, NULL, 0));
-        else if (i != 29) TRY(hpt_study_tell(study, t, HPT_TRIAL_COMPLETE, &y, 1)); // 29 stays running
+        if (i % 10 == 4)
+            TRY(hpt_study_tell(study, t, HPT_TRIAL_FAIL, NULL, 0));
+        else if (i % 6 <= 2)
+            TRY(hpt_study_tell(study, t, HPT_TRIAL_PRUNED, NULL, 0));
+        else if (i != 29)
+            TRY(hpt_study_tell(study, t, HPT_TRIAL_COMPLETE, &y, 1)); // 29 stays running
         hpt_trial_destroy(t);
         t = NULL;
     }
@@ -81,8 +82,7 @@ out:
     return rc;
 }
 
-static int pareto(const char *url)
-{
+static int pareto(const char *url) {
     int rc = 0;
     hpt_space *space = NULL;
     hpt_study *study = NULL;
@@ -104,8 +104,10 @@ static int pareto(const char *url)
         TRY(hpt_study_ask(&t, study));
         TRY(hpt_trial_get_float(&v[0], t, "x"));
         TRY(hpt_trial_get_float(&v[1], t, "y"));
-        if (i % 8 == 5) TRY(hpt_study_tell(study, t, HPT_TRIAL_FAIL, NULL, 0));
-        else TRY(hpt_study_tell(study, t, HPT_TRIAL_COMPLETE, v, 2));
+        if (i % 8 == 5)
+            TRY(hpt_study_tell(study, t, HPT_TRIAL_FAIL, NULL, 0));
+        else
+            TRY(hpt_study_tell(study, t, HPT_TRIAL_COMPLETE, v, 2));
         hpt_trial_destroy(t);
         t = NULL;
     }
@@ -124,8 +126,7 @@ out:
     return rc;
 }
 
-static int go_on(const char *url)
-{
+static int go_on(const char *url) {
     int rc = 0;
     hpt_study *study = NULL;
     hpt_trial *t = NULL;
@@ -150,14 +151,12 @@ out:
     return rc;
 }
 
-static int to_stdout(const char *text, size_t size, void *payload)
-{
+static int to_stdout(const char *text, size_t size, void *payload) {
     (void)payload;
     return fwrite(text, 1, size, stdout) == size ? 0 : -1;
 }
 
-static int dump(const char *url)
-{
+static int dump(const char *url) {
     int rc = 0;
     hpt_study *study = NULL;
     hpt_study_options o = HPT_STUDY_OPTIONS_INIT;
@@ -170,8 +169,7 @@ out:
     return rc;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     if (argc == 3 && strcmp(argv[1], "create") == 0) return create(argv[2]);
     if (argc == 3 && strcmp(argv[1], "pareto") == 0) return pareto(argv[2]);
     if (argc == 3 && strcmp(argv[1], "continue") == 0) return go_on(argv[2]);

@@ -12,8 +12,7 @@
 #define OK(call) cr_assert_eq((call), 0, "%s: %s", #call, hpt_last_error())
 #define FAILS(status, call) cr_assert_eq((call), (status), "%s: %s", #call, hpt_last_error())
 
-static hpt_study *line_study(const char *sampler)
-{
+static hpt_study *line_study(const char *sampler) {
     hpt_study *study;
     hpt_space *space;
     OK(hpt_space_create(&space));
@@ -28,8 +27,7 @@ static hpt_study *line_study(const char *sampler)
     return study;
 }
 
-static int parabola(double *values, hpt_trial *trial, void *payload)
-{
+static int parabola(double *values, hpt_trial *trial, void *payload) {
     double x;
     if (payload) atomic_fetch_add((atomic_int *)payload, 1);
     OK(hpt_trial_get_float(&x, trial, "x"));
@@ -77,15 +75,19 @@ Test(api_optimize, threads_do_not_change_points_that_depend_on_the_number_only)
     hpt_study_close(many);
 }
 
-static int moody(double *values, hpt_trial *trial, void *payload)
-{
+static int moody(double *values, hpt_trial *trial, void *payload) {
     (void)payload;
     values[0] = 1;
     switch (hpt_trial_number(trial) % 4) {
-    case 0: return 0;
-    case 1: return HPT_S_PRUNE;
-    case 2: return HPT_E_IO;
-    default: values[0] = NAN; return 0;
+    case 0:
+        return 0;
+    case 1:
+        return HPT_S_PRUNE;
+    case 2:
+        return HPT_E_IO;
+    default:
+        values[0] = NAN;
+        return 0;
     }
 }
 
@@ -108,8 +110,7 @@ typedef struct watch {
     int stop_at;
 } watch;
 
-static int watcher(hpt_study *study, hpt_trial *trial, void *payload)
-{
+static int watcher(hpt_study *study, hpt_trial *trial, void *payload) {
     watch *w = payload;
     int64_t counts[5];
     cr_assert_eq(atomic_fetch_add(&w->inside, 1), 0, "callbacks overlap");
@@ -162,8 +163,7 @@ Test(api_optimize, timeout_and_exhaustion_end_the_loop)
     }
 }
 
-static int tells_itself(double *values, hpt_trial *trial, void *payload)
-{
+static int tells_itself(double *values, hpt_trial *trial, void *payload) {
     values[0] = 0;
     OK(hpt_study_tell(payload, trial, HPT_TRIAL_COMPLETE, values, 1));
     return 0;
@@ -188,8 +188,7 @@ Test(api_optimize, errors_of_the_engine_reach_the_caller_with_their_message)
     }
 }
 
-static void *ask_and_tell(void *payload)
-{
+static void *ask_and_tell(void *payload) {
     hpt_study *study = payload;
     for (int i = 0; i < 200; i++) {
         hpt_trial *t, *best;
@@ -232,8 +231,7 @@ typedef struct sink {
     hpt_study *study; // used from inside, if set
 } sink;
 
-static int into(const char *text, size_t size, void *payload)
-{
+static int into(const char *text, size_t size, void *payload) {
     sink *s = payload;
     int64_t counts[5];
     if (s->study) OK(hpt_study_counts(counts, s->study));
@@ -249,15 +247,13 @@ static int into(const char *text, size_t size, void *payload)
     return 0;
 }
 
-static int count_char(const char *text, char c)
-{
+static int count_char(const char *text, char c) {
     int n = 0;
     for (; *text; text++) n += *text == c;
     return n;
 }
 
-static hpt_study *varied_study(void)
-{
+static hpt_study *varied_study(void) {
     hpt_study *study;
     hpt_space *space;
     OK(hpt_space_create(&space));
@@ -274,8 +270,10 @@ static hpt_study *varied_study(void)
         OK(hpt_study_ask(&t, study));
         OK(hpt_trial_report(t, 1, NAN));
         if (i == 1) OK(hpt_trial_set_attr(t, "note", "\"x, y\""));
-        if (i < 4) OK(hpt_study_tell(study, t, HPT_TRIAL_COMPLETE, &y, 1));
-        else if (i == 4) OK(hpt_study_tell(study, t, HPT_TRIAL_FAIL, NULL, 0));
+        if (i < 4)
+            OK(hpt_study_tell(study, t, HPT_TRIAL_COMPLETE, &y, 1));
+        else if (i == 4)
+            OK(hpt_study_tell(study, t, HPT_TRIAL_FAIL, NULL, 0));
         hpt_trial_destroy(t);
     }
     return study;
@@ -286,7 +284,8 @@ Test(api_export, csv_has_optunas_columns_and_quotes_fields)
     hpt_study *study = varied_study();
     sink s = {.study = study};
     OK(hpt_study_export(study, "csv", 0, into, &s));
-    const char *head = "number,value,datetime_start,datetime_complete,duration,\"params_a,b\",params_n,user_attrs_note,state\r\n";
+    const char *head =
+        "number,value,datetime_start,datetime_complete,duration,\"params_a,b\",params_n,user_attrs_note,state\r\n";
     cr_assert_eq(strncmp(s.text, head, strlen(head)), 0, "%s", s.text);
     cr_assert_eq(count_char(s.text, '\n'), 7);
     cr_assert(strstr(s.text, "\"say \"\"hi\"\"\""), "%s", s.text);
@@ -304,7 +303,8 @@ Test(api_export, json_lines_hold_a_trial_each_and_since_cuts)
     sink s = {0};
     OK(hpt_study_export(study, "jsonl", 2, into, &s));
     cr_assert_eq(count_char(s.text, '\n'), 4);
-    cr_assert_eq(strncmp(s.text, "{\"number\":2,\"state\":\"COMPLETE\",\"values\":[1.0],\"params\":{", 56), 0, "%s", s.text);
+    cr_assert_eq(strncmp(s.text, "{\"number\":2,\"state\":\"COMPLETE\",\"values\":[1.0],\"params\":{", 56), 0, "%s",
+                 s.text);
     cr_assert(strstr(s.text, "\"values\":[Infinity]"), "%s", s.text);
     cr_assert(strstr(s.text, "\"values\":null"), "%s", s.text);
     cr_assert(strstr(s.text, "\"reports\":[[1,NaN]]"), "%s", s.text);
@@ -312,7 +312,8 @@ Test(api_export, json_lines_hold_a_trial_each_and_since_cuts)
     free(s.text);
     s = (sink){0};
     OK(hpt_study_export(study, "json", 0, into, &s));
-    cr_assert_eq(strncmp(s.text, "{\"study\":\"study\",\"storage\":\":memory:\",\"directions\":[\"minimize\"],", 64), 0, "%s", s.text);
+    cr_assert_eq(strncmp(s.text, "{\"study\":\"study\",\"storage\":\":memory:\",\"directions\":[\"minimize\"],", 64), 0,
+                 "%s", s.text);
     cr_assert_str_eq(s.text + s.len - 4, "}]}\n");
     cr_assert_eq(count_char(s.text, '{'), count_char(s.text, '}'));
     free(s.text);

@@ -11,8 +11,7 @@
 #define OK(call) cr_assert_eq((call), 0, "%s: %s", #call, hpt_last_error())
 #define FAILS(status, call) cr_assert_eq((call), (status), "%s: %s", #call, hpt_last_error())
 
-static hpt_space *mixed_space(void)
-{
+static hpt_space *mixed_space(void) {
     hpt_space *s;
     OK(hpt_space_create(&s));
     OK(hpt_space_add_float(s, "lr", 1e-5, 1.0, 0.0, HPT_LOG));
@@ -25,16 +24,14 @@ static hpt_space *mixed_space(void)
     return s;
 }
 
-static hpt_space *line_space(void)
-{
+static hpt_space *line_space(void) {
     hpt_space *s;
     OK(hpt_space_create(&s));
     OK(hpt_space_add_float(s, "x", -5.0, 5.0, 0.0, 0));
     return s;
 }
 
-static hpt_study *open_with(hpt_space *space, const char *sampler, uint64_t seed)
-{
+static hpt_study *open_with(hpt_space *space, const char *sampler, uint64_t seed) {
     hpt_study *study;
     hpt_study_options o = HPT_STUDY_OPTIONS_INIT;
     o.space = space;
@@ -46,8 +43,7 @@ static hpt_study *open_with(hpt_space *space, const char *sampler, uint64_t seed
     return study;
 }
 
-static const char *params_of(hpt_trial *t)
-{
+static const char *params_of(hpt_trial *t) {
     const char *json;
     OK(hpt_trial_params_json(&json, t));
     return json;
@@ -55,8 +51,7 @@ static const char *params_of(hpt_trial *t)
 
 // A file that goes when the test's process ends.
 static char db_path[64], db_url[96];
-static void drop_db(void)
-{
+static void drop_db(void) {
     char side[80];
     unlink(db_path);
     for (int i = 0; i < 2; i++) {
@@ -65,8 +60,7 @@ static void drop_db(void)
     }
 }
 
-static const char *fresh_db(void)
-{
+static const char *fresh_db(void) {
     snprintf(db_path, sizeof db_path, "/tmp/hpt_api_%ld.db", (long)getpid());
     snprintf(db_url, sizeof db_url, "sqlite:///%s", db_path);
     drop_db();
@@ -84,12 +78,12 @@ Test(api_open, bad_options_are_refused)
     const hpt_direction odd[] = {(hpt_direction)7};
     FAILS(HPT_E_ARG, hpt_study_open(&study, NULL));
     FAILS(HPT_E_ARG, hpt_study_open(NULL, &good));
-#define REFUSED(status, change, says)                                                             \
-    do {                                                                                          \
-        o = good;                                                                                 \
-        change;                                                                                   \
-        FAILS(status, hpt_study_open(&study, &o));                                                \
-        cr_assert(strstr(hpt_last_error(), says), "%s", hpt_last_error());                        \
+#define REFUSED(status, change, says)                                      \
+    do {                                                                   \
+        o = good;                                                          \
+        change;                                                            \
+        FAILS(status, hpt_study_open(&study, &o));                         \
+        cr_assert(strstr(hpt_last_error(), says), "%s", hpt_last_error()); \
     } while (0)
     REFUSED(HPT_E_ARG, o.struct_size = 0, "HPT_STUDY_OPTIONS_INIT");
     REFUSED(HPT_E_ARG, o.name = "", "name");
@@ -145,7 +139,8 @@ Test(api_open, modes_create_join_and_refuse)
     hpt_study_close(study);
     o.space = other;
     FAILS(HPT_E_INCOMPATIBLE, hpt_study_open(&study, &o));
-    cr_assert(strstr(hpt_last_error(), "'x'") && strstr(hpt_last_error(), "another study name"), "%s", hpt_last_error());
+    cr_assert(strstr(hpt_last_error(), "'x'") && strstr(hpt_last_error(), "another study name"), "%s",
+              hpt_last_error());
     o.space = NULL;
     o.directions = (const hpt_direction[]){HPT_MAXIMIZE};
     o.n_directions = 1;
@@ -321,8 +316,7 @@ Test(api_open, read_only_reads_and_refuses_to_write)
     hpt_study_close(study);
 }
 
-static int collect(const char *text, size_t size, void *payload)
-{
+static int collect(const char *text, size_t size, void *payload) {
     char *all = payload; // 64 KiB
     const size_t n = strlen(all);
     cr_assert_lt(n + size, 65536u);
@@ -331,8 +325,7 @@ static int collect(const char *text, size_t size, void *payload)
     return 0;
 }
 
-static void stored_config(char *out, const char *url)
-{
+static void stored_config(char *out, const char *url) {
     hpt_study *study;
     hpt_study_options o = HPT_STUDY_OPTIONS_INIT;
     o.storage = url;

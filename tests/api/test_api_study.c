@@ -10,8 +10,7 @@
 #define OK(call) cr_assert_eq((call), 0, "%s: %s", #call, hpt_last_error())
 #define FAILS(status, call) cr_assert_eq((call), (status), "%s: %s", #call, hpt_last_error())
 
-static hpt_space *mixed_space(void)
-{
+static hpt_space *mixed_space(void) {
     hpt_space *s;
     OK(hpt_space_create(&s));
     OK(hpt_space_add_float(s, "lr", 1e-5, 1.0, 0.0, HPT_LOG));
@@ -24,16 +23,14 @@ static hpt_space *mixed_space(void)
     return s;
 }
 
-static hpt_space *line_space(void)
-{
+static hpt_space *line_space(void) {
     hpt_space *s;
     OK(hpt_space_create(&s));
     OK(hpt_space_add_float(s, "x", -5.0, 5.0, 0.0, 0));
     return s;
 }
 
-static hpt_study *open_with(hpt_space *space, const char *sampler, uint64_t seed)
-{
+static hpt_study *open_with(hpt_space *space, const char *sampler, uint64_t seed) {
     hpt_study *study;
     hpt_study_options o = HPT_STUDY_OPTIONS_INIT;
     o.space = space;
@@ -45,8 +42,7 @@ static hpt_study *open_with(hpt_space *space, const char *sampler, uint64_t seed
     return study;
 }
 
-static const char *params_of(hpt_trial *t)
-{
+static const char *params_of(hpt_trial *t) {
     const char *json;
     OK(hpt_trial_params_json(&json, t));
     return json;
@@ -121,8 +117,10 @@ Test(api_study, getters_give_each_kind_of_parameter)
         OK(hpt_trial_get_category(&c, t, "width"));
         OK(hpt_trial_get_float(&f, t, "width"));
         cr_assert_eq(f, c == 0 ? 16.0 : c == 1 ? 32.0 : 2.5);
-        if (c == 2) FAILS(HPT_E_ARG, hpt_trial_get_int(&n, t, "width"));
-        else OK(hpt_trial_get_int(&n, t, "width"));
+        if (c == 2)
+            FAILS(HPT_E_ARG, hpt_trial_get_int(&n, t, "width"));
+        else
+            OK(hpt_trial_get_int(&n, t, "width"));
         OK(hpt_trial_get_string(&text, t, "data"));
         cr_assert_str_eq(text, "{\"name\":\"x\"}");
         const char *again;
@@ -341,8 +339,10 @@ Test(api_study, pareto_front_equals_brute_force)
             OK(hpt_trial_report(t, 0, 1.0));
             OK(hpt_trial_should_prune(&prune, t));
             cr_assert_not(prune);
-            if (complete[i]) OK(hpt_study_tell(study, t, HPT_TRIAL_COMPLETE, y[i], k));
-            else OK(hpt_study_tell(study, t, HPT_TRIAL_FAIL, NULL, 0));
+            if (complete[i])
+                OK(hpt_study_tell(study, t, HPT_TRIAL_COMPLETE, y[i], k));
+            else
+                OK(hpt_study_tell(study, t, HPT_TRIAL_FAIL, NULL, 0));
             hpt_trial_destroy(t);
         }
         hpt_trial **front, *best;

@@ -8,15 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
-static hpt_serve *begin(void)
-{
+static hpt_serve *begin(void) {
     hpt_serve *serve;
     cr_assert_eq(hpt_serve_create(&serve), 0, "%s", hpt_last_error());
     return serve;
 }
 
-static const char *say(hpt_serve *serve, const char *line)
-{
+static const char *say(hpt_serve *serve, const char *line) {
     const char *reply;
     const int rc = hpt_serve_request(&reply, serve, line);
     cr_assert(rc == 0 || rc == HPT_S_STOPPED, "%s: %s", line, hpt_last_error());
@@ -24,30 +22,27 @@ static const char *say(hpt_serve *serve, const char *line)
     return reply;
 }
 
-static void is(hpt_serve *serve, const char *line, const char *expected)
-{
+static void is(hpt_serve *serve, const char *line, const char *expected) {
     const char *reply = say(serve, line);
     cr_assert_str_eq(reply, expected, "%s -> %s", line, reply);
 }
 
-static void has(hpt_serve *serve, const char *line, const char *part)
-{
+static void has(hpt_serve *serve, const char *line, const char *part) {
     const char *reply = say(serve, line);
     cr_assert_eq(strncmp(reply, "{\"ok\":true", 10), 0, "%s -> %s", line, reply);
     cr_assert(strstr(reply, part), "%s -> %s, without %s", line, reply, part);
 }
 
-static void fails(hpt_serve *serve, const char *line, const char *part)
-{
+static void fails(hpt_serve *serve, const char *line, const char *part) {
     const char *reply = say(serve, line);
     cr_assert_eq(strncmp(reply, "{\"ok\":false,\"error\":\"", 21), 0, "%s -> %s", line, reply);
     cr_assert_eq(strcmp(reply + strlen(reply) - 2, "\"}"), 0, "%s -> %s", line, reply);
     cr_assert(strstr(reply, part), "%s -> %s, without %s", line, reply, part);
 }
 
-#define CREATE                                                                                    \
-    "{\"op\":\"create\",\"study\":\"s\",\"storage\":\":memory:\",\"sampler\":\"auto\",\"seed\":1,\"n_trials\":100,"        \
-    "\"objectives\":[{\"name\":\"loss\",\"goal\":\"minimize\"}],"                                 \
+#define CREATE                                                                                                      \
+    "{\"op\":\"create\",\"study\":\"s\",\"storage\":\":memory:\",\"sampler\":\"auto\",\"seed\":1,\"n_trials\":100," \
+    "\"objectives\":[{\"name\":\"loss\",\"goal\":\"minimize\"}],"                                                   \
     "\"parameters\":{\"lr\":{\"distribution\":\"log_uniform_values\",\"min\":1e-5,\"max\":1}}}"
 
 #define LINE "\"parameters\":{\"x\":{\"min\":0.0,\"max\":1.0}}"
@@ -63,7 +58,8 @@ Test(api_serve, a_session_as_in_the_design)
     is(serve, "{\"op\":\"enqueue\",\"params\":{\"lr\":0.5}}", "{\"ok\":true}");
     is(serve, "{\"op\":\"ask\"}", "{\"ok\":true,\"trials\":[{\"number\":2,\"params\":{\"lr\":0.5}}]}");
     is(serve, "{\"op\":\"tell\",\"trial\":2,\"state\":\"pruned\"}", "{\"ok\":true}");
-    has(serve, "{\"op\":\"best\"}", "\"trial\":{\"number\":0,\"state\":\"COMPLETE\",\"values\":[0.25],\"params\":{\"lr\":");
+    has(serve, "{\"op\":\"best\"}",
+        "\"trial\":{\"number\":0,\"state\":\"COMPLETE\",\"values\":[0.25],\"params\":{\"lr\":");
     has(serve, "{\"op\":\"pareto\"}", "\"trials\":[{\"number\":0,\"state\":\"COMPLETE\",");
     has(serve, "{\"op\":\"trials\",\"since\":1}", "\"trials\":[{\"number\":1,\"state\":\"FAIL\",\"values\":null,");
     has(serve, "{\"op\":\"trials\"}", "},{\"number\":2,\"state\":\"PRUNED\",");
@@ -83,38 +79,90 @@ Test(api_serve, nonsense_is_answered_and_the_next_request_served)
     fails(serve, "{\"op\":\"ask\"}", "create");
     say(serve, CREATE);
     const char *const lines[] = {
-        "", " ", "x", "{", "}", "[]", "1", "null", "\"op\"", "{}", "{\"op\":1}", "{\"op\":null}", "{\"op\":\"\"}", "{\"op\":\"aks\"}",
-        "{\"op\":\"ask\",\"n\":0}", "{\"op\":\"ask\",\"n\":-1}", "{\"op\":\"ask\",\"n\":1e300}", "{\"op\":\"ask\",\"n\":\"2\"}",
-        "{\"op\":\"ask\",\"n\":99999999999999999999999}", "{\"op\":\"ask\",\"n\":NaN}", "{\"op\":\"ask\",\"n\":2.5}",
-        "{\"op\":\"ask\",\"m\":1}", "{\"op\":\"ask\"} x", "{\"op\":\"report\"}", "{\"op\":\"report\",\"trial\":0}",
-        "{\"op\":\"report\",\"trial\":0,\"step\":0}", "{\"op\":\"report\",\"trial\":99,\"step\":0,\"value\":1}",
-        "{\"op\":\"report\",\"trial\":0,\"step\":-1,\"value\":1}", "{\"op\":\"report\",\"trial\":0,\"step\":0,\"value\":\"1\"}",
-        "{\"op\":\"report\",\"trial\":0,\"step\":0,\"value\":[1]}", "{\"op\":\"tell\"}", "{\"op\":\"tell\",\"trial\":0}",
-        "{\"op\":\"tell\",\"trial\":0,\"values\":[]}", "{\"op\":\"tell\",\"trial\":0,\"values\":[1,2]}",
-        "{\"op\":\"tell\",\"trial\":0,\"values\":1}", "{\"op\":\"tell\",\"trial\":0,\"values\":[\"a\"]}",
-        "{\"op\":\"tell\",\"trial\":0,\"values\":[{}]}", "{\"op\":\"tell\",\"trial\":0,\"values\":[1],\"value\":1}",
-        "{\"op\":\"tell\",\"trial\":0,\"state\":\"done\"}", "{\"op\":\"tell\",\"trial\":0,\"state\":7}",
-        "{\"op\":\"tell\",\"trial\":0,\"state\":\"fail\",\"values\":[1]}", "{\"op\":\"tell\",\"trial\":0,\"state\":\"waiting\"}",
+        "",
+        " ",
+        "x",
+        "{",
+        "}",
+        "[]",
+        "1",
+        "null",
+        "\"op\"",
+        "{}",
+        "{\"op\":1}",
+        "{\"op\":null}",
+        "{\"op\":\"\"}",
+        "{\"op\":\"aks\"}",
+        "{\"op\":\"ask\",\"n\":0}",
+        "{\"op\":\"ask\",\"n\":-1}",
+        "{\"op\":\"ask\",\"n\":1e300}",
+        "{\"op\":\"ask\",\"n\":\"2\"}",
+        "{\"op\":\"ask\",\"n\":99999999999999999999999}",
+        "{\"op\":\"ask\",\"n\":NaN}",
+        "{\"op\":\"ask\",\"n\":2.5}",
+        "{\"op\":\"ask\",\"m\":1}",
+        "{\"op\":\"ask\"} x",
+        "{\"op\":\"report\"}",
+        "{\"op\":\"report\",\"trial\":0}",
+        "{\"op\":\"report\",\"trial\":0,\"step\":0}",
+        "{\"op\":\"report\",\"trial\":99,\"step\":0,\"value\":1}",
+        "{\"op\":\"report\",\"trial\":0,\"step\":-1,\"value\":1}",
+        "{\"op\":\"report\",\"trial\":0,\"step\":0,\"value\":\"1\"}",
+        "{\"op\":\"report\",\"trial\":0,\"step\":0,\"value\":[1]}",
+        "{\"op\":\"tell\"}",
+        "{\"op\":\"tell\",\"trial\":0}",
+        "{\"op\":\"tell\",\"trial\":0,\"values\":[]}",
+        "{\"op\":\"tell\",\"trial\":0,\"values\":[1,2]}",
+        "{\"op\":\"tell\",\"trial\":0,\"values\":1}",
+        "{\"op\":\"tell\",\"trial\":0,\"values\":[\"a\"]}",
+        "{\"op\":\"tell\",\"trial\":0,\"values\":[{}]}",
+        "{\"op\":\"tell\",\"trial\":0,\"values\":[1],\"value\":1}",
+        "{\"op\":\"tell\",\"trial\":0,\"state\":\"done\"}",
+        "{\"op\":\"tell\",\"trial\":0,\"state\":7}",
+        "{\"op\":\"tell\",\"trial\":0,\"state\":\"fail\",\"values\":[1]}",
+        "{\"op\":\"tell\",\"trial\":0,\"state\":\"waiting\"}",
         "{\"op\":\"tell\",\"trial\":0,\"values\":[1],\"constraints\":1}",
         "{\"op\":\"tell\",\"trial\":0,\"values\":[1],\"constraints\":[\"a\"]}",
-        "{\"op\":\"tell\",\"trial\":0,\"values\":[1],\"constraints\":[NaN]}", "{\"op\":\"tell\",\"trial\":99,\"values\":[1]}",
-        "{\"op\":\"tell\",\"trial\":-1,\"values\":[1]}", "{\"op\":\"tell\",\"trial\":1e18,\"values\":[1]}",
-        "{\"op\":\"enqueue\"}", "{\"op\":\"enqueue\",\"params\":1}", "{\"op\":\"enqueue\",\"params\":{\"lr\":7}}",
-        "{\"op\":\"enqueue\",\"params\":{\"rl\":0.5}}", "{\"op\":\"best\"}", "{\"op\":\"best\",\"n\":1}",
-        "{\"op\":\"trials\",\"since\":\"a\"}", "{\"op\":\"trials\",\"since\":-5}", "{\"op\":\"stats\",\"x\":1}",
-        "{\"op\":\"\\ud800\"}", "{\"op\":\"ask\\u0000\"}", "{\"op\":\"create\"}", "{\"op\":\"open\",\"study\":\"nope\"}",
-        "{\"op\":\"create\",\"parameters\":[]}", "{\"op\":\"create\",\"parameters\":{}}", "{\"op\":\"create\",\"parameters\":{\"x\":1}}",
-        "{\"op\":\"create\",\"parameters\":{\"x\":{\"min\":2.0,\"max\":1.0}}}", "{\"op\":\"create\",\"study\":1," LINE "}",
-        "{\"op\":\"create\",\"study\":\"\"," LINE "}", "{\"op\":\"create\",\"seed\":-1," LINE "}",
-        "{\"op\":\"create\",\"seed\":1e30," LINE "}", "{\"op\":\"create\",\"n_trials\":0," LINE "}",
-        "{\"op\":\"create\",\"objectives\":[]," LINE "}", "{\"op\":\"create\",\"objectives\":{}," LINE "}",
-        "{\"op\":\"create\",\"objectives\":[1]," LINE "}", "{\"op\":\"create\",\"objectives\":[{\"goal\":\"min\"}]," LINE "}",
-        "{\"op\":\"create\",\"objectives\":[{\"target\":1}]," LINE "}", "{\"op\":\"create\",\"sampler\":\"tpee\"," LINE "}",
-        "{\"op\":\"create\",\"sampler\":1," LINE "}", "{\"op\":\"create\",\"sampler\":{}," LINE "}",
+        "{\"op\":\"tell\",\"trial\":0,\"values\":[1],\"constraints\":[NaN]}",
+        "{\"op\":\"tell\",\"trial\":99,\"values\":[1]}",
+        "{\"op\":\"tell\",\"trial\":-1,\"values\":[1]}",
+        "{\"op\":\"tell\",\"trial\":1e18,\"values\":[1]}",
+        "{\"op\":\"enqueue\"}",
+        "{\"op\":\"enqueue\",\"params\":1}",
+        "{\"op\":\"enqueue\",\"params\":{\"lr\":7}}",
+        "{\"op\":\"enqueue\",\"params\":{\"rl\":0.5}}",
+        "{\"op\":\"best\"}",
+        "{\"op\":\"best\",\"n\":1}",
+        "{\"op\":\"trials\",\"since\":\"a\"}",
+        "{\"op\":\"trials\",\"since\":-5}",
+        "{\"op\":\"stats\",\"x\":1}",
+        "{\"op\":\"\\ud800\"}",
+        "{\"op\":\"ask\\u0000\"}",
+        "{\"op\":\"create\"}",
+        "{\"op\":\"open\",\"study\":\"nope\"}",
+        "{\"op\":\"create\",\"parameters\":[]}",
+        "{\"op\":\"create\",\"parameters\":{}}",
+        "{\"op\":\"create\",\"parameters\":{\"x\":1}}",
+        "{\"op\":\"create\",\"parameters\":{\"x\":{\"min\":2.0,\"max\":1.0}}}",
+        "{\"op\":\"create\",\"study\":1," LINE "}",
+        "{\"op\":\"create\",\"study\":\"\"," LINE "}",
+        "{\"op\":\"create\",\"seed\":-1," LINE "}",
+        "{\"op\":\"create\",\"seed\":1e30," LINE "}",
+        "{\"op\":\"create\",\"n_trials\":0," LINE "}",
+        "{\"op\":\"create\",\"objectives\":[]," LINE "}",
+        "{\"op\":\"create\",\"objectives\":{}," LINE "}",
+        "{\"op\":\"create\",\"objectives\":[1]," LINE "}",
+        "{\"op\":\"create\",\"objectives\":[{\"goal\":\"min\"}]," LINE "}",
+        "{\"op\":\"create\",\"objectives\":[{\"target\":1}]," LINE "}",
+        "{\"op\":\"create\",\"sampler\":\"tpee\"," LINE "}",
+        "{\"op\":\"create\",\"sampler\":1," LINE "}",
+        "{\"op\":\"create\",\"sampler\":{}," LINE "}",
         "{\"op\":\"create\",\"pruner\":{\"type\":\"median\",\"n_startupp\":1}," LINE "}",
         "{\"op\":\"create\",\"pruner\":{\"type\":\"median\",\"n_startup\":[1]}," LINE "}",
-        "{\"op\":\"create\",\"options\":[1]," LINE "}", "{\"op\":\"create\",\"options\":{\"tpe.x\":1}," LINE "}",
-        "{\"op\":\"create\",\"device\":\"cuda\"," LINE "}", "{\"op\":\"create\",\"storage\":\"ftp://x\"," LINE "}",
+        "{\"op\":\"create\",\"options\":[1]," LINE "}",
+        "{\"op\":\"create\",\"options\":{\"tpe.x\":1}," LINE "}",
+        "{\"op\":\"create\",\"device\":\"cuda\"," LINE "}",
+        "{\"op\":\"create\",\"storage\":\"ftp://x\"," LINE "}",
         "{\"op\":\"create\",\"parametrs\":{}}",
     };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) fails(serve, lines[i], "");
@@ -187,18 +235,21 @@ Test(api_serve, hostile_input_never_crashes)
 Test(api_serve, parameters_come_in_their_json_types_and_only_when_active)
 {
     hpt_serve *serve = begin();
-    say(serve, "{\"op\":\"create\",\"sampler\":\"random\",\"seed\":2,\"parameters\":{"
-               "\"opt\":{\"values\":[\"sgd\",\"adam\"]},\"momentum\":{\"min\":0.0,\"max\":0.9,\"hpt:when\":{\"opt\":[\"sgd\"]}},"
-               "\"n\":{\"min\":1,\"max\":5},\"flag\":{\"values\":[true]},\"none\":{\"value\":null},\"net\":{\"parameters\":"
-               "{\"width\":{\"values\":[16]}}}}}");
+    say(serve,
+        "{\"op\":\"create\",\"sampler\":\"random\",\"seed\":2,\"parameters\":{"
+        "\"opt\":{\"values\":[\"sgd\",\"adam\"]},\"momentum\":{\"min\":0.0,\"max\":0.9,\"hpt:when\":{\"opt\":[\"sgd\"]}},"
+        "\"n\":{\"min\":1,\"max\":5},\"flag\":{\"values\":[true]},\"none\":{\"value\":null},\"net\":{\"parameters\":"
+        "{\"width\":{\"values\":[16]}}}}}");
     int with = 0, without = 0;
     for (int i = 0; i < 20; i++) {
         const char *reply = say(serve, "{\"op\":\"ask\"}");
         const bool sgd = strstr(reply, "\"opt\":\"sgd\"") != NULL;
         cr_assert_eq(strstr(reply, "\"momentum\":0.") != NULL, sgd, "%s", reply);
-        cr_assert(strstr(reply, "\"flag\":true") && strstr(reply, "\"none\":null") && strstr(reply, "\"net.width\":16"), "%s", reply);
+        cr_assert(strstr(reply, "\"flag\":true") && strstr(reply, "\"none\":null") && strstr(reply, "\"net.width\":16"),
+                  "%s", reply);
         cr_assert(strstr(reply, "\"n\":1,") || strstr(reply, "\"n\":2,") || strstr(reply, "\"n\":3,") ||
-                      strstr(reply, "\"n\":4,") || strstr(reply, "\"n\":5,"), "%s", reply);
+                      strstr(reply, "\"n\":4,") || strstr(reply, "\"n\":5,"),
+                  "%s", reply);
         with += sgd;
         without += !sgd;
     }
@@ -260,7 +311,8 @@ Test(api_serve, infeasible_trials_are_never_best)
 Test(api_serve, several_objectives_need_as_many_values)
 {
     hpt_serve *serve = begin();
-    say(serve, "{\"op\":\"create\",\"objectives\":[{\"name\":\"loss\"},{\"name\":\"acc\",\"goal\":\"maximize\"}]," LINE "}");
+    say(serve,
+        "{\"op\":\"create\",\"objectives\":[{\"name\":\"loss\"},{\"name\":\"acc\",\"goal\":\"maximize\"}]," LINE "}");
     say(serve, "{\"op\":\"ask\",\"n\":3}");
     fails(serve, "{\"op\":\"tell\",\"trial\":0,\"value\":1}", "2 objectives");
     is(serve, "{\"op\":\"tell\",\"trial\":0,\"values\":[1,1]}", "{\"ok\":true}");
@@ -268,14 +320,17 @@ Test(api_serve, several_objectives_need_as_many_values)
     is(serve, "{\"op\":\"tell\",\"trial\":2,\"values\":[2,1]}", "{\"ok\":true}");
     fails(serve, "{\"op\":\"best\"}", "2 objectives");
     const char *reply = say(serve, "{\"op\":\"pareto\"}");
-    cr_assert(strstr(reply, "\"number\":0") && strstr(reply, "\"number\":1") && !strstr(reply, "\"number\":2"), "%s", reply);
+    cr_assert(strstr(reply, "\"number\":0") && strstr(reply, "\"number\":1") && !strstr(reply, "\"number\":2"), "%s",
+              reply);
     hpt_serve_destroy(serve);
 }
 
 Test(api_serve, pruners_take_options_and_prune)
 {
     hpt_serve *serve = begin();
-    say(serve, "{\"op\":\"create\",\"pruner\":{\"type\":\"median\",\"n_startup\":2},\"options\":{\"tpe.n_candidates\":8}," LINE "}");
+    say(serve,
+        "{\"op\":\"create\",\"pruner\":{\"type\":\"median\",\"n_startup\":2},\"options\":{\"tpe.n_candidates\":8}," LINE
+        "}");
     say(serve, "{\"op\":\"ask\",\"n\":4}");
     for (int i = 0; i < 3; i++) {
         char line[128];
@@ -291,8 +346,7 @@ Test(api_serve, pruners_take_options_and_prune)
 }
 
 static char db_path[64];
-static void drop_db(void)
-{
+static void drop_db(void) {
     char side[80];
     unlink(db_path);
     for (int i = 0; i < 2; i++) {
@@ -307,9 +361,12 @@ Test(api_serve, a_later_session_joins_a_stored_study)
     snprintf(db_path, sizeof db_path, "/tmp/hpt_serve_%ld.db", (long)getpid());
     drop_db();
     atexit(drop_db);
-    snprintf(create, sizeof create, "{\"op\":\"create\",\"study\":\"a\",\"storage\":\"sqlite:///%s\",\"seed\":4," LINE "}", db_path);
+    snprintf(create, sizeof create,
+             "{\"op\":\"create\",\"study\":\"a\",\"storage\":\"sqlite:///%s\",\"seed\":4," LINE "}", db_path);
     snprintf(join, sizeof join, "{\"op\":\"open\",\"storage\":\"sqlite:///%s\"}", db_path);
-    snprintf(wrong, sizeof wrong, "{\"op\":\"open\",\"storage\":\"sqlite:///%s\",\"parameters\":{\"x\":{\"min\":0.0,\"max\":2.0}}}", db_path);
+    snprintf(wrong, sizeof wrong,
+             "{\"op\":\"open\",\"storage\":\"sqlite:///%s\",\"parameters\":{\"x\":{\"min\":0.0,\"max\":2.0}}}",
+             db_path);
     hpt_serve *one = begin(), *two = begin();
     is(one, create, "{\"ok\":true,\"study\":\"a\"}");
     fails(one, create, "a");

@@ -33,40 +33,37 @@ typedef struct golden_sobol {
 #include "golden_space.inc"
 
 #define COUNT(array) ((int64_t)(sizeof(array) / sizeof *(array)))
-#define LIST(...) (const char *const[]){__VA_ARGS__}, (int64_t)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+#define LIST(...) \
+    (const char *const[]){__VA_ARGS__}, (int64_t)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 #define OK(call) cr_assert_eq((call), 0, "%s: %s", #call, hpt_last_error())
 // The call fails with this status, and the message holds the text.
-#define FAILS(status, text, call)                                                                 \
-    do {                                                                                          \
-        int got_ = (call);                                                                        \
-        cr_expect_eq(got_, (status), "%s gave %d: %s", #call, got_, hpt_last_error());            \
-        cr_expect(strstr(hpt_last_error(), (text)), "%s said: %s", #call, hpt_last_error());      \
+#define FAILS(status, text, call)                                                            \
+    do {                                                                                     \
+        int got_ = (call);                                                                   \
+        cr_expect_eq(got_, (status), "%s gave %d: %s", #call, got_, hpt_last_error());       \
+        cr_expect(strstr(hpt_last_error(), (text)), "%s said: %s", #call, hpt_last_error()); \
     } while (0)
 
-static inline hpt_space *new_space(void)
-{
+static inline hpt_space *new_space(void) {
     hpt_space *s = NULL;
     OK(hpt_space_create(&s));
     return s;
 }
 
-static inline const hpt__param *param(const hpt_space *s, const char *name)
-{
+static inline const hpt__param *param(const hpt_space *s, const char *name) {
     int64_t i = hpt__space_find(s, name);
     cr_assert(i >= 0, "no parameter %s", name);
     return &s->params[i];
 }
 
-static inline int add_range(hpt_space *s, const char *name, int kind, double low, double high, double step, int log)
-{
+static inline int add_range(hpt_space *s, const char *name, int kind, double low, double high, double step, int log) {
     unsigned flags = log ? HPT_LOG : 0;
     return kind ? hpt_space_add_int(s, name, (int64_t)low, (int64_t)high, (int64_t)step, flags)
                 : hpt_space_add_float(s, name, low, high, step, flags);
 }
 
 // The space as JSON text; valid until the next call.
-static inline const char *json_of(const hpt_space *s)
-{
+static inline const char *json_of(const hpt_space *s) {
     static char *text;
     hpt_free(text);
     text = NULL;
@@ -74,8 +71,7 @@ static inline const char *json_of(const hpt_space *s)
     return text;
 }
 
-static inline bool same_value(double a, double b)
-{
+static inline bool same_value(double a, double b) {
     return a == b || (isnan(a) && isnan(b));
 }
 

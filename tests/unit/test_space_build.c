@@ -105,10 +105,14 @@ Test(space_build, grid_values_are_low_plus_k_steps_and_index_of_inverts_them)
         for (int i = 0; n > 0 && i < 9; i++) {
             const int64_t k = ks[i] < 0 ? 0 : ks[i] >= n ? n - 1 : ks[i];
             const double v = hpt__param_value_at(p, k);
-            const double direct = g->kind ? (double)((int64_t)p->low + k * (int64_t)p->step) : p->low + (double)k * p->step;
-            if (k < n - 1) cr_expect_eq(v, direct < p->high ? direct : p->high, "case %lld, k %lld", (long long)c, (long long)k);
-            else cr_expect_eq(v, p->high);
-            cr_expect_eq(hpt__param_index_of(p, v), k, "case %lld, k %lld of %lld", (long long)c, (long long)k, (long long)n);
+            const double direct =
+                g->kind ? (double)((int64_t)p->low + k * (int64_t)p->step) : p->low + (double)k * p->step;
+            if (k < n - 1)
+                cr_expect_eq(v, direct < p->high ? direct : p->high, "case %lld, k %lld", (long long)c, (long long)k);
+            else
+                cr_expect_eq(v, p->high);
+            cr_expect_eq(hpt__param_index_of(p, v), k, "case %lld, k %lld of %lld", (long long)c, (long long)k,
+                         (long long)n);
             cr_expect(hpt__param_contains(p, v), "case %lld, k %lld: %.17g", (long long)c, (long long)k, v);
             cr_expect_eq(hpt__param_clip(p, v), v);
         }
@@ -131,14 +135,31 @@ Test(space_build, contains_and_clip_take_any_double)
         bool legal;
         double clipped;
     } cases[] = {
-        {"real", -1, true, -1},       {"real", 2, true, 2},         {"real", 0.123, true, 0.123}, {"real", 2.0000001, false, 2},
-        {"real", -7, false, -1},      {"tenths", 0.30000000000000004, true, 0.30000000000000004},
-        {"tenths", 0.3, true, 0.30000000000000004}, {"tenths", 0.351, false, 0.4}, {"tenths", 0.349, false, 0.30000000000000004},
-        {"tenths", 1.0, true, 1.0},   {"odd", 3, true, 3},          {"odd", 4, false, 5},         {"odd", 3.9, false, 3},
-        {"odd", 2.5, false, 3},       {"odd", 11, false, 9},        {"odd", -1e300, false, 1},
-        {"big", 9007199254740990, true, 9007199254740990}, {"big", 9007199254740991, false, 9007199254740992},
-        {"cat", 0, true, 0},          {"cat", 2, true, 2},          {"cat", 3, false, 2},         {"cat", 1.4, false, 1},
-        {"cat", -0.6, false, 0},      {"one", 0, true, 0},          {"one", 1, false, 0},
+        {"real", -1, true, -1},
+        {"real", 2, true, 2},
+        {"real", 0.123, true, 0.123},
+        {"real", 2.0000001, false, 2},
+        {"real", -7, false, -1},
+        {"tenths", 0.30000000000000004, true, 0.30000000000000004},
+        {"tenths", 0.3, true, 0.30000000000000004},
+        {"tenths", 0.351, false, 0.4},
+        {"tenths", 0.349, false, 0.30000000000000004},
+        {"tenths", 1.0, true, 1.0},
+        {"odd", 3, true, 3},
+        {"odd", 4, false, 5},
+        {"odd", 3.9, false, 3},
+        {"odd", 2.5, false, 3},
+        {"odd", 11, false, 9},
+        {"odd", -1e300, false, 1},
+        {"big", 9007199254740990, true, 9007199254740990},
+        {"big", 9007199254740991, false, 9007199254740992},
+        {"cat", 0, true, 0},
+        {"cat", 2, true, 2},
+        {"cat", 3, false, 2},
+        {"cat", 1.4, false, 1},
+        {"cat", -0.6, false, 0},
+        {"one", 0, true, 0},
+        {"one", 1, false, 0},
     };
     for (int64_t i = 0; i < COUNT(cases); i++) {
         const hpt__param *p = param(s, cases[i].name);
@@ -148,7 +169,8 @@ Test(space_build, contains_and_clip_take_any_double)
     }
     for (int64_t i = 0; i < hpt_space_size(s); i++) {
         const hpt__param *p = &s->params[i];
-        cr_expect(!hpt__param_contains(p, NAN) && !hpt__param_contains(p, INFINITY) && !hpt__param_contains(p, -INFINITY));
+        cr_expect(!hpt__param_contains(p, NAN) && !hpt__param_contains(p, INFINITY) &&
+                  !hpt__param_contains(p, -INFINITY));
         cr_expect_eq(hpt__param_clip(p, INFINITY), p->high);
         cr_expect_eq(hpt__param_clip(p, -INFINITY), p->low);
         cr_expect_eq(hpt__param_clip(p, NAN), p->low);
@@ -168,15 +190,33 @@ Test(space_build, external_values_become_internal_ones_and_wrong_ones_are_named)
         const char *name, *json, *external; // external NULL: refused
         double v;
     } cases[] = {
-        {"lr", "0.5", "0.5", 0.5},       {"lr", "1", "1.0", 1},          {"lr", "1e-5", "1e-05", 1e-5},
-        {"lr", "2", NULL, 0},            {"lr", "\"0.5\"", NULL, 0},     {"lr", "NaN", NULL, 0},
-        {"lr", "true", NULL, 0},         {"lr", "null", NULL, 0},        {"tenths", "0.3", "0.30000000000000004", 0.1 * 3},
-        {"tenths", "0.35", NULL, 0},     {"n", "3", "3", 3},             {"n", "3.0", "3", 3},
-        {"n", "3.5", NULL, 0},           {"n", "9", NULL, 0},            {"opt", "\"adam\"", "\"adam\"", 1},
-        {"opt", "\"adma\"", NULL, 0},    {"opt", "1", NULL, 0},          {"mix", "true", "true", 0},
-        {"mix", "1.0", "1.0", 1},        {"mix", "1", "1", 2},           {"mix", "\"1\"", "\"1\"", 3},
-        {"mix", "null", "null", 4},      {"mix", "[1, 2]", "[1,2]", 5},  {"mix", "[1.0, 2]", "[1,2]", 5},
-        {"mix", "NaN", "NaN", 6},        {"mix", "false", NULL, 0},      {"mix", "{}", NULL, 0},
+        {"lr", "0.5", "0.5", 0.5},
+        {"lr", "1", "1.0", 1},
+        {"lr", "1e-5", "1e-05", 1e-5},
+        {"lr", "2", NULL, 0},
+        {"lr", "\"0.5\"", NULL, 0},
+        {"lr", "NaN", NULL, 0},
+        {"lr", "true", NULL, 0},
+        {"lr", "null", NULL, 0},
+        {"tenths", "0.3", "0.30000000000000004", 0.1 * 3},
+        {"tenths", "0.35", NULL, 0},
+        {"n", "3", "3", 3},
+        {"n", "3.0", "3", 3},
+        {"n", "3.5", NULL, 0},
+        {"n", "9", NULL, 0},
+        {"opt", "\"adam\"", "\"adam\"", 1},
+        {"opt", "\"adma\"", NULL, 0},
+        {"opt", "1", NULL, 0},
+        {"mix", "true", "true", 0},
+        {"mix", "1.0", "1.0", 1},
+        {"mix", "1", "1", 2},
+        {"mix", "\"1\"", "\"1\"", 3},
+        {"mix", "null", "null", 4},
+        {"mix", "[1, 2]", "[1,2]", 5},
+        {"mix", "[1.0, 2]", "[1,2]", 5},
+        {"mix", "NaN", "NaN", 6},
+        {"mix", "false", NULL, 0},
+        {"mix", "{}", NULL, 0},
     };
     hpt__arena arena;
     hpt__arena_init(&arena);
@@ -223,7 +263,7 @@ Test(space_build, a_parameter_is_described_in_words)
     OK(hpt_space_add_float(s, "d", 0, 1, 0.5, 0));
     OK(hpt_space_add_int(s, "e", 1, 1024, 1, HPT_LOG));
     OK(hpt_space_add_constant(s, "f", "\"x\""));
-    const char *const words[] = {"float 1e-05..1.0 log", "int 1..7 step 2",  "{sgd, adam}",
+    const char *const words[] = {"float 1e-05..1.0 log",    "int 1..7 step 2", "{sgd, adam}",
                                  "float 0.0..1.0 step 0.5", "int 1..1024 log", "constant x"};
     for (int64_t i = 0; i < COUNT(words); i++) {
         hpt__str text = HPT__STR_INIT;
@@ -234,8 +274,7 @@ Test(space_build, a_parameter_is_described_in_words)
     hpt_space_destroy(s);
 }
 
-static hpt_space *conditional(void)
-{
+static hpt_space *conditional(void) {
     hpt_space *s = new_space();
     OK(hpt_space_add_float(s, "momentum", 0, 0.9, 0.1, 0));
     OK(hpt_space_add_categorical(s, "optimizer", LIST("sgd", "adam")));
@@ -285,9 +324,11 @@ Test(space_build, the_first_difference_of_two_spaces_is_named)
     hpt_space *with[4];
     for (int i = 0; i < 4; i++) {
         char text[512];
-        snprintf(text, sizeof text, "{\"parameters\":[{\"name\":\"p\",\"type\":\"int\",\"low\":0,\"high\":1},"
+        snprintf(text, sizeof text,
+                 "{\"parameters\":[{\"name\":\"p\",\"type\":\"int\",\"low\":0,\"high\":1},"
                  "{\"name\":\"q\",\"type\":\"int\",\"low\":0,\"high\":1},"
-                 "{\"name\":\"x\",\"type\":\"int\",\"low\":0,\"high\":1,\"when\":%s}]}", whens[i]);
+                 "{\"name\":\"x\",\"type\":\"int\",\"low\":0,\"high\":1,\"when\":%s}]}",
+                 whens[i]);
         OK(hpt_space_from_json(&with[i], text));
     }
     for (int i = 0; i < 16; i++) {
@@ -310,10 +351,14 @@ Test(space_build, the_first_difference_of_two_spaces_is_named)
     for (int64_t i = 0; i < COUNT(cases); i++) {
         char text[2][512]; // the other order of parameters, which must not matter
         hpt_space *stored, *given;
-        snprintf(text[0], sizeof text[0], "{\"parameters\":[{\"name\":\"p\",\"type\":\"int\",\"low\":0,\"high\":1},"
-                 "{\"name\":\"x\",%s}]}", cases[0].json);
-        snprintf(text[1], sizeof text[1], "{\"parameters\":[{\"name\":\"x\",%s},"
-                 "{\"name\":\"p\",\"type\":\"int\",\"low\":0,\"high\":1}]}", cases[i].json);
+        snprintf(text[0], sizeof text[0],
+                 "{\"parameters\":[{\"name\":\"p\",\"type\":\"int\",\"low\":0,\"high\":1},"
+                 "{\"name\":\"x\",%s}]}",
+                 cases[0].json);
+        snprintf(text[1], sizeof text[1],
+                 "{\"parameters\":[{\"name\":\"x\",%s},"
+                 "{\"name\":\"p\",\"type\":\"int\",\"low\":0,\"high\":1}]}",
+                 cases[i].json);
         OK(hpt_space_from_json(&stored, text[0]));
         OK(hpt_space_from_json(&given, text[1]));
         hpt__str_clear(&why);

@@ -5,14 +5,17 @@
 #include "space_testing.h"
 #include <float.h>
 
-static const golden_range extra[] = { // kind, low, high, step, log
-    {0, 0.5, 8, 0.5, 1, ""},  {0, 0.1, 5.1, 0.2, 1, ""}, {1, 8, 1024, 8, 1, ""},   {1, 1, 99, 7, 1, ""},
-    {1, 1, 2, 1, 1, ""},      {0, 1, 1.0000001, 0, 1, ""}, {0, 5e-324, 1e308, 0, 1, ""}, {1, 0, 1, 1, 0, ""},
-    {0, 1, 1.7e308, 1e300, 1, ""}, {0, 0.1, 0.10000000000000002, 0, 0, ""}, {0, 10.5, 1000.5, 10, 1, ""},
+static const golden_range extra[] = {
+    // kind, low, high, step, log
+    {0, 0.5, 8, 0.5, 1, ""},       {0, 0.1, 5.1, 0.2, 1, ""},
+    {1, 8, 1024, 8, 1, ""},        {1, 1, 99, 7, 1, ""},
+    {1, 1, 2, 1, 1, ""},           {0, 1, 1.0000001, 0, 1, ""},
+    {0, 5e-324, 1e308, 0, 1, ""},  {1, 0, 1, 1, 0, ""},
+    {0, 1, 1.7e308, 1e300, 1, ""}, {0, 0.1, 0.10000000000000002, 0, 0, ""},
+    {0, 10.5, 1000.5, 10, 1, ""},
 };
 
-static hpt__param make(hpt_space **s, int64_t i)
-{
+static hpt__param make(hpt_space **s, int64_t i) {
     const golden_range *g = i < COUNT(golden_ranges) ? &golden_ranges[i] : &extra[i - COUNT(golden_ranges)];
     *s = new_space();
     OK(add_range(*s, "x", g->kind, g->low, g->high, g->step, g->log));
@@ -56,7 +59,8 @@ Test(space_codec, a_grid_value_survives_encoding_and_decoding_bit_by_bit)
         const int64_t stride = n > 5000 ? n / 5000 : 1;
         for (int64_t k = 0; resolved && k < n; k += stride) {
             const double v = hpt__param_value_at(&p, k);
-            cr_assert_eq(hpt__codec_decode1(&p, hpt__codec_encode1(&p, v)), v, "case %d, value %lld", (int)c, (long long)k);
+            cr_assert_eq(hpt__codec_decode1(&p, hpt__codec_encode1(&p, v)), v, "case %d, value %lld", (int)c,
+                         (long long)k);
         }
         hpt_space_destroy(s);
     }
@@ -73,7 +77,8 @@ Test(space_codec, a_continuous_value_survives_to_rounding)
         hpt_space *s;
         const hpt__param p = make(&s, c);
         // The value's rounding shows in u as ulp(v)/range, at most one in ranges of a few ulps.
-        const double scale = p.log ? 1 / log(p.high / p.low) : fmax(fabs(p.low), fabs(p.high)) / (p.high / 2 - p.low / 2);
+        const double scale =
+            p.log ? 1 / log(p.high / p.low) : fmax(fabs(p.low), fabs(p.high)) / (p.high / 2 - p.low / 2);
         const double tolerance = 8 * DBL_EPSILON * (1 + (isfinite(scale) ? scale : 0));
         // Subnormal numbers have no relative accuracy to keep.
         const bool normal = p.high >= DBL_MIN && !(p.log && p.low < DBL_MIN);
@@ -106,21 +111,22 @@ Test(space_codec, it_agrees_with_optunas_transform)
 }
 
 // Mass of grid value k: the length of the u that decode to it, found by bisection.
-static double upper_end(const hpt__param *p, int64_t k)
-{
+static double upper_end(const hpt__param *p, int64_t k) {
     double lo = hpt__codec_encode1(p, hpt__param_value_at(p, k)), hi = 1;
     for (int i = 0; i < 60; i++) {
         const double mid = 0.5 * (lo + hi);
-        if (hpt__param_index_of(p, hpt__codec_decode1(p, mid)) <= k) lo = mid;
-        else hi = mid;
+        if (hpt__param_index_of(p, hpt__codec_decode1(p, mid)) <= k)
+            lo = mid;
+        else
+            hi = mid;
     }
     return hi;
 }
 
 Test(space_codec, grid_values_have_equal_mass_and_log_ones_that_of_a_log_uniform_draw)
 {
-    const golden_range cases[] = {{1, 1, 10, 1, 0, ""}, {0, 0, 1, 0.1, 0, ""}, {1, 1, 10, 1, 1, ""}, {1, 3, 99, 7, 1, ""},
-                                  {0, 0.5, 4, 0.5, 1, ""}, {0, 0.15, 3.15, 0.3, 1, ""}};
+    const golden_range cases[] = {{1, 1, 10, 1, 0, ""}, {0, 0, 1, 0.1, 0, ""},   {1, 1, 10, 1, 1, ""},
+                                  {1, 3, 99, 7, 1, ""}, {0, 0.5, 4, 0.5, 1, ""}, {0, 0.15, 3.15, 0.3, 1, ""}};
     for (int64_t c = 0; c < COUNT(cases); c++) {
         hpt_space *s = new_space();
         OK(add_range(s, "x", cases[c].kind, cases[c].low, cases[c].high, cases[c].step, cases[c].log));
@@ -132,7 +138,8 @@ Test(space_codec, grid_values_have_equal_mass_and_log_ones_that_of_a_log_uniform
             const double end = upper_end(p, k), v = hpt__param_value_at(p, k);
             const double left = k == 0 ? a : v - p->step / 2;
             const double mass = p->log ? log((v + p->step / 2) / left) / log(b / a) : 1.0 / (double)n;
-            cr_expect(fabs(end - before - mass) < 1e-12, "case %d, value %g: %g, not %g", (int)c, v, end - before, mass);
+            cr_expect(fabs(end - before - mass) < 1e-12, "case %d, value %g: %g, not %g", (int)c, v, end - before,
+                      mass);
             cr_expect(fabs(hpt__codec_encode1(p, v) - 0.5 * (before + end)) < 1e-12, "case %d, value %g", (int)c, v);
             before = end;
         }

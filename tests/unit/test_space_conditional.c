@@ -13,7 +13,8 @@ Test(space_conditional, impossible_conditions_are_refused_by_name)
     OK(hpt_space_add_float(s, "drop", 0, 1, 0.1, 0));
     OK(hpt_space_add_constant(s, "mode", "\"fast\""));
     FAILS(HPT_E_NOT_FOUND, "did you mean 'optimizer'", hpt_space_add_condition(s, "momentum", "optimzer", LIST("sgd")));
-    FAILS(HPT_E_NOT_FOUND, "no parameter 'nothing like it'", hpt_space_add_condition(s, "nothing like it", "optimizer", LIST("sgd")));
+    FAILS(HPT_E_NOT_FOUND, "no parameter 'nothing like it'",
+          hpt_space_add_condition(s, "nothing like it", "optimizer", LIST("sgd")));
     FAILS(HPT_E_ARG, "did you mean 'sgd'", hpt_space_add_condition(s, "momentum", "optimizer", LIST("adam", "sdg")));
     FAILS(HPT_E_ARG, "{sgd, adam}", hpt_space_add_condition(s, "momentum", "optimizer", LIST("nesterov")));
     FAILS(HPT_E_ARG, "int 1..8", hpt_space_add_condition(s, "momentum", "layers", LIST("9")));
@@ -42,8 +43,8 @@ Test(space_conditional, text_names_choices_of_any_type)
     const struct {
         const char *text;
         double index;
-    } cases[] = {{"true", 0}, {"\"true\"", 1}, {"0.5", 2}, {"0.50", 2}, {"5e-1", 2}, {"null", 3}, {"1", 4},
-                 {"1.0", 4},  {"x", 5},        {"\"x\"", 5}, {"[1,2]", 6}, {"[1, 2]", 6}};
+    } cases[] = {{"true", 0}, {"\"true\"", 1}, {"0.5", 2}, {"0.50", 2},  {"5e-1", 2},  {"null", 3},
+                 {"1", 4},    {"1.0", 4},      {"x", 5},   {"\"x\"", 5}, {"[1,2]", 6}, {"[1, 2]", 6}};
     for (int64_t i = 0; i < COUNT(cases); i++) {
         char name[16];
         snprintf(name, sizeof name, "c%d", (int)i);
@@ -58,8 +59,7 @@ Test(space_conditional, text_names_choices_of_any_type)
     hpt_space_destroy(s);
 }
 
-static void expect_parents_first(const hpt_space *s)
-{
+static void expect_parents_first(const hpt_space *s) {
     int64_t place[64];
     for (int64_t t = 0; t < s->d; t++) place[t] = -1;
     for (int64_t t = 0; t < s->d; t++) {
@@ -90,7 +90,8 @@ Test(space_conditional, parents_come_first_in_topo_and_cycles_are_refused_whatev
             snprintf(child, sizeof child, "p%d", i);
             snprintf(parent, sizeof parent, "p%d", j);
             int rc = hpt_space_add_condition(s, child, parent, LIST("1", "2"));
-            cr_expect_eq(rc, i == j || depends[j][i] ? HPT_E_ARG : 0, "seed %d: %s on %s: %d", (int)seed, child, parent, rc);
+            cr_expect_eq(rc, i == j || depends[j][i] ? HPT_E_ARG : 0, "seed %d: %s on %s: %d", (int)seed, child, parent,
+                         rc);
             if (rc < 0) {
                 if (i != j) cr_expect(strstr(hpt_last_error(), "cycle"));
                 continue;
@@ -105,8 +106,7 @@ Test(space_conditional, parents_come_first_in_topo_and_cycles_are_refused_whatev
 }
 
 // c on b in {1, 2}; b on a = "on"; d on a = "on" and c = 5.
-static hpt_space *chain(void)
-{
+static hpt_space *chain(void) {
     hpt_space *s = new_space();
     OK(hpt_space_add_int(s, "d", 0, 1, 1, 0));
     OK(hpt_space_add_int(s, "c", 5, 6, 1, 0));
@@ -125,15 +125,21 @@ Test(space_conditional, a_child_exists_only_under_a_present_parent_with_a_listed
     const struct {
         double in[4], masked[4]; // d c b a
     } cases[] = {
-        {{0, 5, 1, 1}, {0, 5, 1, 1}},         {{0, 6, 1, 1}, {NAN, 6, 1, 1}},       {{0, 5, 0, 1}, {NAN, NAN, 0, 1}},
-        {{0, 5, 2, 0}, {NAN, NAN, NAN, 0}},   {{1, 5, 2, 1}, {1, 5, 2, 1}},         {{1, 5, 2, NAN}, {NAN, NAN, NAN, NAN}},
-        {{1, 5, INFINITY, 1}, {NAN, NAN, INFINITY, 1}}, {{1, 5, -INFINITY, 1}, {NAN, NAN, -INFINITY, 1}},
+        {{0, 5, 1, 1}, {0, 5, 1, 1}},
+        {{0, 6, 1, 1}, {NAN, 6, 1, 1}},
+        {{0, 5, 0, 1}, {NAN, NAN, 0, 1}},
+        {{0, 5, 2, 0}, {NAN, NAN, NAN, 0}},
+        {{1, 5, 2, 1}, {1, 5, 2, 1}},
+        {{1, 5, 2, NAN}, {NAN, NAN, NAN, NAN}},
+        {{1, 5, INFINITY, 1}, {NAN, NAN, INFINITY, 1}},
+        {{1, 5, -INFINITY, 1}, {NAN, NAN, -INFINITY, 1}},
     };
     for (int64_t i = 0; i < COUNT(cases); i++) {
         double point[4];
         memcpy(point, cases[i].in, sizeof point);
         hpt__space_mask(s, point);
-        for (int k = 0; k < 4; k++) cr_expect(same_value(point[k], cases[i].masked[k]), "case %d, parameter %d", (int)i, k);
+        for (int k = 0; k < 4; k++)
+            cr_expect(same_value(point[k], cases[i].masked[k]), "case %d, parameter %d", (int)i, k);
     }
     hpt_space_destroy(s);
 }
@@ -145,10 +151,21 @@ Test(space_conditional, check_wants_exactly_the_active_parameters_and_names_the_
         double point[4];
         int64_t bad; // -1: good
     } cases[] = {
-        {{0, 5, 1, 1}, -1},        {{NAN, NAN, NAN, 0}, -1}, {{NAN, NAN, 0, 1}, -1},    {{NAN, 5, 1, 1}, 0},
-        {{0, 6, 1, 1}, 0},         {{NAN, NAN, 1, 1}, 1},    {{NAN, NAN, 0, 0}, 2},     {{NAN, NAN, NAN, NAN}, 3},
-        {{NAN, NAN, NAN, INFINITY}, 3}, {{NAN, 7, 1, 1}, 1}, {{NAN, NAN, INFINITY, 1}, 2}, {{NAN, NAN, 0.5, 1}, 2},
-        {{NAN, NAN, NAN, 2}, 3},   {{NAN, NAN, NAN, -1}, 3}, {{-INFINITY, 5, 2, 1}, 0},
+        {{0, 5, 1, 1}, -1},
+        {{NAN, NAN, NAN, 0}, -1},
+        {{NAN, NAN, 0, 1}, -1},
+        {{NAN, 5, 1, 1}, 0},
+        {{0, 6, 1, 1}, 0},
+        {{NAN, NAN, 1, 1}, 1},
+        {{NAN, NAN, 0, 0}, 2},
+        {{NAN, NAN, NAN, NAN}, 3},
+        {{NAN, NAN, NAN, INFINITY}, 3},
+        {{NAN, 7, 1, 1}, 1},
+        {{NAN, NAN, INFINITY, 1}, 2},
+        {{NAN, NAN, 0.5, 1}, 2},
+        {{NAN, NAN, NAN, 2}, 3},
+        {{NAN, NAN, NAN, -1}, 3},
+        {{-INFINITY, 5, 2, 1}, 0},
     };
     for (int64_t i = 0; i < COUNT(cases); i++) {
         int64_t bad = -1;
@@ -168,7 +185,8 @@ Test(space_conditional, another_last_bit_of_a_stepped_parent_counts_as_the_value
     const double on[] = {0.3, 0.1 + 0.2, 0.7, 0.1 * 7, 1 - 0.3, nextafter(0.1 * 3, 1)};
     const double off[] = {0.2, 0.4, 0.29, 0.300001, 1, 0, NAN, INFINITY};
     for (int64_t i = 0; i < COUNT(on); i++) cr_expect(hpt__space_active(s, 1, (double[]){on[i], 0}), "%.17g", on[i]);
-    for (int64_t i = 0; i < COUNT(off); i++) cr_expect(!hpt__space_active(s, 1, (double[]){off[i], 0}), "%.17g", off[i]);
+    for (int64_t i = 0; i < COUNT(off); i++)
+        cr_expect(!hpt__space_active(s, 1, (double[]){off[i], 0}), "%.17g", off[i]);
     hpt_space_destroy(s);
 }
 

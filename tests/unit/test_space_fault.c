@@ -4,8 +4,7 @@
 #include "core/space/sobol.h"
 #include "space_testing.h"
 
-static bool fail_kth(size_t size, void *payload)
-{
+static bool fail_kth(size_t size, void *payload) {
     (void)size;
     int64_t *left = payload;
     return (*left)-- == 0;
@@ -13,16 +12,30 @@ static bool fail_kth(size_t size, void *payload)
 
 typedef int (*step_fn)(hpt_space *s);
 
-static int step_float(hpt_space *s) { return hpt_space_add_float(s, "f", 0, 1, 0.1, 0); }
-static int step_int(hpt_space *s) { return hpt_space_add_int(s, "i", 1, 9, 1, HPT_LOG); }
-static int step_cat(hpt_space *s) { return hpt_space_add_categorical_json(s, "c", LIST("\"a\"", "[1,{\"x\":2}]", "true")); }
-static int step_constant(hpt_space *s) { return hpt_space_add_constant(s, "k", "[1,2,3]"); }
-static int step_distribution(hpt_space *s) { return hpt__space_add_distribution(s, "d", golden_categoricals[2]); }
-static int step_condition(hpt_space *s) { return hpt_space_add_condition(s, "f", "c", LIST("a", "true")); }
-static int step_numeric_condition(hpt_space *s) { return hpt_space_add_condition(s, "f", "i", LIST("1", "3")); }
+static int step_float(hpt_space *s) {
+    return hpt_space_add_float(s, "f", 0, 1, 0.1, 0);
+}
+static int step_int(hpt_space *s) {
+    return hpt_space_add_int(s, "i", 1, 9, 1, HPT_LOG);
+}
+static int step_cat(hpt_space *s) {
+    return hpt_space_add_categorical_json(s, "c", LIST("\"a\"", "[1,{\"x\":2}]", "true"));
+}
+static int step_constant(hpt_space *s) {
+    return hpt_space_add_constant(s, "k", "[1,2,3]");
+}
+static int step_distribution(hpt_space *s) {
+    return hpt__space_add_distribution(s, "d", golden_categoricals[2]);
+}
+static int step_condition(hpt_space *s) {
+    return hpt_space_add_condition(s, "f", "c", LIST("a", "true"));
+}
+static int step_numeric_condition(hpt_space *s) {
+    return hpt_space_add_condition(s, "f", "i", LIST("1", "3"));
+}
 
-static const step_fn steps[] = {step_float, step_int, step_cat, step_constant, step_distribution, step_condition,
-                                step_numeric_condition};
+static const step_fn steps[] = {
+    step_float, step_int, step_cat, step_constant, step_distribution, step_condition, step_numeric_condition};
 
 Test(space_fault, an_addition_that_runs_out_of_memory_leaves_the_space_unchanged)
 {
@@ -49,8 +62,7 @@ Test(space_fault, an_addition_that_runs_out_of_memory_leaves_the_space_unchanged
 }
 
 // Everything that hands out an object.
-static int make_all(const hpt_space *s, const char *text)
-{
+static int make_all(const hpt_space *s, const char *text) {
     int rc = 0;
     hpt_space *copy = NULL, *read = NULL;
     hpt__grid *g = NULL;
@@ -95,7 +107,8 @@ Test(space_fault, messages_come_without_memory_for_suggestions)
     for (int64_t k = 0; k < 8; k++) {
         int64_t left = k;
         hpt__alloc_set_hook(fail_kth, &left);
-        int missing = hpt_space_add_condition(s, "f", "ii", LIST("1")), wrong = hpt_space_add_condition(s, "f", "i", LIST("99"));
+        int missing = hpt_space_add_condition(s, "f", "ii", LIST("1")),
+            wrong = hpt_space_add_condition(s, "f", "i", LIST("99"));
         hpt__alloc_set_hook(NULL, NULL);
         cr_expect_eq(missing, HPT_E_NOT_FOUND);
         cr_expect(wrong == HPT_E_ARG || wrong == HPT_E_MEMORY);

@@ -5,8 +5,7 @@
 #include "space_testing.h"
 #include <stdlib.h>
 
-static hpt__grid *grid(const hpt_space *s)
-{
+static hpt__grid *grid(const hpt_space *s) {
     hpt__grid *g = NULL;
     OK(hpt__grid_create(&g, s));
     return g;
@@ -27,7 +26,8 @@ Test(space_grid, without_conditions_it_is_the_product_over_sorted_names_with_the
             for (int c = 1; c <= 3; c++) {
                 double point[4];
                 hpt__grid_point(point, g, i++);
-                cr_expect(point[1] == a && point[0] == c && point[3] == 0 && point[2] == hpt__param_value_at(&s->params[2], b));
+                cr_expect(point[1] == a && point[0] == c && point[3] == 0 &&
+                          point[2] == hpt__param_value_at(&s->params[2], b));
             }
     cr_expect_eq(hpt_space_cardinality(s), 24);
     hpt__grid_destroy(g);
@@ -54,14 +54,12 @@ Test(space_grid, a_space_of_10_to_the_15_points_costs_nothing)
     hpt_space_destroy(s);
 }
 
-static int by_bytes(const void *a, const void *b)
-{
+static int by_bytes(const void *a, const void *b) {
     return memcmp(a, b, 8 * sizeof(double));
 }
 
 // All points by trying every combination of all parameters, masked, duplicates removed. Rows of 8 doubles.
-static int64_t brute_force(double (*rows)[8], const hpt_space *s)
-{
+static int64_t brute_force(double (*rows)[8], const hpt_space *s) {
     int64_t total = 1, kept = 0;
     for (int64_t i = 0; i < s->d; i++) total *= hpt__param_cardinality(&s->params[i]);
     for (int64_t t = 0; t < total; t++) {
@@ -96,9 +94,14 @@ Test(space_grid, conditional_spaces_list_every_active_combination_once)
             snprintf(name, sizeof name, "%c%d", 'a' + (int)hpt__rng_below(&rng, 26), i);
             const int64_t n = 1 + hpt__rng_below(&rng, 4);
             switch (hpt__rng_below(&rng, 3)) {
-            case 0: OK(hpt_space_add_int(s, name, 3, 3 + 2 * (n - 1), 2, 0)); break;
-            case 1: OK(hpt_space_add_float(s, name, 0, 0.1 * (double)(n - 1), 0.1, 0)); break;
-            default: OK(hpt_space_add_categorical(s, name, (const char *const[]){"p", "q", "r", "s"}, n));
+            case 0:
+                OK(hpt_space_add_int(s, name, 3, 3 + 2 * (n - 1), 2, 0));
+                break;
+            case 1:
+                OK(hpt_space_add_float(s, name, 0, 0.1 * (double)(n - 1), 0.1, 0));
+                break;
+            default:
+                OK(hpt_space_add_categorical(s, name, (const char *const[]){"p", "q", "r", "s"}, n));
             }
         }
         for (int e = 0; e < d; e++) {
@@ -111,7 +114,8 @@ Test(space_grid, conditional_spaces_list_every_active_combination_once)
         }
         const int64_t n = brute_force(want, s);
         hpt__grid *g = grid(s);
-        cr_assert_eq(hpt__grid_size(g), n, "seed %d: %d, brute force %d: %s", (int)seed, (int)hpt__grid_size(g), (int)n, json_of(s));
+        cr_assert_eq(hpt__grid_size(g), n, "seed %d: %d, brute force %d: %s", (int)seed, (int)hpt__grid_size(g), (int)n,
+                     json_of(s));
         cr_expect_eq(hpt_space_cardinality(s), n);
         for (int64_t i = 0; i < n; i++) {
             int64_t bad;
@@ -148,7 +152,8 @@ Test(space_grid, children_vary_fastest_under_their_parents_value)
     for (int i = 0; i < 6; i++) {
         double point[2];
         hpt__grid_point(point, g, i);
-        cr_expect(same_value(point[0], want[i][0]) && same_value(point[1], want[i][1]), "%d: %g %g", i, point[0], point[1]);
+        cr_expect(same_value(point[0], want[i][0]) && same_value(point[1], want[i][1]), "%d: %g %g", i, point[0],
+                  point[1]);
     }
     hpt__grid_destroy(g);
     hpt_space_destroy(s);

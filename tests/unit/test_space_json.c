@@ -42,7 +42,8 @@ Test(space_json, an_adjusted_high_survives_storing)
         hpt_space_destroy(t);
     }
     hpt_space *s;
-    OK(hpt_space_from_json(&s, "{\"parameters\":[{\"name\":\"x\",\"type\":\"float\",\"low\":0,\"high\":1,\"step\":0.3}]}"));
+    OK(hpt_space_from_json(&s,
+                           "{\"parameters\":[{\"name\":\"x\",\"type\":\"float\",\"low\":0,\"high\":1,\"step\":0.3}]}"));
     cr_expect_eq(s->params[0].high, 0.9);
     hpt_space_destroy(s);
 }
@@ -70,22 +71,29 @@ Test(space_json, malformed_spaces_are_refused_with_the_place_named)
         {"[{\"name\":\"x\",\"type\":\"categorical\",\"choices\":[]}]", "at least one choice"},
         {"[{\"name\":\"x\",\"type\":\"constant\"}]", "'value'"},
         {"[{\"name\":\"x\\u0000\",\"type\":\"constant\",\"value\":1}]", "NUL"},
-        {"[{\"name\":\"x\",\"type\":\"constant\",\"value\":1},{\"name\":\"x\",\"type\":\"constant\",\"value\":1}]", "already"},
+        {"[{\"name\":\"x\",\"type\":\"constant\",\"value\":1},{\"name\":\"x\",\"type\":\"constant\",\"value\":1}]",
+         "already"},
         {"[{\"name\":\"x\",\"type\":\"constant\",\"value\":1,\"when\":5}]", "'when' must be a list"},
         {"[{\"name\":\"x\",\"type\":\"constant\",\"value\":1,\"when\":[5]}]", "condition of 'x'"},
         {"[{\"name\":\"x\",\"type\":\"constant\",\"value\":1,\"when\":[{\"parent\":\"y\"}]}]", "'values'"},
-        {"[{\"name\":\"x\",\"type\":\"constant\",\"value\":1,\"when\":[{\"parent\":\"y\",\"values\":[1]}]}]", "no parameter 'y'"},
+        {"[{\"name\":\"x\",\"type\":\"constant\",\"value\":1,\"when\":[{\"parent\":\"y\",\"values\":[1]}]}]",
+         "no parameter 'y'"},
         {"[{\"name\":\"x\",\"type\":\"constant\",\"value\":1,\"when\":[{\"parent\":\"x\",\"values\":[1]}]}]", "itself"},
         {"[{\"name\":\"x\",\"type\":\"constant\",\"value\":1,\"when\":[{\"parent\":\"y\",\"values\":[]}]},"
-         "{\"name\":\"y\",\"type\":\"int\",\"low\":0,\"high\":3}]", "at least one value"},
+         "{\"name\":\"y\",\"type\":\"int\",\"low\":0,\"high\":3}]",
+         "at least one value"},
         {"[{\"name\":\"x\",\"type\":\"constant\",\"value\":1,\"when\":[{\"parent\":\"y\",\"values\":[4]}]},"
-         "{\"name\":\"y\",\"type\":\"int\",\"low\":0,\"high\":3}]", "condition of 'x': parameter 'y': 4 is not in int 0..3"},
+         "{\"name\":\"y\",\"type\":\"int\",\"low\":0,\"high\":3}]",
+         "condition of 'x': parameter 'y': 4 is not in int 0..3"},
         {"[{\"name\":\"x\",\"type\":\"constant\",\"value\":1,\"when\":[{\"parent\":\"y\",\"values\":[4]}]},"
-         "{\"name\":\"y\",\"type\":\"categorical\",\"choices\":[3]}]", "'4' is not a value of 'y'"},
+         "{\"name\":\"y\",\"type\":\"categorical\",\"choices\":[3]}]",
+         "'4' is not a value of 'y'"},
         {"[{\"name\":\"x\",\"type\":\"constant\",\"value\":1,\"when\":[{\"parent\":\"y\",\"values\":[1],\"valeus\":1}]},"
-         "{\"name\":\"y\",\"type\":\"int\",\"low\":0,\"high\":3}]", "did you mean 'values'"},
+         "{\"name\":\"y\",\"type\":\"int\",\"low\":0,\"high\":3}]",
+         "did you mean 'values'"},
         {"[{\"name\":\"x\",\"type\":\"int\",\"low\":0,\"high\":1,\"when\":[{\"parent\":\"y\",\"values\":[1]}]},"
-         "{\"name\":\"y\",\"type\":\"int\",\"low\":0,\"high\":1,\"when\":[{\"parent\":\"x\",\"values\":[1]}]}]", "cycle"},
+         "{\"name\":\"y\",\"type\":\"int\",\"low\":0,\"high\":1,\"when\":[{\"parent\":\"x\",\"values\":[1]}]}]",
+         "cycle"},
     };
     hpt_space *s = NULL;
     for (int64_t i = 0; i < COUNT(cases); i++) {
@@ -93,8 +101,8 @@ Test(space_json, malformed_spaces_are_refused_with_the_place_named)
         snprintf(text, sizeof text, "{\"parameters\":%s}", cases[i].parameters);
         int rc = hpt_space_from_json(&s, text);
         cr_expect(rc == HPT_E_ARG || rc == HPT_E_NOT_FOUND || rc == HPT_E_EXISTS, "%s: %d", text, rc);
-        cr_expect(strncmp(hpt_last_error(), "space: ", 7) == 0 && strstr(hpt_last_error(), cases[i].why), "%s: %s", text,
-                  hpt_last_error());
+        cr_expect(strncmp(hpt_last_error(), "space: ", 7) == 0 && strstr(hpt_last_error(), cases[i].why), "%s: %s",
+                  text, hpt_last_error());
         cr_expect_null(s);
     }
     FAILS(HPT_E_PARSE, "space: line 1", hpt_space_from_json(&s, "{\"parameters\":"));

@@ -4,8 +4,7 @@
 #include "core/space/sobol.h"
 #include "space_testing.h"
 
-static hpt__sobol *sobol(int64_t d, bool scramble, uint64_t seed)
-{
+static hpt__sobol *sobol(int64_t d, bool scramble, uint64_t seed) {
     hpt__sobol *s = NULL;
     OK(hpt__sobol_create(&s, d, scramble, seed));
     return s;
@@ -123,8 +122,7 @@ Test(space_sobol, a_scrambled_point_is_uniform_over_seeds)
 }
 
 // prod (1 + (x_k - 1/2)/(k+1)), integral 1.
-static double smooth(const double *x, int d)
-{
+static double smooth(const double *x, int d) {
     double f = 1;
     for (int k = 0; k < d; k++) f *= 1 + (x[k] - 0.5) / (k + 1);
     return f;
@@ -149,5 +147,6 @@ Test(space_sobol, it_integrates_a_smooth_function_a_hundred_times_better_than_ra
         random += pow(b / N - 1, 2);
         hpt__sobol_destroy(s);
     }
-    cr_expect(sqrt(quasi) * 100 < sqrt(random), "root mean squares %g and %g", sqrt(quasi / SEEDS), sqrt(random / SEEDS));
+    cr_expect(sqrt(quasi) * 100 < sqrt(random), "root mean squares %g and %g", sqrt(quasi / SEEDS),
+              sqrt(random / SEEDS));
 }

@@ -15,8 +15,7 @@
 #define OK(call) cr_assert_eq((call), 0, "%s: %s", #call, hpt_last_error())
 #define FAILS(status, call) cr_assert_eq((call), (status), "%s: %s", #call, hpt_last_error())
 
-static hpt_space *small_space(void)
-{
+static hpt_space *small_space(void) {
     hpt_space *s;
     OK(hpt_space_create(&s));
     OK(hpt_space_add_float(s, "x", 0.0, 1.0, 0.0, 0));
@@ -26,8 +25,7 @@ static hpt_space *small_space(void)
     return s;
 }
 
-static hpt_study *open_study(const char *storage, const char *sampler)
-{
+static hpt_study *open_study(const char *storage, const char *sampler) {
     hpt_study *study;
     hpt_space *space = small_space();
     hpt_study_options o = HPT_STUDY_OPTIONS_INIT;
@@ -42,8 +40,7 @@ static hpt_study *open_study(const char *storage, const char *sampler)
 }
 
 static char db_path[64], db_url[96];
-static void drop_db(void)
-{
+static void drop_db(void) {
     char side[80];
     unlink(db_path);
     for (int i = 0; i < 2; i++) {
@@ -52,8 +49,7 @@ static void drop_db(void)
     }
 }
 
-static const char *fresh_db(void)
-{
+static const char *fresh_db(void) {
     snprintf(db_path, sizeof db_path, "/tmp/hpt_study_%ld.db", (long)getpid());
     snprintf(db_url, sizeof db_url, "sqlite:///%s", db_path);
     drop_db();
@@ -66,22 +62,20 @@ static const char *fresh_db(void)
 typedef struct spy {
     int64_t numbers[64], rows[64], running[64];
     uint64_t calls;
-    int fail_at;       // call that fails; 0: none
-    hpt_study *rival;  // asked once, in the middle of the first suggestion
+    int fail_at;      // call that fails; 0: none
+    hpt_study *rival; // asked once, in the middle of the first suggestion
     int creates;
 } spy;
 static spy the_spy;
 
-static int spy_create(void **state, const hpt__sampler_env *env)
-{
+static int spy_create(void **state, const hpt__sampler_env *env) {
     (void)env;
     *state = &the_spy;
     the_spy.creates++;
     return 0;
 }
 
-static int spy_suggest(double *point, const char **by, void *state, const hpt__trials *table, int64_t number)
-{
+static int spy_suggest(double *point, const char **by, void *state, const hpt__trials *table, int64_t number) {
     spy *s = state;
     const uint64_t i = s->calls++;
     if (s->fail_at && (int)s->calls == s->fail_at) return hpt__fail(HPT_E_INTERNAL, "the spy fails");
@@ -111,8 +105,7 @@ static int spy_suggest(double *point, const char **by, void *state, const hpt__t
 
 static hpt__sampler_ops spy_ops = {.name = "spy", .doc = "", .create = spy_create, .suggest = spy_suggest};
 
-static hpt_study *open_spied(const char *storage, bool cheap)
-{
+static hpt_study *open_spied(const char *storage, bool cheap) {
     hpt_study *study = open_study(storage, "random");
     spy_ops.cheap = cheap;
     study->sampler->destroy(study->sampler_state);
@@ -292,8 +285,7 @@ Test(study_sched, a_retry_is_the_same_point_with_its_history)
     }
 }
 
-static int fill_copy(hpt__new_trial *batch, int64_t *q, int64_t first, void *payload)
-{
+static int fill_copy(hpt__new_trial *batch, int64_t *q, int64_t first, void *payload) {
     (void)first;
     batch[0] = *(const hpt__new_trial *)payload;
     *q = 1;
@@ -316,9 +308,14 @@ Test(study_queue, points_queued_by_optuna_are_taken_from_its_attribute)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         hpt__new_trial batch = {0};
-        hpt__new_trial waiting = {.state = HPT_TRIAL_WAITING, .attr_keys = keys, .attr_values = &cases[i].text, .n_attrs = 1,
-                                  .start_us = INT64_MIN, .complete_us = INT64_MIN};
-        OK(study->storage->ops->create_trials(study->storage, study->study_id, &study->table, &batch, 1, fill_copy, &waiting));
+        hpt__new_trial waiting = {.state = HPT_TRIAL_WAITING,
+                                  .attr_keys = keys,
+                                  .attr_values = &cases[i].text,
+                                  .n_attrs = 1,
+                                  .start_us = INT64_MIN,
+                                  .complete_us = INT64_MIN};
+        OK(study->storage->ops->create_trials(study->storage, study->study_id, &study->table, &batch, 1, fill_copy,
+                                              &waiting));
         hpt_trial *t;
         int64_t bad;
         OK(hpt_study_ask(&t, study));
@@ -336,23 +333,20 @@ Test(study_queue, points_queued_by_optuna_are_taken_from_its_attribute)
 // ---- failing allocations -------------------------------------------------------------------------------------
 
 static int64_t allocs_left;
-static bool fail_one(size_t size, void *payload)
-{
+static bool fail_one(size_t size, void *payload) {
     (void)size;
     (void)payload;
     return allocs_left-- == 0;
 }
 
-static int sink(const char *text, size_t size, void *payload)
-{
+static int sink(const char *text, size_t size, void *payload) {
     (void)text;
     *(size_t *)payload += size;
     return 0;
 }
 
 // Everything a study does; any call may fail with HPT_E_MEMORY only. Returns whether all succeeded.
-static bool whole_life(const char *url)
-{
+static bool whole_life(const char *url) {
     int rc = 0;
     hpt_space *space = NULL;
     hpt_study *study = NULL;
@@ -384,8 +378,10 @@ static bool whole_life(const char *url)
         HPT_TRY(hpt_trial_set_attr(many[i], "k", "[1]"));
         HPT_TRY(hpt_trial_params_json(&borrowed, many[i]));
         HPT_TRY(hpt_trial_get_string(&borrowed, many[i], "x"));
-        if (i == 2) HPT_TRY(hpt_study_tell(study, many[i], HPT_TRIAL_FAIL, NULL, 0));
-        else HPT_TRY(hpt_study_tell(study, many[i], HPT_TRIAL_COMPLETE, &y, 1));
+        if (i == 2)
+            HPT_TRY(hpt_study_tell(study, many[i], HPT_TRIAL_FAIL, NULL, 0));
+        else
+            HPT_TRY(hpt_study_tell(study, many[i], HPT_TRIAL_COMPLETE, &y, 1));
     }
     if (n_many == 3) HPT_TRY(hpt__study_retry(study, many[2]));
     HPT_TRY(hpt_study_ask(&t, study));
@@ -431,8 +427,12 @@ Test(study_fault, serving_survives_every_failing_allocation)
     static const char *const lines[] = {
         ("{\"op\":\"create\",\"sampler\":{\"type\":\"tpe\",\"n_startup\":1},\"objectives\":[{\"name\":\"a\"}],"
          "\"parameters\":{\"x\":{\"min\":0.0,\"max\":1.0}}}"),
-        "{\"op\":\"ask\",\"n\":2}", "{\"op\":\"tell\",\"trial\":0,\"value\":1,\"constraints\":[1]}",
-        "{\"op\":\"enqueue\",\"params\":{\"x\":0.5}}", "{\"op\":\"trials\"}", "{\"op\":\"pareto\"}", "{\"op\":\"stats\"}",
+        "{\"op\":\"ask\",\"n\":2}",
+        "{\"op\":\"tell\",\"trial\":0,\"value\":1,\"constraints\":[1]}",
+        "{\"op\":\"enqueue\",\"params\":{\"x\":0.5}}",
+        "{\"op\":\"trials\"}",
+        "{\"op\":\"pareto\"}",
+        "{\"op\":\"stats\"}",
         "{\"op\":\"nothing\"}",
     };
     bool done = false;

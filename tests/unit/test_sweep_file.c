@@ -22,7 +22,8 @@ static char *read_all(const char *path) {
     return text;
 }
 
-Test(sweep_bad, every_bad_file_is_refused_with_one_line_that_names_place_and_key) {
+Test(sweep_bad, every_bad_file_is_refused_with_one_line_that_names_place_and_key)
+{
     char *text = read_all(HPT_SOURCE_DIR "/tests/data/bad_sweeps.txt");
     int cases = 0;
     for (char *at = strstr(text, "\n==== "); at;) {
@@ -40,7 +41,8 @@ Test(sweep_bad, every_bad_file_is_refused_with_one_line_that_names_place_and_key
         const char *message = hpt_last_error();
         cr_expect(rc < 0, "accepted:\n%s", file);
         cr_expect(sweep == NULL);
-        cr_expect(strncmp(message, prefix, strlen(prefix)) == 0, "'%s' does not begin with '%s' for:\n%s", message, prefix, file);
+        cr_expect(strncmp(message, prefix, strlen(prefix)) == 0, "'%s' does not begin with '%s' for:\n%s", message,
+                  prefix, file);
         cr_expect(strstr(message, expect) != NULL, "'%s' does not contain '%s' for:\n%s", message, expect, file);
         cr_expect(strchr(message, '\n') == NULL);
         free(file);
@@ -65,7 +67,8 @@ static void expect_describe(const hpt_sweep *sweep, const char *name, const char
     hpt_free(text);
 }
 
-Test(sweep_good, distributions_become_the_ranges_that_the_schema_says) {
+Test(sweep_good, distributions_become_the_ranges_that_the_schema_says)
+{
     hpt_sweep *s = parse("method: random\nprogram: train.py\nparameters:\n"
                          "  a: {min: 1, max: 8}\n"
                          "  b: {min: 1, max: 8.0}\n"
@@ -90,7 +93,8 @@ Test(sweep_good, distributions_become_the_ranges_that_the_schema_says) {
     hpt_sweep_destroy(s);
 }
 
-Test(sweep_good, nested_blocks_are_flattened_and_conditions_find_siblings_first) {
+Test(sweep_good, nested_blocks_are_flattened_and_conditions_find_siblings_first)
+{
     hpt_sweep *s = parse("method: random\nprogram: t\nparameters:\n"
                          "  kind: {values: [x, y]}\n"
                          "  opt:\n    parameters:\n"
@@ -103,7 +107,8 @@ Test(sweep_good, nested_blocks_are_flattened_and_conditions_find_siblings_first)
     hpt_sweep_destroy(s);
 }
 
-Test(sweep_good, own_keys_and_options_are_read) {
+Test(sweep_good, own_keys_and_options_are_read)
+{
     hpt_sweep *s = parse("method: bayes\nmetric: {name: acc, goal: maximize, target: 0.9}\nprogram: t\nrun_cap: 7\n"
                          "parameters: {x: {min: 0.0, max: 1.0}}\n"
                          "hpt:\n  sampler: {type: tpe, n_startup: 20}\n  pruner: {type: median, warmup_steps: 3}\n"
@@ -116,7 +121,8 @@ Test(sweep_good, own_keys_and_options_are_read) {
     cr_expect(strcmp(s->options[0], "tpe.n_startup=20") == 0, "%s", s->options[0]);
     cr_expect(strcmp(s->options[1], "median.n_warmup=3") == 0, "%s", s->options[1]);
     cr_expect(s->cpu == 0.5 && s->gpu == 0.25 && s->memory_bytes == 2LL << 30 && s->gpu_memory_bytes == 512LL << 20);
-    cr_expect(s->parallel == 3 && s->retries == 2 && s->trial_timeout == 90 && s->sweep_timeout == 7200 && s->grace == 5);
+    cr_expect(s->parallel == 3 && s->retries == 2 && s->trial_timeout == 90 && s->sweep_timeout == 7200 &&
+              s->grace == 5);
     cr_expect(s->has_seed && s->seed == 9 && s->run_cap == 7);
     cr_expect(s->n_patterns == 1 && strcmp(s->patterns[0].name, "acc") == 0);
     hpt_sweep_destroy(s);
@@ -125,7 +131,8 @@ Test(sweep_good, own_keys_and_options_are_read) {
 // The words of a command for a point, joined by '|'.
 static void expect_command(const char *command, const char *parameters, const double *point, const char *expected) {
     char text[1000], got[2000] = "";
-    snprintf(text, sizeof text, "method: random\nprogram: train.py\ncommand: %s\nparameters: %s\n", command, parameters);
+    snprintf(text, sizeof text, "method: random\nprogram: train.py\ncommand: %s\nparameters: %s\n", command,
+             parameters);
     hpt_sweep *s = parse(text);
     char **argv = NULL;
     cr_assert(hpt__sweep_command(&argv, s, point, "/run/params.json") == 0, "%s", hpt_last_error());
@@ -138,14 +145,16 @@ static void expect_command(const char *command, const char *parameters, const do
     hpt_sweep_destroy(s);
 }
 
-Test(sweep_command, macros_expand_as_the_agent_of_the_schema_expands_them) {
+Test(sweep_command, macros_expand_as_the_agent_of_the_schema_expands_them)
+{
     static const char parameters[] = "{lr: {min: 0.0, max: 1.0}, flag: {values: [true, false]}, n: {min: 1, max: 9}, "
                                      "opt: {parameters: {name: {values: [a b, c]}, rate: {min: 0.0, max: 1.0}}}, "
                                      "layers: {values: [[1, 2], null]}}";
     // lr, flag, n, opt.name, opt.rate, layers
     const double point[] = {1e-5, 0, 3, 0, 0.5, 0};
-    expect_command("[\"${env}\", \"${interpreter}\", \"${program}\", \"${args}\"]", parameters, point,
-                   "/usr/bin/env|python|train.py|--lr=1e-05|--flag=True|--n=3|--opt={'name': 'a b', 'rate': 0.5}|--layers=[1, 2]");
+    expect_command(
+        "[\"${env}\", \"${interpreter}\", \"${program}\", \"${args}\"]", parameters, point,
+        "/usr/bin/env|python|train.py|--lr=1e-05|--flag=True|--n=3|--opt={'name': 'a b', 'rate': 0.5}|--layers=[1, 2]");
     expect_command("[x, \"${args_no_hyphens}\"]", parameters, point,
                    "x|lr=1e-05|flag=True|n=3|opt={'name': 'a b', 'rate': 0.5}|layers=[1, 2]");
     expect_command("[x, \"${args_no_boolean_flags}\"]", parameters, point,
@@ -154,22 +163,26 @@ Test(sweep_command, macros_expand_as_the_agent_of_the_schema_expands_them) {
                    "x|--lr|1e-05|--flag|True|--n|3|--opt|{'name': 'a b', 'rate': 0.5}|--layers|[1, 2]");
     expect_command("[x, \"${args_append_hydra}\", \"${args_override_hydra}\"]", "{n: {min: 1, max: 9}}", (double[]){4},
                    "x|+n=4|++n=4");
-    expect_command("[x, \"${args_json}\", \"${args_json_file}\"]", parameters, point,
-                   "x|{\"lr\": 1e-05, \"flag\": true, \"n\": 3, \"opt\": {\"name\": \"a b\", \"rate\": 0.5}, \"layers\": [1, "
-                   "2]}|/run/params.json");
+    expect_command(
+        "[x, \"${args_json}\", \"${args_json_file}\"]", parameters, point,
+        "x|{\"lr\": 1e-05, \"flag\": true, \"n\": 3, \"opt\": {\"name\": \"a b\", \"rate\": 0.5}, \"layers\": [1, "
+        "2]}|/run/params.json");
     setenv("HPT_TEST_WORD", "here", 1);
     unsetenv("HPT_TEST_NONE");
-    expect_command("[\"${envvar:HPT_TEST_WORD}/x\", \"${envvar:HPT_TEST_NONE}\", \"${unknown}\", 3]", "{n: {min: 1, max: 9}}",
-                   (double[]){4}, "here/x|HPT_TEST_NONE|3");
+    expect_command("[\"${envvar:HPT_TEST_WORD}/x\", \"${envvar:HPT_TEST_NONE}\", \"${unknown}\", 3]",
+                   "{n: {min: 1, max: 9}}", (double[]){4}, "here/x|HPT_TEST_NONE|3");
 }
 
-Test(sweep_command, inactive_and_integral_values_follow_the_rules) {
-    static const char parameters[] = "{kind: {values: [a, b]}, x: {min: 0.0, max: 2.0, hpt:when: {kind: a}}, y: {min: 0.0, max: 2.0}}";
+Test(sweep_command, inactive_and_integral_values_follow_the_rules)
+{
+    static const char parameters[] =
+        "{kind: {values: [a, b]}, x: {min: 0.0, max: 2.0, hpt:when: {kind: a}}, y: {min: 0.0, max: 2.0}}";
     expect_command("[x, \"${args}\"]", parameters, (double[]){1, NAN, 1.0}, "x|--kind=b|--y=1");
     expect_command("[x, \"${args}\"]", parameters, (double[]){0, 0.1, 1.5}, "x|--kind=a|--x=0.1|--y=1.5");
 }
 
-Test(sweep_good, yaml_anchors_and_merges_work) {
+Test(sweep_good, yaml_anchors_and_merges_work)
+{
     hpt_sweep *s = parse("method: random\nprogram: t\nparameters:\n"
                          "  a: &range {min: 0.0, max: 1.0}\n"
                          "  b: *range\n"
@@ -188,7 +201,8 @@ static bool fail_kth(size_t size, void *payload) {
     return countdown-- == 0;
 }
 
-Test(sweep_fault, each_failing_allocation_gives_an_error_or_the_same_sweep) {
+Test(sweep_fault, each_failing_allocation_gives_an_error_or_the_same_sweep)
+{
     static const char text[] = "method: bayes\nmetric: {name: loss}\nprogram: t\nrun_cap: 3\nparameters:\n"
                                "  kind: {values: [a, b]}\n  x: {min: 1e-3, max: 1.0, hpt:when: {kind: a}}\n"
                                "  n: {parameters: {m: {min: 1, max: 4}}}\n"

@@ -39,8 +39,8 @@ typedef struct hpt__sampler_ops {
     bool cheap;
 } hpt__sampler_ops;
 
-extern const hpt__sampler_ops hpt__sampler_auto_ops, hpt__sampler_random_ops, hpt__sampler_grid_ops, hpt__sampler_qmc_ops,
-    hpt__sampler_tpe_ops;
+extern const hpt__sampler_ops hpt__sampler_auto_ops, hpt__sampler_random_ops, hpt__sampler_grid_ops,
+    hpt__sampler_qmc_ops, hpt__sampler_tpe_ops;
 
 // By name; unknown: HPT_E_ARG naming the nearest and all.
 HPT_NODISCARD int hpt__sampler_find(const hpt__sampler_ops **out, const char *name);

@@ -11,6 +11,9 @@
 // Not found: a process that both leaves the session and clears its environment. Only a cgroup would hold it, and not
 // every user may make one.
 //
+// A process on its way through exec shows an empty environment for a moment (the kernel sets its place after the new
+// memory is in use); one that has none is therefore looked at again for a short while before it counts as foreign.
+//
 // Waiting uses pidfds, so that a pid used again cannot confuse it; never longer than the given time, because a process
 // in uninterruptible sleep does not die. Threads: the run's. Cost: (1) reads one line of /proc if nothing is left;
 // (2) one small file per process of this user. Sources: prctl(2) PR_SET_CHILD_SUBREAPER, proc(5), pidfd_open(2).
@@ -31,7 +34,14 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+static const double EXEC_SECONDS = 0.1; // how long a process without environment is looked at again
+
+static void pause_for_exec(void) {
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
 
 typedef struct pid_list {
     pid_t *items;
@@ -67,6 +77,13 @@ static void read_environment(hpt__str *out, pid_t pid) {
     char path[64];
     (void)snprintf(path, sizeof path, "/proc/%ld/environ", (long)pid);
     read_proc(out, path);
+}
+
+// Kernel threads have no program, and zombies none any more.
+static bool has_program(pid_t pid) {
+    char path[64], target[8];
+    (void)snprintf(path, sizeof path, "/proc/%ld/exe", (long)pid);
+    return readlink(path, target, sizeof target) > 0;
 }
 
 static bool is_zombie(pid_t pid) {
@@ -111,11 +128,13 @@ int hpt__leftovers_end(int64_t *n, const char *run_id, const char *run_dir, doub
     int rc = 0;
     pid_list all = {0};
     hpt__str text = HPT__STR_INIT;
-    const double until = hpt__now_mono() + seconds;
+    const double until = hpt__now_mono() + seconds, exec_until = hpt__now_mono() + EXEC_SECONDS;
     int64_t found;
+    bool unsure;
     *n = 0;
     do { // a process that forks while we look is found by the next look
         found = 0;
+        unsure = false;
         all.n = 0;
         HPT_TRY(list_numbers(&all, "/proc"));
         for (int64_t i = 0; i < all.n; i++) {
@@ -126,13 +145,16 @@ int hpt__leftovers_end(int64_t *n, const char *run_id, const char *run_dir, doub
             if (pid == getpid() || stat(path, &st) < 0 || st.st_uid != geteuid()) continue;
             read_environment(&text, pid);
             HPT_TRY(hpt__str_status(&text));
+            if (text.len == 0 && has_program(pid)) unsure = true;
             if (!has_entry(&text, "HPT_RUN_ID", run_id) || !has_entry(&text, "HPT_RUN_DIR", run_dir)) continue;
             if (is_zombie(pid)) continue;
             kill_and_wait(pid, until);
             found++;
         }
         *n += found;
-    } while (found > 0 && hpt__now_mono() < until);
+        unsure = unsure && hpt__now_mono() < exec_until;
+        if (unsure) pause_for_exec();
+    } while (unsure || (found > 0 && hpt__now_mono() < until));
     rc = 0;
 out:
     hpt__str_fini(&text);
@@ -164,12 +186,14 @@ int hpt__orphans_end(int64_t *n, const hpt__orphan_query *q, double seconds) {
     pid_list children = {0}, threads = {0};
     hpt__str text = HPT__STR_INIT;
     char number[24];
-    const double until = hpt__now_mono() + seconds;
+    const double until = hpt__now_mono() + seconds, exec_until = hpt__now_mono() + EXEC_SECONDS;
     int64_t found;
+    bool unsure;
     (void)snprintf(number, sizeof number, "%lld", (long long)q->trial);
     *n = 0;
     do {
         found = 0;
+        unsure = false;
         HPT_TRY(list_children(&children, &threads, &text));
         for (int64_t i = 0; i < children.n; i++) {
             const pid_t pid = children.items[i];
@@ -180,6 +204,7 @@ int hpt__orphans_end(int64_t *n, const hpt__orphan_query *q, double seconds) {
             if (!mine) {
                 read_environment(&text, pid);
                 HPT_TRY(hpt__str_status(&text));
+                if (text.len == 0 && has_program(pid)) unsure = true;
                 mine = has_entry(&text, "HPT_TRIAL", number) && has_entry(&text, "HPT_RUN_ID", q->run_id);
             }
             if (!mine) continue;
@@ -187,7 +212,9 @@ int hpt__orphans_end(int64_t *n, const hpt__orphan_query *q, double seconds) {
             if (waitpid(pid, NULL, WNOHANG) == pid) found++;
         }
         *n += found;
-    } while (found > 0 && hpt__now_mono() < until);
+        unsure = unsure && hpt__now_mono() < exec_until;
+        if (unsure) pause_for_exec();
+    } while (unsure || (found > 0 && hpt__now_mono() < until));
     rc = 0;
 out:
     hpt__str_fini(&text);

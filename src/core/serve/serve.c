@@ -15,8 +15,7 @@
 
 enum { MAX_NAMES = 32 };
 
-int hpt_serve_create(hpt_serve **out)
-{
+int hpt_serve_create(hpt_serve **out) {
     if (!out) return hpt__fail(HPT_E_ARG, "hpt_serve_create: out is NULL");
     hpt_serve *serve = hpt__calloc(1, sizeof *serve);
     if (!serve) return hpt__fail_memory();
@@ -25,8 +24,7 @@ int hpt_serve_create(hpt_serve **out)
     return 0;
 }
 
-void hpt_serve_destroy(hpt_serve *serve)
-{
+void hpt_serve_destroy(hpt_serve *serve) {
     if (!serve) return;
     hpt_study_close(serve->study);
     hpt__arena_fini(&serve->arena);
@@ -34,28 +32,27 @@ void hpt_serve_destroy(hpt_serve *serve)
     hpt__free(serve);
 }
 
-static const hpt__serve_op *find_op(const char *name)
-{
+static const hpt__serve_op *find_op(const char *name) {
     for (const hpt__serve_op *op = hpt__serve_ops; op->name; op++) {
         if (strcmp(op->name, name) == 0) return op;
     }
     return NULL;
 }
 
-static int unknown_op(const char *name)
-{
+static int unknown_op(const char *name) {
     const char *names[MAX_NAMES];
     int64_t n = 0;
     for (const hpt__serve_op *op = hpt__serve_ops; op->name && n < MAX_NAMES; op++) names[n++] = op->name;
     const char *near = hpt__nearest(name, names, n);
     if (near) return hpt__fail(HPT_E_ARG, "unknown op '%s'; did you mean '%s'?", name, near);
-    return hpt__fail(HPT_E_ARG, "unknown op '%s'; there are create, open, ask, report, tell, enqueue, best, pareto, trials, "
-                                "importance, stats, close", name);
+    return hpt__fail(HPT_E_ARG,
+                     "unknown op '%s'; there are create, open, ask, report, tell, enqueue, best, pareto, trials, "
+                     "importance, stats, close",
+                     name);
 }
 
 // Splits " a b c " into an array of words in the arena.
-static int split_keys(const char **words, int64_t *n, hpt__arena *arena, const char *keys)
-{
+static int split_keys(const char **words, int64_t *n, hpt__arena *arena, const char *keys) {
     *n = 0;
     words[(*n)++] = "op";
     for (const char *p = keys + strspn(keys, " "); *p && *n < MAX_NAMES; p += strspn(p, " ")) {
@@ -68,8 +65,7 @@ static int split_keys(const char **words, int64_t *n, hpt__arena *arena, const c
     return 0;
 }
 
-static int check_keys(hpt_serve *serve, const hpt__json *request, const hpt__serve_op *op)
-{
+static int check_keys(hpt_serve *serve, const hpt__json *request, const hpt__serve_op *op) {
     const char *words[MAX_NAMES];
     int64_t n;
     int rc = split_keys(words, &n, &serve->arena, op->keys);
@@ -81,14 +77,13 @@ static int check_keys(hpt_serve *serve, const hpt__json *request, const hpt__ser
         if (known) continue;
         const char *near = hpt__nearest(key, words, n);
         if (near) return hpt__fail(HPT_E_ARG, "op '%s': unknown key '%s'; did you mean '%s'?", op->name, key, near);
-        return hpt__fail(HPT_E_ARG, "op '%s': unknown key '%s'; it takes%s%s", op->name, key, *op->keys ? op->keys : " none",
-                         *op->keys ? "" : " ");
+        return hpt__fail(HPT_E_ARG, "op '%s': unknown key '%s'; it takes%s%s", op->name, key,
+                         *op->keys ? op->keys : " none", *op->keys ? "" : " ");
     }
     return 0;
 }
 
-static int serve_line(hpt_serve *serve, const char *line)
-{
+static int serve_line(hpt_serve *serve, const char *line) {
     int rc = 0;
     hpt__json *request = NULL;
     rc = hpt__json_parse(&request, &serve->arena, line, strlen(line));
@@ -119,8 +114,7 @@ out:
     return rc;
 }
 
-int hpt_serve_request(const char **reply, hpt_serve *serve, const char *line)
-{
+int hpt_serve_request(const char **reply, hpt_serve *serve, const char *line) {
     if (!reply || !serve || !line) return hpt__fail(HPT_E_ARG, "hpt_serve_request: an argument is NULL");
     hpt__arena_reset(&serve->arena);
     hpt__str_clear(&serve->reply);

@@ -22,14 +22,12 @@ enum { MAX_ASK = 100000, MAX_OBJECTIVES = 64 };
 // ---- reading a request ---------------------------------------------------------------------------------------
 
 // null counts as absent: clients in languages with optional arguments pass theirs on.
-static const hpt__json *optional(const hpt__json *request, const char *key)
-{
+static const hpt__json *optional(const hpt__json *request, const char *key) {
     const hpt__json *v = hpt__json_get(request, key);
     return v && v->kind == HPT__JSON_NULL ? NULL : v;
 }
 
-static int read_text(const char **out, const hpt__json *request, const char *key)
-{
+static int read_text(const char **out, const hpt__json *request, const char *key) {
     const hpt__json *v = optional(request, key);
     *out = NULL;
     if (!v) return 0;
@@ -40,8 +38,7 @@ static int read_text(const char **out, const hpt__json *request, const char *key
 }
 
 // *given tells an absent key from a default; given NULL: the key is required.
-static int read_int(int64_t *out, bool *given, const hpt__json *request, const char *key, int64_t low, int64_t high)
-{
+static int read_int(int64_t *out, bool *given, const hpt__json *request, const char *key, int64_t low, int64_t high) {
     const hpt__json *v = optional(request, key);
     if (given) *given = v != NULL;
     if (!v) return given ? 0 : hpt__fail(HPT_E_ARG, "key '%s' is missing", key);
@@ -50,14 +47,14 @@ static int read_int(int64_t *out, bool *given, const hpt__json *request, const c
         return hpt__fail(HPT_E_ARG, "'%s' is not an integer in [%lld, %lld]", key, (long long)low, (long long)high);
     }
     if (i < low || i > high) {
-        return hpt__fail(HPT_E_ARG, "'%s' is %lld, outside [%lld, %lld]", key, (long long)i, (long long)low, (long long)high);
+        return hpt__fail(HPT_E_ARG, "'%s' is %lld, outside [%lld, %lld]", key, (long long)i, (long long)low,
+                         (long long)high);
     }
     *out = i;
     return 0;
 }
 
-static bool read_number(double *out, const hpt__json *v)
-{
+static bool read_number(double *out, const hpt__json *v) {
     if (v && v->kind == HPT__JSON_NULL) {
         *out = NAN;
         return true;
@@ -65,8 +62,7 @@ static bool read_number(double *out, const hpt__json *v)
     return hpt__json_number(out, v);
 }
 
-static int read_numbers(double **out, int64_t *n, hpt_serve *serve, const hpt__json *list, const char *key)
-{
+static int read_numbers(double **out, int64_t *n, hpt_serve *serve, const hpt__json *list, const char *key) {
     if (list->kind != HPT__JSON_ARRAY) {
         return hpt__fail(HPT_E_ARG, "'%s' is a %s; write a list of numbers", key, hpt__json_kind_name(list->kind));
     }
@@ -90,17 +86,19 @@ typedef struct pairs { // "key=value" for the options table, in the arena
     int64_t n, cap;
 } pairs;
 
-static int add_pair(pairs *p, hpt_serve *serve, const char *prefix, const char *key, const hpt__json *value)
-{
+static int add_pair(pairs *p, hpt_serve *serve, const char *prefix, const char *key, const hpt__json *value) {
     int rc = 0;
     hpt__str text = HPT__STR_INIT;
     HPT_FAIL_IF(value->kind == HPT__JSON_ARRAY || value->kind == HPT__JSON_OBJECT, HPT_E_ARG,
-                "option '%s%s' is a %s; write a number, a string or true or false", prefix, key, hpt__json_kind_name(value->kind));
+                "option '%s%s' is a %s; write a number, a string or true or false", prefix, key,
+                hpt__json_kind_name(value->kind));
     hpt__str_add(&text, prefix);
     hpt__str_add(&text, key);
     hpt__str_addc(&text, '=');
-    if (value->kind == HPT__JSON_STRING) hpt__str_add(&text, value->s.text);
-    else hpt__json_compact(&text, value);
+    if (value->kind == HPT__JSON_STRING)
+        hpt__str_add(&text, value->s.text);
+    else
+        hpt__json_compact(&text, value);
     HPT_TRY(hpt__str_status(&text));
     HPT_ASSERT(p->n < p->cap);
     p->items[p->n] = hpt__arena_strndup(&serve->arena, hpt__str_text(&text), text.len);
@@ -116,8 +114,7 @@ out:
 }
 
 // "tpe", or {"type":"tpe","n_startup":20}, whose other keys are options "tpe.n_startup".
-static int read_tool(const char **name, pairs *p, hpt_serve *serve, const hpt__json *request, const char *key)
-{
+static int read_tool(const char **name, pairs *p, hpt_serve *serve, const hpt__json *request, const char *key) {
     const hpt__json *v = hpt__json_get(request, key);
     if (!v || v->kind != HPT__JSON_OBJECT) return read_text(name, request, key);
     int rc = read_text(name, v, "type");
@@ -136,14 +133,13 @@ static int read_tool(const char **name, pairs *p, hpt_serve *serve, const hpt__j
     return 0;
 }
 
-static int64_t size_of(const hpt__json *object)
-{
+static int64_t size_of(const hpt__json *object) {
     return object && object->kind == HPT__JSON_OBJECT ? object->o.n : 0;
 }
 
 // [{"name":"loss","goal":"minimize"},...] -> directions and ["loss",...] (NULL if none has a name).
-static int read_objectives(hpt_direction *directions, int64_t *n, hpt__json **names, hpt_serve *serve, const hpt__json *request)
-{
+static int read_objectives(hpt_direction *directions, int64_t *n, hpt__json **names, hpt_serve *serve,
+                           const hpt__json *request) {
     int rc = 0;
     const hpt__json *list = optional(request, "objectives");
     int64_t named = 0;
@@ -152,7 +148,8 @@ static int read_objectives(hpt_direction *directions, int64_t *n, hpt__json **na
     *names = NULL;
     if (!list) goto out;
     HPT_FAIL_IF(list->kind != HPT__JSON_ARRAY || list->a.n == 0 || list->a.n > MAX_OBJECTIVES, HPT_E_ARG,
-                "'objectives' is a list of 1 to %d objects like {\"name\":\"loss\",\"goal\":\"minimize\"}", MAX_OBJECTIVES);
+                "'objectives' is a list of 1 to %d objects like {\"name\":\"loss\",\"goal\":\"minimize\"}",
+                MAX_OBJECTIVES);
     all = hpt__json_new(&serve->arena, HPT__JSON_ARRAY);
     if (!all) {
         rc = hpt__fail_memory();
@@ -166,13 +163,17 @@ static int read_objectives(hpt_direction *directions, int64_t *n, hpt__json **na
                     hpt__json_kind_name(item->kind));
         for (int64_t k = 0; k < item->o.n; k++) {
             HPT_FAIL_IF(strcmp(item->o.keys[k], "name") != 0 && strcmp(item->o.keys[k], "goal") != 0, HPT_E_ARG,
-                        "'objectives'[%lld]: unknown key '%s'; it takes 'name' and 'goal'", (long long)i, item->o.keys[k]);
+                        "'objectives'[%lld]: unknown key '%s'; it takes 'name' and 'goal'", (long long)i,
+                        item->o.keys[k]);
         }
         HPT_TRY(read_text(&name, item, "name"));
         HPT_TRY(read_text(&goal, item, "goal"));
-        if (!goal || strcmp(goal, "minimize") == 0) directions[i] = HPT_MINIMIZE;
-        else if (strcmp(goal, "maximize") == 0) directions[i] = HPT_MAXIMIZE;
-        else HPT_FAIL_IF(true, HPT_E_ARG, "'goal' is '%s'; write 'minimize' or 'maximize'", goal);
+        if (!goal || strcmp(goal, "minimize") == 0)
+            directions[i] = HPT_MINIMIZE;
+        else if (strcmp(goal, "maximize") == 0)
+            directions[i] = HPT_MAXIMIZE;
+        else
+            HPT_FAIL_IF(true, HPT_E_ARG, "'goal' is '%s'; write 'minimize' or 'maximize'", goal);
         if (name) {
             named++;
             HPT_TRY(hpt__json_append(&serve->arena, all, hpt__json_new_string(&serve->arena, name, strlen(name))));
@@ -185,8 +186,7 @@ out:
     return rc;
 }
 
-static int store_metric_names(hpt_study *study, const hpt__json *names)
-{
+static int store_metric_names(hpt_study *study, const hpt__json *names) {
     hpt__str text = HPT__STR_INIT;
     hpt__json_dumps(&text, names);
     int rc = hpt__str_status(&text);
@@ -195,8 +195,7 @@ static int store_metric_names(hpt_study *study, const hpt__json *names)
     return rc;
 }
 
-static int open_study(hpt_serve *serve, const hpt__json *request, hpt_open_mode mode)
-{
+static int open_study(hpt_serve *serve, const hpt__json *request, hpt_open_mode mode) {
     int rc = 0;
     hpt_space *space = NULL;
     hpt_study *study = NULL;
@@ -209,8 +208,8 @@ static int open_study(hpt_serve *serve, const hpt__json *request, hpt_open_mode 
     o.mode = mode;
 
     const hpt__json *options = optional(request, "options");
-    HPT_FAIL_IF(options && options->kind != HPT__JSON_OBJECT, HPT_E_ARG, "'options' is a %s; write {\"tpe.n_startup\":20}",
-                hpt__json_kind_name(options->kind));
+    HPT_FAIL_IF(options && options->kind != HPT__JSON_OBJECT, HPT_E_ARG,
+                "'options' is a %s; write {\"tpe.n_startup\":20}", hpt__json_kind_name(options->kind));
     p.cap = size_of(options) + size_of(hpt__json_get(request, "sampler")) + size_of(hpt__json_get(request, "pruner"));
     p.items = hpt__arena_alloc(&serve->arena, ((size_t)p.cap + 1) * sizeof *p.items);
     if (!p.items) {
@@ -219,7 +218,8 @@ static int open_study(hpt_serve *serve, const hpt__json *request, hpt_open_mode 
     }
     HPT_TRY(read_tool(&o.sampler, &p, serve, request, "sampler"));
     HPT_TRY(read_tool(&o.pruner, &p, serve, request, "pruner"));
-    for (int64_t i = 0; i < size_of(options); i++) HPT_TRY(add_pair(&p, serve, "", options->o.keys[i], options->o.values[i]));
+    for (int64_t i = 0; i < size_of(options); i++)
+        HPT_TRY(add_pair(&p, serve, "", options->o.keys[i], options->o.values[i]));
     o.options = p.items;
     o.n_options = p.n;
     HPT_TRY(read_text(&o.name, request, "study"));
@@ -255,27 +255,23 @@ out:
     return rc;
 }
 
-static int op_create(hpt_serve *serve, const hpt__json *request)
-{
+static int op_create(hpt_serve *serve, const hpt__json *request) {
     return open_study(serve, request, HPT_OPEN_CREATE);
 }
 
-static int op_open(hpt_serve *serve, const hpt__json *request)
-{
+static int op_open(hpt_serve *serve, const hpt__json *request) {
     return open_study(serve, request, HPT_OPEN_EXISTING);
 }
 
 // ---- trials in replies ---------------------------------------------------------------------------------------
 
-static void add_number(hpt__str *out, double v)
-{
+static void add_number(hpt__str *out, double v) {
     const hpt__json number = {.kind = HPT__JSON_FLOAT, .f = v};
     hpt__json_compact(out, &number);
 }
 
 // full: with state and values; without, what an ask answers.
-static int add_trial(hpt__str *out, hpt_trial *trial, bool full)
-{
+static int add_trial(hpt__str *out, hpt_trial *trial, bool full) {
     const char *params;
     const double *values;
     int64_t n;
@@ -300,8 +296,7 @@ static int add_trial(hpt__str *out, hpt_trial *trial, bool full)
 
 // ---- ask, report, tell, enqueue ------------------------------------------------------------------------------
 
-static int op_ask(hpt_serve *serve, const hpt__json *request)
-{
+static int op_ask(hpt_serve *serve, const hpt__json *request) {
     int rc = 0;
     bool given, exhausted = false;
     int64_t q = 1, n = 0;
@@ -337,8 +332,7 @@ out:
     return rc;
 }
 
-static int op_report(hpt_serve *serve, const hpt__json *request)
-{
+static int op_report(hpt_serve *serve, const hpt__json *request) {
     int rc = 0;
     int64_t number, step;
     double value;
@@ -359,8 +353,8 @@ out:
     return rc;
 }
 
-static int read_result(hpt_trial_state *state, double **values, int64_t *n, hpt_serve *serve, const hpt__json *request)
-{
+static int read_result(hpt_trial_state *state, double **values, int64_t *n, hpt_serve *serve,
+                       const hpt__json *request) {
     const char *text;
     const hpt__json *list = optional(request, "values"), *one = hpt__json_get(request, "value");
     *values = NULL;
@@ -386,8 +380,7 @@ static int read_result(hpt_trial_state *state, double **values, int64_t *n, hpt_
     return 0;
 }
 
-static int op_tell(hpt_serve *serve, const hpt__json *request)
-{
+static int op_tell(hpt_serve *serve, const hpt__json *request) {
     int rc = 0;
     int64_t number, n, n_constraints;
     hpt_trial_state state;
@@ -416,8 +409,7 @@ out:
     return rc;
 }
 
-static int op_enqueue(hpt_serve *serve, const hpt__json *request)
-{
+static int op_enqueue(hpt_serve *serve, const hpt__json *request) {
     int rc = 0;
     hpt__str text = HPT__STR_INIT;
     const hpt__json *params = hpt__json_get(request, "params");
@@ -433,8 +425,7 @@ out:
 
 // ---- questions -----------------------------------------------------------------------------------------------
 
-static int op_best(hpt_serve *serve, const hpt__json *request)
-{
+static int op_best(hpt_serve *serve, const hpt__json *request) {
     int rc = 0;
     hpt_trial *trial = NULL;
     (void)request;
@@ -447,8 +438,7 @@ out:
     return rc;
 }
 
-static int op_pareto(hpt_serve *serve, const hpt__json *request)
-{
+static int op_pareto(hpt_serve *serve, const hpt__json *request) {
     int rc = 0;
     int64_t n = 0;
     hpt_trial **trials = NULL;
@@ -473,8 +463,7 @@ typedef struct line_joiner {
     bool line_ended;
 } line_joiner;
 
-static int join_lines(const char *text, size_t size, void *payload)
-{
+static int join_lines(const char *text, size_t size, void *payload) {
     line_joiner *j = payload;
     while (size > 0) {
         if (j->line_ended) hpt__str_addc(j->out, ',');
@@ -488,8 +477,7 @@ static int join_lines(const char *text, size_t size, void *payload)
     return 0;
 }
 
-static int op_trials(hpt_serve *serve, const hpt__json *request)
-{
+static int op_trials(hpt_serve *serve, const hpt__json *request) {
     int rc = 0;
     bool given;
     int64_t since = 0;
@@ -503,16 +491,14 @@ out:
     return rc;
 }
 
-static int op_importance(hpt_serve *serve, const hpt__json *request)
-{
+static int op_importance(hpt_serve *serve, const hpt__json *request) {
     (void)serve;
     (void)request;
     return hpt__fail(HPT_E_UNSUPPORTED,
                      "importance is not available in this version; 'trials' gives the data it would be computed from");
 }
 
-static int op_stats(hpt_serve *serve, const hpt__json *request)
-{
+static int op_stats(hpt_serve *serve, const hpt__json *request) {
     char *text = NULL;
     (void)request;
     int rc = hpt_study_stats(&text, serve->study);
@@ -523,8 +509,7 @@ static int op_stats(hpt_serve *serve, const hpt__json *request)
     return 0;
 }
 
-static int op_close(hpt_serve *serve, const hpt__json *request)
-{
+static int op_close(hpt_serve *serve, const hpt__json *request) {
     (void)request;
     hpt_study_close(serve->study);
     serve->study = NULL;

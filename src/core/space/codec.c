@@ -22,36 +22,30 @@
 #include <math.h>
 
 // log(x / base), 0 < base <= x.
-static double log_ratio(double x, double base)
-{
+static double log_ratio(double x, double base) {
     const double r = (x - base) / base;
     return isfinite(r) ? log1p(r) : log(x) - log(base);
 }
 
 // base e^t without overflow on the way.
-static double scaled_exp(double base, double t)
-{
+static double scaled_exp(double base, double t) {
     return t < 700 ? base * exp(t) : exp(log(base) + t);
 }
 
-static double clamp_unit(double u)
-{
+static double clamp_unit(double u) {
     if (isnan(u)) return 0.5; // an absent coordinate asked for all the same: the middle is legal and deterministic
     return u < 0 ? 0 : u > 1 ? 1 : u;
 }
 
-static double widened_low(const hpt__param *p)
-{
+static double widened_low(const hpt__param *p) {
     return fmax(p->low - 0.5 * p->step, 0.5 * p->low);
 }
 
-static double widened_high(const hpt__param *p)
-{
+static double widened_high(const hpt__param *p) {
     return fmin(p->high + 0.5 * p->step, DBL_MAX);
 }
 
-double hpt__codec_decode1(const hpt__param *p, double u)
-{
+double hpt__codec_decode1(const hpt__param *p, double u) {
     const int64_t n = hpt__param_cardinality(p);
     u = clamp_unit(u);
     if (n == 1) return p->low;
@@ -67,8 +61,7 @@ double hpt__codec_decode1(const hpt__param *p, double u)
     return hpt__param_clip(p, isfinite(range) ? p->low + u * range : (1 - u) * p->low + u * p->high);
 }
 
-double hpt__codec_encode1(const hpt__param *p, double v)
-{
+double hpt__codec_encode1(const hpt__param *p, double v) {
     const int64_t n = hpt__param_cardinality(p);
     if (n == 1) return 0.5;
     if (n > 1) {
@@ -85,16 +78,14 @@ double hpt__codec_encode1(const hpt__param *p, double v)
                                       : (0.5 * v - 0.5 * p->low) / (0.5 * p->high - 0.5 * p->low));
 }
 
-void hpt__codec_decode(double *point, const hpt_space *space, const double *cube)
-{
+void hpt__codec_decode(double *point, const hpt_space *space, const double *cube) {
     for (int64_t t = 0; t < space->d; t++) {
         const int64_t i = space->topo[t];
         point[i] = hpt__space_active(space, i, point) ? hpt__codec_decode1(&space->params[i], cube[i]) : NAN;
     }
 }
 
-void hpt__codec_encode(double *cube, const hpt_space *space, const double *point)
-{
+void hpt__codec_encode(double *cube, const hpt_space *space, const double *point) {
     for (int64_t i = 0; i < space->d; i++)
         cube[i] = isnan(point[i]) ? NAN : hpt__codec_encode1(&space->params[i], point[i]);
 }

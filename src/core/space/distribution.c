@@ -19,24 +19,23 @@
 #include <math.h>
 #include <string.h>
 
-static bool has_step(const hpt__param *p)
-{
+static bool has_step(const hpt__param *p) {
     return p->step > (p->kind == HPT__PARAM_INT ? 1 : 0);
 }
 
-bool hpt__distribution_log(const hpt__param *p)
-{
+bool hpt__distribution_log(const hpt__param *p) {
     return p->log && !has_step(p);
 }
 
-void hpt__distribution_write(hpt__str *out, const hpt__param *p)
-{
+void hpt__distribution_write(hpt__str *out, const hpt__param *p) {
     const char *log = hpt__distribution_log(p) ? "true" : "false";
     switch (p->kind) {
     case HPT__PARAM_FLOAT:
         hpt__str_add(out, "{\"name\": \"FloatDistribution\", \"attributes\": {\"step\": ");
-        if (has_step(p)) hpt__str_add_double(out, p->step);
-        else hpt__str_add(out, "null");
+        if (has_step(p))
+            hpt__str_add_double(out, p->step);
+        else
+            hpt__str_add(out, "null");
         hpt__str_add(out, ", \"low\": ");
         hpt__str_add_double(out, p->low);
         hpt__str_add(out, ", \"high\": ");
@@ -68,7 +67,7 @@ void hpt__distribution_write(hpt__str *out, const hpt__param *p)
 typedef struct form {
     const char *name; // class, or type in the short form
     hpt__param_kind kind;
-    int log; // -1: attribute "log"
+    int log;              // -1: attribute "log"
     const char *step_key; // NULL: none
 } form;
 
@@ -91,17 +90,14 @@ static const form type_forms[] = {
     {0},
 };
 
-static const form *find_form(const form *forms, const char *name)
-{
+static const form *find_form(const form *forms, const char *name) {
     for (; forms->name; forms++)
         if (strcmp(forms->name, name) == 0) return forms;
     return NULL;
 }
 
-static int read_number(double *out, const hpt__json *attributes, const char *key, bool is_int)
-{
-    if (!hpt__json_number(out, hpt__json_get(attributes, key)))
-        return hpt__fail(HPT_E_ARG, "no number '%s'", key);
+static int read_number(double *out, const hpt__json *attributes, const char *key, bool is_int) {
+    if (!hpt__json_number(out, hpt__json_get(attributes, key))) return hpt__fail(HPT_E_ARG, "no number '%s'", key);
     if (!is_int) return 0;
     *out = trunc(*out); // Python's int()
     if (!(fabs(*out) <= 0x1p53))
@@ -109,8 +105,7 @@ static int read_number(double *out, const hpt__json *attributes, const char *key
     return 0;
 }
 
-static int read_range(hpt__range *out, const form *f, const hpt__json *attributes)
-{
+static int read_range(hpt__range *out, const form *f, const hpt__json *attributes) {
     int rc = 0;
     const bool is_int = f->kind == HPT__PARAM_INT;
     hpt__range r = {.step = is_int ? 1 : 0, .log = f->log == 1, .keep_high = true};
@@ -132,8 +127,7 @@ out:
 }
 
 // Reads the form; range or choices, whichever it has.
-static int read_distribution(const form **f, hpt__range *range, const hpt__json **choices, const hpt__json *root)
-{
+static int read_distribution(const form **f, hpt__range *range, const hpt__json **choices, const hpt__json *root) {
     const char *class_name = hpt__json_string(hpt__json_get(root, "name"));
     const char *type = hpt__json_string(hpt__json_get(root, "type"));
     if (!class_name && !type) return hpt__fail(HPT_E_ARG, "neither 'name' nor 'type' says which");
@@ -146,8 +140,7 @@ static int read_distribution(const form **f, hpt__range *range, const hpt__json 
     return 0;
 }
 
-int hpt__space_add_distribution(hpt_space *space, const char *name, const char *distribution_json)
-{
+int hpt__space_add_distribution(hpt_space *space, const char *name, const char *distribution_json) {
     hpt__arena scratch;
     hpt__arena_init(&scratch);
     hpt__json *root;

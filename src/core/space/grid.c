@@ -55,8 +55,7 @@ struct hpt__grid {
 
 // ---- components
 
-static int32_t root_of(int32_t *parent, int32_t i)
-{
+static int32_t root_of(int32_t *parent, int32_t i) {
     while (parent[i] != i) {
         parent[i] = parent[parent[i]];
         i = parent[i];
@@ -70,22 +69,19 @@ typedef struct sort_key {
     int32_t depth; // parents: 1 + the depth of the deepest parent; leaves: INT32_MAX
 } sort_key;
 
-static int by_name(const void *a, const void *b)
-{
+static int by_name(const void *a, const void *b) {
     return strcmp(((const sort_key *)a)->name, ((const sort_key *)b)->name);
 }
 
 // Components by first name; in one, parents (by depth, then name) and then leaves by name.
-static int by_place(const void *a, const void *b)
-{
+static int by_place(const void *a, const void *b) {
     const sort_key *x = a, *y = b;
     if (x->group != y->group) return strcmp(x->first, y->first);
     if (x->depth != y->depth) return x->depth < y->depth ? -1 : 1;
     return strcmp(x->name, y->name);
 }
 
-static int sorted_members(sort_key *keys, const hpt_space *space)
-{
+static int sorted_members(sort_key *keys, const hpt_space *space) {
     int rc = 0;
     const int64_t d = space->d;
     int32_t *group = hpt__malloc((size_t)d * sizeof *group), *depth = hpt__calloc((size_t)d, sizeof *depth);
@@ -102,7 +98,9 @@ static int sorted_members(sort_key *keys, const hpt_space *space)
         }
     }
     for (int64_t i = 0; i < d; i++)
-        keys[i] = (sort_key){.name = space->params[i].name, .param = (int32_t)i, .group = root_of(group, (int32_t)i),
+        keys[i] = (sort_key){.name = space->params[i].name,
+                             .param = (int32_t)i,
+                             .group = root_of(group, (int32_t)i),
                              .depth = space->params[i].is_parent ? depth[i] : INT32_MAX};
     qsort(keys, (size_t)d, sizeof *keys, by_name);
     for (int64_t k = 0; k < d; k++)
@@ -118,15 +116,13 @@ out:
 
 // ---- runs of a parent's values
 
-static int ascending(const void *a, const void *b)
-{
+static int ascending(const void *a, const void *b) {
     const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
     return (x > y) - (x < y);
 }
 
 // Adds the borders of the intervals of values that a condition lists.
-static int add_borders(int64_t **borders, int64_t *n, int64_t *cap, const hpt__param *parent, const hpt__condition *c)
-{
+static int add_borders(int64_t **borders, int64_t *n, int64_t *cap, const hpt__param *parent, const hpt__condition *c) {
     int rc = hpt__grow(borders, cap, *n + 2 * c->n_values, sizeof **borders);
     if (rc < 0) return rc;
     for (int64_t i = 0; i < c->n_values; i++) {
@@ -137,8 +133,7 @@ static int add_borders(int64_t **borders, int64_t *n, int64_t *cap, const hpt__p
     return 0;
 }
 
-static int find_runs(hpt__grid *g, member *mb, const component *c)
-{
+static int find_runs(hpt__grid *g, member *mb, const component *c) {
     int rc = 0;
     int64_t *borders = NULL, n = 2, cap = 0;
     const hpt__param *parent = &g->space->params[mb->param];
@@ -166,34 +161,37 @@ out:
 
 // ---- assignments
 
-static int too_many(const hpt_space *space, const component *c)
-{
-    return hpt__fail(HPT_E_UNSUPPORTED, "the grid around parameter '%s' has more than 2^62 points; use larger steps or "
-                     "another sampler", space->params[c->members[0].param].name);
+static int too_many(const hpt_space *space, const component *c) {
+    return hpt__fail(HPT_E_UNSUPPORTED,
+                     "the grid around parameter '%s' has more than 2^62 points; use larger steps or "
+                     "another sampler",
+                     space->params[c->members[0].param].name);
 }
 
 // *product times n, false when it passes 2^62.
-static bool multiply(int64_t *product, int64_t n)
-{
+static bool multiply(int64_t *product, int64_t n) {
     if (*product > size_max / n) return false;
     *product *= n;
     return true;
 }
 
 // Records the assignment that `run` and `point` hold.
-static int record(component *c, const hpt_space *space, const int32_t *run, const double *point)
-{
+static int record(component *c, const hpt_space *space, const int32_t *run, const double *point) {
     int64_t count = 1;
     for (int64_t k = 0; k < c->n; k++) {
         const member *mb = &c->members[k];
         int64_t n = 1;
-        if (k >= c->m) n = hpt__space_active(space, mb->param, point) ? mb->n_values : 1;
-        else if (run[k] >= 0) n = mb->starts[run[k] + 1] - mb->starts[run[k]];
+        if (k >= c->m)
+            n = hpt__space_active(space, mb->param, point) ? mb->n_values : 1;
+        else if (run[k] >= 0)
+            n = mb->starts[run[k] + 1] - mb->starts[run[k]];
         if (!multiply(&count, n)) return too_many(space, c);
     }
     if (c->n_assignments >= ASSIGNMENTS_MAX)
-        return hpt__fail(HPT_E_UNSUPPORTED, "the conditions around parameter '%s' have more than 2^20 joint cases to "
-                         "count; use another sampler than grid", space->params[c->members[0].param].name);
+        return hpt__fail(HPT_E_UNSUPPORTED,
+                         "the conditions around parameter '%s' have more than 2^20 joint cases to "
+                         "count; use another sampler than grid",
+                         space->params[c->members[0].param].name);
     if (c->size > size_max - count) return too_many(space, c);
     int rc = hpt__grow(&c->before, &c->cap_before, c->n_assignments + 1, sizeof *c->before);
     if (rc < 0) return rc;
@@ -208,16 +206,14 @@ static int record(component *c, const hpt_space *space, const int32_t *run, cons
 }
 
 // Puts parent k on a run: its value in the scratch point is the run's first, the others in it act alike.
-static void enter_run(int32_t *run, double *point, const component *c, const hpt_space *space, int64_t k, int32_t r)
-{
+static void enter_run(int32_t *run, double *point, const component *c, const hpt_space *space, int64_t k, int32_t r) {
     const member *mb = &c->members[k];
     run[k] = r;
     point[mb->param] = r < 0 ? NAN : hpt__param_value_at(&space->params[mb->param], mb->starts[r]);
 }
 
 // Walks all joint assignments like an odometer whose wheels may be absent. point: scratch, d values.
-static int enumerate(component *c, const hpt_space *space, double *point)
-{
+static int enumerate(component *c, const hpt_space *space, double *point) {
     int rc = 0;
     int64_t k = 0;
     int32_t *run = hpt__malloc(((size_t)c->m + 1) * sizeof *run);
@@ -239,17 +235,17 @@ out:
 
 // ---- interface
 
-static int check_finite(const hpt_space *space)
-{
+static int check_finite(const hpt_space *space) {
     for (int64_t i = 0; i < space->d; i++)
         if (hpt__param_cardinality(&space->params[i]) < 0)
-            return hpt__fail(HPT_E_ARG, "parameter '%s' has no finite number of values; a grid needs a step (hpt:step), "
-                             "a list of values, or an integer", space->params[i].name);
+            return hpt__fail(HPT_E_ARG,
+                             "parameter '%s' has no finite number of values; a grid needs a step (hpt:step), "
+                             "a list of values, or an integer",
+                             space->params[i].name);
     return 0;
 }
 
-static int build(hpt__grid *g)
-{
+static int build(hpt__grid *g) {
     int rc = 0;
     const hpt_space *space = g->space;
     const size_t d = (size_t)space->d;
@@ -280,8 +276,7 @@ out:
     return rc;
 }
 
-int hpt__grid_create(hpt__grid **out, const hpt_space *space)
-{
+int hpt__grid_create(hpt__grid **out, const hpt_space *space) {
     hpt__grid *g = NULL;
     int rc = 0;
     HPT_TRY(check_finite(space));
@@ -297,8 +292,7 @@ out:
     return rc;
 }
 
-void hpt__grid_destroy(hpt__grid *g)
-{
+void hpt__grid_destroy(hpt__grid *g) {
     if (!g) return;
     for (int64_t i = 0; i < g->n_components; i++) {
         hpt__free(g->components[i].runs);
@@ -309,26 +303,25 @@ void hpt__grid_destroy(hpt__grid *g)
     hpt__free(g);
 }
 
-int64_t hpt__grid_size(const hpt__grid *g)
-{
+int64_t hpt__grid_size(const hpt__grid *g) {
     return g->size;
 }
 
 // Takes a digit of base n off *rest.
-static int64_t digit(int64_t *rest, int64_t n)
-{
+static int64_t digit(int64_t *rest, int64_t n) {
     const int64_t value = *rest % n;
     *rest /= n;
     return value;
 }
 
-static void component_point(double *point, const hpt_space *space, const component *c, int64_t rest)
-{
+static void component_point(double *point, const hpt_space *space, const component *c, int64_t rest) {
     int64_t lo = 0, hi = c->n_assignments; // the last assignment whose `before` is at most rest
     while (hi - lo > 1) {
         const int64_t mid = lo + (hi - lo) / 2;
-        if (c->before[mid] <= rest) lo = mid;
-        else hi = mid;
+        if (c->before[mid] <= rest)
+            lo = mid;
+        else
+            hi = mid;
     }
     rest -= c->before[lo];
     const int32_t *run = c->m > 0 ? c->runs + lo * c->m : NULL;
@@ -351,8 +344,7 @@ static void component_point(double *point, const hpt_space *space, const compone
     }
 }
 
-void hpt__grid_point(double *point, const hpt__grid *g, int64_t i)
-{
+void hpt__grid_point(double *point, const hpt__grid *g, int64_t i) {
     HPT_ASSERT(i >= 0 && i < g->size);
     for (int64_t k = g->n_components - 1; k >= 0; k--) {
         const component *c = &g->components[k];
@@ -360,8 +352,7 @@ void hpt__grid_point(double *point, const hpt__grid *g, int64_t i)
     }
 }
 
-int64_t hpt_space_cardinality(const hpt_space *space)
-{
+int64_t hpt_space_cardinality(const hpt_space *space) {
     hpt__grid *g;
     if (!space || hpt__grid_create(&g, space) < 0) return -1;
     const int64_t n = g->size;

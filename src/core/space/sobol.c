@@ -34,12 +34,11 @@ static const struct {
 
 struct hpt__sobol {
     int64_t d;
-    uint32_t *shift;         // d
+    uint32_t *shift;       // d
     uint32_t (*col)[BITS]; // d x 32
 };
 
-static void direction_numbers(uint32_t v[BITS], int64_t k)
-{
+static void direction_numbers(uint32_t v[BITS], int64_t k) {
     const uint32_t poly = joe_kuo[k].poly;
     int s = 0;
     while (poly >> (s + 1)) s++;
@@ -55,16 +54,14 @@ static void direction_numbers(uint32_t v[BITS], int64_t k)
     }
 }
 
-static uint32_t parity(uint32_t x)
-{
+static uint32_t parity(uint32_t x) {
     x ^= x >> 16;
     x ^= x >> 8;
     x ^= x >> 4;
     return 0x6996u >> (x & 15u) & 1u;
 }
 
-static void scramble_columns(uint32_t v[BITS], uint32_t *shift, uint64_t seed, int64_t k)
-{
+static void scramble_columns(uint32_t v[BITS], uint32_t *shift, uint64_t seed, int64_t k) {
     hpt__rng rng;
     hpt__rng_init(&rng, seed, (uint64_t)k);
     uint32_t out[BITS] = {0};
@@ -80,8 +77,7 @@ static void scramble_columns(uint32_t v[BITS], uint32_t *shift, uint64_t seed, i
     *shift = hpt__rng_u32(&rng);
 }
 
-int hpt__sobol_create(hpt__sobol **out, int64_t d, bool scramble, uint64_t seed)
-{
+int hpt__sobol_create(hpt__sobol **out, int64_t d, bool scramble, uint64_t seed) {
     if (d < 1 || d > HPT__SOBOL_MAX_DIM)
         return hpt__fail(HPT_E_ARG, "Sobol points have 1 to %d dimensions, not %lld", HPT__SOBOL_MAX_DIM, (long long)d);
     hpt__sobol *s = hpt__calloc(1, sizeof *s);
@@ -101,16 +97,14 @@ int hpt__sobol_create(hpt__sobol **out, int64_t d, bool scramble, uint64_t seed)
     return 0;
 }
 
-void hpt__sobol_destroy(hpt__sobol *s)
-{
+void hpt__sobol_destroy(hpt__sobol *s) {
     if (!s) return;
     hpt__free(s->shift);
     hpt__free(s->col);
     hpt__free(s);
 }
 
-void hpt__sobol_point(double *out, const hpt__sobol *s, uint64_t i)
-{
+void hpt__sobol_point(double *out, const hpt__sobol *s, uint64_t i) {
     const uint32_t index = (uint32_t)i;
     const uint32_t gray = index ^ (index >> 1);
     for (int64_t k = 0; k < s->d; k++) {

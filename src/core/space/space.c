@@ -20,8 +20,7 @@ enum { NAME_MAX_BYTES = 512 };
 static const int64_t int_max = INT64_C(1) << 53;
 static const double steps_max = 0x1p50;
 
-int hpt_space_create(hpt_space **out)
-{
+int hpt_space_create(hpt_space **out) {
     if (!out) return hpt__fail(HPT_E_ARG, "hpt_space_create: out is NULL");
     hpt_space *s = hpt__calloc(1, sizeof *s);
     if (!s) return hpt__fail_memory();
@@ -31,8 +30,7 @@ int hpt_space_create(hpt_space **out)
     return 0;
 }
 
-void hpt_space_destroy(hpt_space *space)
-{
+void hpt_space_destroy(hpt_space *space) {
     if (!space) return;
     hpt__free(space->params);
     hpt__free(space->topo);
@@ -41,24 +39,20 @@ void hpt_space_destroy(hpt_space *space)
     hpt__free(space);
 }
 
-int64_t hpt_space_size(const hpt_space *space)
-{
+int64_t hpt_space_size(const hpt_space *space) {
     return space ? space->d : 0;
 }
 
-const char *hpt_space_name(const hpt_space *space, int64_t i)
-{
+const char *hpt_space_name(const hpt_space *space, int64_t i) {
     return space && i >= 0 && i < space->d ? space->params[i].name : NULL;
 }
 
-int64_t hpt__space_find(const hpt_space *space, const char *name)
-{
+int64_t hpt__space_find(const hpt_space *space, const char *name) {
     int64_t i;
     return hpt__map_get(&i, &space->by_name, name, strlen(name)) ? i : -1;
 }
 
-int hpt__space_unknown(const hpt_space *space, const char *name)
-{
+int hpt__space_unknown(const hpt_space *space, const char *name) {
     // Without memory for the list there is no suggestion, which is no reason for another error.
     const char **names = space->d > 0 ? hpt__malloc((size_t)space->d * sizeof *names) : NULL;
     const char *nearest = NULL;
@@ -72,8 +66,7 @@ int hpt__space_unknown(const hpt_space *space, const char *name)
     return rc;
 }
 
-static bool is_utf8(const char *text, size_t n)
-{
+static bool is_utf8(const char *text, size_t n) {
     uint32_t code;
     for (size_t i = 0, len; i < n; i += len) {
         len = hpt__utf8_decode(&code, text + i, n - i);
@@ -82,8 +75,7 @@ static bool is_utf8(const char *text, size_t n)
     return true;
 }
 
-int hpt__space_check_name(const hpt_space *space, const char *name)
-{
+int hpt__space_check_name(const hpt_space *space, const char *name) {
     if (!space) return hpt__fail(HPT_E_ARG, "the space is NULL");
     if (!name || !*name) return hpt__fail(HPT_E_ARG, "a parameter needs a name");
     const size_t len = strnlen(name, NAME_MAX_BYTES + 1);
@@ -96,8 +88,7 @@ int hpt__space_check_name(const hpt_space *space, const char *name)
 }
 
 // Takes p into the table. What it points to is in the arena.
-static int append(hpt_space *space, const char *name, hpt__param *p)
-{
+static int append(hpt_space *space, const char *name, hpt__param *p) {
     int rc = 0;
     hpt__str text = HPT__STR_INIT;
     HPT_FAIL_IF(space->d >= INT32_MAX, HPT_E_ARG, "parameter '%s': the space is full", name);
@@ -121,8 +112,7 @@ out:
 
 // ---- numbers
 
-static int check_range(const char *name, hpt__param_kind kind, const hpt__range *r)
-{
+static int check_range(const char *name, hpt__param_kind kind, const hpt__range *r) {
     char low[HPT__DOUBLE_MAX], high[HPT__DOUBLE_MAX], step[HPT__DOUBLE_MAX];
     hpt__double_repr(low, r->low);
     hpt__double_repr(high, r->high);
@@ -134,23 +124,23 @@ static int check_range(const char *name, hpt__param_kind kind, const hpt__range 
     if (!isfinite(r->step) || r->step < 0)
         return hpt__fail(HPT_E_ARG, "parameter '%s': step must be positive, or 0 for none, got %s", name, step);
     if (r->log && r->low < (is_int ? 1 : 0x0.0000000000001p-1022))
-        return hpt__fail(HPT_E_ARG, "parameter '%s': a log range needs low %s, got %s", name,
-                         is_int ? ">= 1" : "> 0", low);
+        return hpt__fail(HPT_E_ARG, "parameter '%s': a log range needs low %s, got %s", name, is_int ? ">= 1" : "> 0",
+                         low);
     if (!is_int && r->step > 0 && (r->high - r->low) / r->step > steps_max)
-        return hpt__fail(HPT_E_ARG, "parameter '%s': step %s is too small for %s..%s (more than 2^50 steps); give a larger "
-                         "step, or none", name, step, low, high);
+        return hpt__fail(HPT_E_ARG,
+                         "parameter '%s': step %s is too small for %s..%s (more than 2^50 steps); give a larger "
+                         "step, or none",
+                         name, step, low, high);
     return 0;
 }
 
 // Whether high is low + k step up to rounding.
-static bool on_grid(const hpt__range *r)
-{
+static bool on_grid(const hpt__range *r) {
     const double k = (r->high - r->low) / r->step;
     return fabs(k - nearbyint(k)) <= 1e-10 * fmax(1.0, k * 0x1p-20);
 }
 
-int hpt__space_add_range(hpt_space *space, const char *name, hpt__param_kind kind, hpt__range r)
-{
+int hpt__space_add_range(hpt_space *space, const char *name, hpt__param_kind kind, hpt__range r) {
     int rc = hpt__space_check_name(space, name);
     if (rc < 0) return rc;
     rc = check_range(name, kind, &r);
@@ -166,14 +156,12 @@ int hpt__space_add_range(hpt_space *space, const char *name, hpt__param_kind kin
     return append(space, name, &p);
 }
 
-static int check_flags(const char *name, unsigned flags)
-{
+static int check_flags(const char *name, unsigned flags) {
     const unsigned unknown = flags & ~(unsigned)HPT_LOG;
     return unknown ? hpt__fail(HPT_E_ARG, "parameter '%s': unknown flags 0x%x", name, unknown) : 0;
 }
 
-int hpt_space_add_float(hpt_space *space, const char *name, double low, double high, double step, unsigned flags)
-{
+int hpt_space_add_float(hpt_space *space, const char *name, double low, double high, double step, unsigned flags) {
     int rc = hpt__space_check_name(space, name);
     if (rc < 0) return rc;
     rc = check_flags(name, flags);
@@ -182,17 +170,19 @@ int hpt_space_add_float(hpt_space *space, const char *name, double low, double h
                                 (hpt__range){.low = low, .high = high, .step = step, .log = flags & HPT_LOG});
 }
 
-int hpt_space_add_int(hpt_space *space, const char *name, int64_t low, int64_t high, int64_t step, unsigned flags)
-{
+int hpt_space_add_int(hpt_space *space, const char *name, int64_t low, int64_t high, int64_t step, unsigned flags) {
     int rc = hpt__space_check_name(space, name);
     if (rc < 0) return rc;
     rc = check_flags(name, flags);
     if (rc < 0) return rc;
     if (low < -int_max || low > int_max || high < -int_max || high > int_max)
-        return hpt__fail(HPT_E_ARG, "parameter '%s': %lld..%lld passes 2^53 = 9007199254740992, where doubles stop to hold "
-                         "every integer", name, (long long)low, (long long)high);
+        return hpt__fail(HPT_E_ARG,
+                         "parameter '%s': %lld..%lld passes 2^53 = 9007199254740992, where doubles stop to hold "
+                         "every integer",
+                         name, (long long)low, (long long)high);
     if (step < 1 || step > int_max)
-        return hpt__fail(HPT_E_ARG, "parameter '%s': the step of an integer is 1 to 2^53, got %lld", name, (long long)step);
+        return hpt__fail(HPT_E_ARG, "parameter '%s': the step of an integer is 1 to 2^53, got %lld", name,
+                         (long long)step);
     return hpt__space_add_range(
         space, name, HPT__PARAM_INT,
         (hpt__range){.low = (double)low, .high = (double)high, .step = (double)step, .log = flags & HPT_LOG});
@@ -200,14 +190,14 @@ int hpt_space_add_int(hpt_space *space, const char *name, int64_t low, int64_t h
 
 // ---- choices
 
-int hpt__space_add_choices(hpt_space *space, const char *name, hpt__json *const *choices, int64_t n, bool is_constant)
-{
+int hpt__space_add_choices(hpt_space *space, const char *name, hpt__json *const *choices, int64_t n, bool is_constant) {
     hpt__str text = HPT__STR_INIT;
     int rc = 0;
     HPT_TRY(hpt__space_check_name(space, name));
     HPT_FAIL_IF(n < 1, HPT_E_ARG, "parameter '%s': a categorical needs at least one choice", name);
     HPT_FAIL_IF((uint64_t)n > SIZE_MAX / sizeof *choices, HPT_E_ARG, "parameter '%s': too many choices", name);
-    hpt__param p = {.kind = HPT__PARAM_CATEGORICAL, .is_constant = is_constant, .n_choices = n, .high = (double)(n - 1)};
+    hpt__param p = {
+        .kind = HPT__PARAM_CATEGORICAL, .is_constant = is_constant, .n_choices = n, .high = (double)(n - 1)};
     p.choices = hpt__arena_alloc0(&space->arena, (size_t)n * sizeof *p.choices);
     p.choice_text = hpt__arena_alloc0(&space->arena, (size_t)n * sizeof *p.choice_text);
     if (!p.choices || !p.choice_text) HPT_TRY(hpt__fail_memory());
@@ -235,8 +225,7 @@ out:
 }
 
 // All different, 1 and 1.0 and true being three choices: they are, as compact JSON.
-static int check_different(const char *name, hpt__json *const *choices, int64_t n)
-{
+static int check_different(const char *name, hpt__json *const *choices, int64_t n) {
     int rc = 0;
     hpt__map seen;
     hpt__str text = HPT__STR_INIT;
@@ -247,8 +236,8 @@ static int check_different(const char *name, hpt__json *const *choices, int64_t 
         hpt__json_compact(&text, choices[i]);
         HPT_TRY(hpt__str_status(&text));
         HPT_FAIL_IF(hpt__map_get(&first, &seen, hpt__str_text(&text), text.len), HPT_E_ARG,
-                    "parameter '%s': choices %lld and %lld are both %s; remove one", name, (long long)first, (long long)i,
-                    hpt__str_text(&text));
+                    "parameter '%s': choices %lld and %lld are both %s; remove one", name, (long long)first,
+                    (long long)i, hpt__str_text(&text));
         HPT_TRY(hpt__map_set(&seen, hpt__str_text(&text), text.len, i));
     }
 out:
@@ -258,8 +247,7 @@ out:
 }
 
 static int add_categorical(hpt_space *space, const char *name, const char *const *choices, int64_t n, bool is_json,
-                           bool is_constant)
-{
+                           bool is_constant) {
     hpt__arena scratch;
     hpt__arena_init(&scratch);
     int rc = 0;
@@ -275,9 +263,9 @@ static int add_categorical(hpt_space *space, const char *name, const char *const
         if (is_json) {
             rc = hpt__json_parse(&items[i], &scratch, choices[i], len);
             if (rc == HPT_E_PARSE)
-                rc = is_constant ? hpt__fail_prefix(HPT_E_ARG, "parameter '%s': the value is not JSON", name)
-                                 : hpt__fail_prefix(HPT_E_ARG, "parameter '%s': choice %lld is not JSON", name,
-                                                    (long long)i);
+                rc = is_constant
+                         ? hpt__fail_prefix(HPT_E_ARG, "parameter '%s': the value is not JSON", name)
+                         : hpt__fail_prefix(HPT_E_ARG, "parameter '%s': choice %lld is not JSON", name, (long long)i);
             if (rc < 0) goto out;
         } else {
             items[i] = hpt__json_new_string(&scratch, choices[i], len);
@@ -291,25 +279,21 @@ out:
     return rc;
 }
 
-int hpt_space_add_categorical(hpt_space *space, const char *name, const char *const *choices, int64_t n_choices)
-{
+int hpt_space_add_categorical(hpt_space *space, const char *name, const char *const *choices, int64_t n_choices) {
     return add_categorical(space, name, choices, n_choices, false, false);
 }
 
-int hpt_space_add_categorical_json(hpt_space *space, const char *name, const char *const *choices, int64_t n_choices)
-{
+int hpt_space_add_categorical_json(hpt_space *space, const char *name, const char *const *choices, int64_t n_choices) {
     return add_categorical(space, name, choices, n_choices, true, false);
 }
 
-int hpt_space_add_constant(hpt_space *space, const char *name, const char *json)
-{
+int hpt_space_add_constant(hpt_space *space, const char *name, const char *json) {
     return add_categorical(space, name, &json, 1, true, true);
 }
 
 // ---- copy
 
-int hpt__space_dup(hpt_space **out, const hpt_space *space)
-{
+int hpt__space_dup(hpt_space **out, const hpt_space *space) {
     hpt_space *copy = NULL;
     int rc = 0;
     HPT_TRY(hpt_space_create(&copy));

@@ -24,7 +24,8 @@ HPT_NODISCARD int hpt__space_add_choices(hpt_space *space, const char *name, hpt
 HPT_NODISCARD int hpt__space_add_condition_values(hpt_space *space, int64_t child, int64_t parent, const double *values,
                                                   int64_t n);
 // The same with each value as JSON (array), as hpt_space_to_json writes it.
-HPT_NODISCARD int hpt__space_add_condition_json(hpt_space *space, int64_t child, int64_t parent, const hpt__json *values);
+HPT_NODISCARD int hpt__space_add_condition_json(hpt_space *space, int64_t child, int64_t parent,
+                                                const hpt__json *values);
 
 // Optuna's distribution_json of a parameter whose other fields are set.
 void hpt__distribution_write(hpt__str *out, const hpt__param *p);

@@ -22,8 +22,7 @@
 // ---- order
 
 // A depth-first post-order over parents, in order of addition; false where a cycle is met.
-static bool sort_parents_first(int32_t *order, int64_t *next, int32_t *stack, const hpt_space *space)
-{
+static bool sort_parents_first(int32_t *order, int64_t *next, int32_t *stack, const hpt_space *space) {
     enum { DONE = -1 }; // next[i]: 0 not met, k + 1 while condition k is being followed, DONE when placed
     int64_t n = 0;
     memset(next, 0, (size_t)space->d * sizeof *next);
@@ -51,8 +50,7 @@ static bool sort_parents_first(int32_t *order, int64_t *next, int32_t *stack, co
     return true;
 }
 
-static int update_order(hpt_space *space, int64_t child, int64_t parent)
-{
+static int update_order(hpt_space *space, int64_t child, int64_t parent) {
     for (int64_t t = 0; t < space->d && space->topo[t] != child; t++)
         if (space->topo[t] == parent) return 0;
     int rc = 0;
@@ -73,24 +71,23 @@ out:
 
 // ---- adding
 
-static int ascending(const void *a, const void *b)
-{
+static int ascending(const void *a, const void *b) {
     const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-static int check_pair(const hpt_space *space, int64_t child, int64_t parent)
-{
+static int check_pair(const hpt_space *space, int64_t child, int64_t parent) {
     const hpt__param *c = &space->params[child], *p = &space->params[parent];
     if (child == parent) return hpt__fail(HPT_E_ARG, "parameter '%s' cannot depend on itself", c->name);
     if (hpt__param_cardinality(p) < 0)
-        return hpt__fail(HPT_E_ARG, "condition of '%s': parent '%s' is continuous; give it a step, or make it an integer or "
-                         "a categorical", c->name, p->name);
+        return hpt__fail(HPT_E_ARG,
+                         "condition of '%s': parent '%s' is continuous; give it a step, or make it an integer or "
+                         "a categorical",
+                         c->name, p->name);
     return 0;
 }
 
-int hpt__space_add_condition_values(hpt_space *space, int64_t child, int64_t parent, const double *values, int64_t n)
-{
+int hpt__space_add_condition_values(hpt_space *space, int64_t child, int64_t parent, const double *values, int64_t n) {
     int rc = 0;
     hpt__param *p = &space->params[child];
     hpt__condition *old = p->conditions;
@@ -122,8 +119,7 @@ out:
 }
 
 // "condition of 'momentum': 'sdg' is not a value of 'optimizer'; did you mean 'sgd'?"
-static int no_such_value(const hpt_space *space, int64_t child, int64_t parent, const char *text)
-{
+static int no_such_value(const hpt_space *space, int64_t child, int64_t parent, const char *text) {
     const hpt__param *c = &space->params[child], *p = &space->params[parent];
     const char *nearest = NULL;
     if (p->kind == HPT__PARAM_CATEGORICAL)
@@ -140,14 +136,12 @@ static int no_such_value(const hpt_space *space, int64_t child, int64_t parent, 
 }
 
 // Python's == between a choice and a value, but no truth value equals a number here.
-static bool loosely_equal(const hpt__json *choice, const hpt__json *v)
-{
+static bool loosely_equal(const hpt__json *choice, const hpt__json *v) {
     return (choice->kind == HPT__JSON_BOOL) == (v->kind == HPT__JSON_BOOL) && hpt__json_equal(choice, v);
 }
 
 // Marks the choices that a JSON value names: those of its own type, else those equal to it.
-static bool mark_json(bool *marks, const hpt__param *p, const hpt__json *v)
-{
+static bool mark_json(bool *marks, const hpt__param *p, const hpt__json *v) {
     bool found = false;
     for (int pass = 0; pass < 2 && !found; pass++)
         for (int64_t i = 0; i < p->n_choices; i++)
@@ -155,8 +149,7 @@ static bool mark_json(bool *marks, const hpt__param *p, const hpt__json *v)
     return found;
 }
 
-static bool mark_text(bool *marks, const hpt__param *p, hpt__arena *scratch, const char *text)
-{
+static bool mark_text(bool *marks, const hpt__param *p, hpt__arena *scratch, const char *text) {
     bool found = false;
     for (int want_string = 0; want_string < 2 && !found; want_string++)
         for (int64_t i = 0; i < p->n_choices; i++)
@@ -174,8 +167,7 @@ typedef struct value_list {
 } value_list;
 
 static int numeric_value(double *out, const hpt_space *space, int64_t child, int64_t parent, const value_list *list,
-                         int64_t i)
-{
+                         int64_t i) {
     const hpt__param *p = &space->params[parent];
     if (!list->texts) {
         int rc = hpt__param_internal(out, p, list->array->a.items[i]);
@@ -188,8 +180,7 @@ static int numeric_value(double *out, const hpt_space *space, int64_t child, int
     return 0;
 }
 
-static int add_values(hpt_space *space, int64_t child, int64_t parent, const value_list *list)
-{
+static int add_values(hpt_space *space, int64_t child, int64_t parent, const value_list *list) {
     int rc = 0;
     double *values = NULL;
     bool *marks = NULL;
@@ -208,7 +199,8 @@ static int add_values(hpt_space *space, int64_t child, int64_t parent, const val
         if (!is_categorical) {
             HPT_TRY(numeric_value(&values[n++], space, child, parent, list, i));
         } else if (list->texts) {
-            if (!mark_text(marks, p, &scratch, list->texts[i])) HPT_TRY(no_such_value(space, child, parent, list->texts[i]));
+            if (!mark_text(marks, p, &scratch, list->texts[i]))
+                HPT_TRY(no_such_value(space, child, parent, list->texts[i]));
         } else if (!mark_json(marks, p, list->array->a.items[i])) {
             hpt__json_pystr(&text, list->array->a.items[i]);
             HPT_TRY(no_such_value(space, child, parent, hpt__str_text(&text)));
@@ -225,15 +217,14 @@ out:
     return rc;
 }
 
-int hpt__space_add_condition_json(hpt_space *space, int64_t child, int64_t parent, const hpt__json *values)
-{
+int hpt__space_add_condition_json(hpt_space *space, int64_t child, int64_t parent, const hpt__json *values) {
     return add_values(space, child, parent, &(value_list){.array = values, .n = values->a.n});
 }
 
 int hpt_space_add_condition(hpt_space *space, const char *child, const char *parent, const char *const *values,
-                            int64_t n_values)
-{
-    if (!space || !child || !parent) return hpt__fail(HPT_E_ARG, "hpt_space_add_condition: space, child or parent is NULL");
+                            int64_t n_values) {
+    if (!space || !child || !parent)
+        return hpt__fail(HPT_E_ARG, "hpt_space_add_condition: space, child or parent is NULL");
     const int64_t c = hpt__space_find(space, child), p = hpt__space_find(space, parent);
     if (c < 0 || p < 0) return hpt__space_unknown(space, c < 0 ? child : parent);
     if (n_values < 1 || !values)
@@ -246,21 +237,21 @@ int hpt_space_add_condition(hpt_space *space, const char *child, const char *par
 
 // ---- points
 
-static bool holds(const hpt__condition *c, const hpt__param *parent, double v)
-{
+static bool holds(const hpt__condition *c, const hpt__param *parent, double v) {
     // A stepped float may come from elsewhere with another last bit (Optuna's own arithmetic, a user's 0.3).
     const double tolerance = parent->kind == HPT__PARAM_FLOAT ? 1e-8 * parent->step : 0;
     int64_t lo = 0, hi = c->n_values; // first value not below v, up to the tolerance
     while (lo < hi) {
         const int64_t mid = lo + (hi - lo) / 2;
-        if (c->values[mid] < v - tolerance) lo = mid + 1;
-        else hi = mid;
+        if (c->values[mid] < v - tolerance)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     return lo < c->n_values && c->values[lo] <= v + tolerance;
 }
 
-bool hpt__space_active(const hpt_space *space, int64_t i, const double *point)
-{
+bool hpt__space_active(const hpt_space *space, int64_t i, const double *point) {
     const hpt__param *p = &space->params[i];
     for (int64_t k = 0; k < p->n_conditions; k++) {
         const hpt__condition *c = &p->conditions[k];
@@ -270,18 +261,17 @@ bool hpt__space_active(const hpt_space *space, int64_t i, const double *point)
     return true;
 }
 
-void hpt__space_mask(const hpt_space *space, double *point)
-{
+void hpt__space_mask(const hpt_space *space, double *point) {
     for (int64_t t = 0; t < space->d; t++)
         if (!hpt__space_active(space, space->topo[t], point)) point[space->topo[t]] = NAN;
 }
 
-bool hpt__space_check(const hpt_space *space, const double *point, int64_t *bad)
-{
+bool hpt__space_check(const hpt_space *space, const double *point, int64_t *bad) {
     for (int64_t t = 0; t < space->d; t++) {
         const int64_t i = space->topo[t];
         const bool present = !isnan(point[i]);
-        if (hpt__space_active(space, i, point) == present && (!present || hpt__param_contains(&space->params[i], point[i])))
+        if (hpt__space_active(space, i, point) == present &&
+            (!present || hpt__param_contains(&space->params[i], point[i])))
             continue;
         if (bad) *bad = i;
         return false;

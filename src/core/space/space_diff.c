@@ -8,37 +8,37 @@
 #include "space_build.h"
 #include <string.h>
 
-static bool same_choices(const hpt__param *a, const hpt__param *b)
-{
+static bool same_choices(const hpt__param *a, const hpt__param *b) {
     if (a->n_choices != b->n_choices) return false;
     for (int64_t i = 0; i < a->n_choices; i++)
         if (!hpt__json_equal(a->choices[i], b->choices[i])) return false;
     return true;
 }
 
-bool hpt__param_same_distribution(const hpt__param *a, const hpt__param *b)
-{
+bool hpt__param_same_distribution(const hpt__param *a, const hpt__param *b) {
     if (a->kind != b->kind) return false;
     if (a->kind == HPT__PARAM_CATEGORICAL) return same_choices(a, b);
     return a->low == b->low && a->high == b->high && a->step == b->step &&
            hpt__distribution_log(a) == hpt__distribution_log(b);
 }
 
-static bool number_differs(hpt__str *out, const hpt__param *p, const char *what, double stored, double given)
-{
+static bool number_differs(hpt__str *out, const hpt__param *p, const char *what, double stored, double given) {
     if (stored == given) return false;
     const bool none = p->kind == HPT__PARAM_FLOAT && strcmp(what, "step") == 0; // step 0
     hpt__str_addf(out, "parameter '%s': %s ", p->name, what);
-    if (none && stored == 0) hpt__str_add(out, "none");
-    else hpt__param_external(out, p, stored);
+    if (none && stored == 0)
+        hpt__str_add(out, "none");
+    else
+        hpt__param_external(out, p, stored);
     hpt__str_add(out, " is now ");
-    if (none && given == 0) hpt__str_add(out, "none");
-    else hpt__param_external(out, p, given);
+    if (none && given == 0)
+        hpt__str_add(out, "none");
+    else
+        hpt__param_external(out, p, given);
     return true;
 }
 
-static bool param_differs(hpt__str *out, const hpt__param *stored, const hpt__param *given)
-{
+static bool param_differs(hpt__str *out, const hpt__param *stored, const hpt__param *given) {
     const bool categorical = stored->kind == HPT__PARAM_CATEGORICAL;
     if (stored->kind != given->kind || stored->is_constant != given->is_constant ||
         (categorical && !same_choices(stored, given))) {
@@ -58,8 +58,7 @@ static bool param_differs(hpt__str *out, const hpt__param *stored, const hpt__pa
     return true;
 }
 
-static bool has_condition(const hpt_space *space, const hpt__param *p, const char *parent, const hpt__condition *c)
-{
+static bool has_condition(const hpt_space *space, const hpt__param *p, const char *parent, const hpt__condition *c) {
     for (int64_t i = 0; i < p->n_conditions; i++) {
         const hpt__condition *other = &p->conditions[i];
         if (other->n_values != c->n_values || strcmp(space->params[other->parent].name, parent) != 0) continue;
@@ -72,8 +71,7 @@ static bool has_condition(const hpt_space *space, const hpt__param *p, const cha
 
 // A condition of p (in a) that its namesake q (in b) lacks.
 static bool condition_differs(hpt__str *out, const hpt_space *a, const hpt__param *p, const hpt_space *b,
-                              const hpt__param *q, const char *verdict)
-{
+                              const hpt__param *q, const char *verdict) {
     for (int64_t i = 0; i < p->n_conditions; i++) {
         const hpt__condition *c = &p->conditions[i];
         const hpt__param *parent = &a->params[c->parent];
@@ -89,8 +87,7 @@ static bool condition_differs(hpt__str *out, const hpt_space *a, const hpt__para
     return false;
 }
 
-bool hpt__space_difference(hpt__str *out, const hpt_space *stored, const hpt_space *given)
-{
+bool hpt__space_difference(hpt__str *out, const hpt_space *stored, const hpt_space *given) {
     for (int64_t i = 0; i < stored->d; i++) {
         const int64_t j = hpt__space_find(given, stored->params[i].name);
         if (j < 0) {

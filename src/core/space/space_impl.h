@@ -36,9 +36,9 @@ typedef struct hpt__param {
     char *name;
     hpt__param_kind kind;
     bool log, is_constant;
-    double low, high, step;   // internal form; step 0: continuous; categorical: 0, n_choices - 1, 0
-    hpt__json **choices;      // categorical; in the space's arena
-    char **choice_text;       // what get_string gives: bare string, else compact JSON
+    double low, high, step; // internal form; step 0: continuous; categorical: 0, n_choices - 1, 0
+    hpt__json **choices;    // categorical; in the space's arena
+    char **choice_text;     // what get_string gives: bare string, else compact JSON
     int64_t n_choices;
     hpt__condition *conditions; // all must hold
     int64_t n_conditions;
@@ -50,7 +50,7 @@ struct hpt_space {
     hpt__param *params; // d, in order of addition
     int64_t d, cap;
     hpt__map by_name;
-    int32_t *topo; // d
+    int32_t *topo;    // d
     hpt__arena arena; // choices
 };
 
@@ -77,8 +77,9 @@ void hpt__space_mask(const hpt_space *space, double *point);
 bool hpt__space_check(const hpt_space *space, const double *point, int64_t *bad);
 
 // External form: JSON value of parameter i (number, integer, or the choice).
-void hpt__param_external(hpt__str *out, const hpt__param *p, double v);       // compact JSON text
-HPT_NODISCARD int hpt__param_internal(double *out, const hpt__param *p, const hpt__json *external); // HPT_E_ARG names it
+void hpt__param_external(hpt__str *out, const hpt__param *p, double v); // compact JSON text
+HPT_NODISCARD int hpt__param_internal(double *out, const hpt__param *p,
+                                      const hpt__json *external); // HPT_E_ARG names it
 // The active parameters of a point as one JSON object, space order; python_style: json.dumps blanks.
 void hpt__space_point_json(hpt__str *out, const hpt_space *space, const double *point, bool python_style);
 // JSON object -> point; names that are missing stay NaN; unknown name: HPT_E_NOT_FOUND naming the nearest.

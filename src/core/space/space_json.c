@@ -23,24 +23,22 @@
 
 // ---- writing
 
-static void write_key(hpt__str *out, const char *key)
-{
+static void write_key(hpt__str *out, const char *key) {
     hpt__str_addf(out, ", \"%s\": ", key);
 }
 
-static void write_string(hpt__str *out, const char *text)
-{
+static void write_string(hpt__str *out, const char *text) {
     hpt__str_add_json_string(out, text, strlen(text));
 }
 
-static void write_value(hpt__str *out, const hpt__param *p, double v)
-{
-    if (p->kind == HPT__PARAM_CATEGORICAL) hpt__json_dumps(out, p->choices[hpt__param_index_of(p, v)]);
-    else hpt__param_external(out, p, v);
+static void write_value(hpt__str *out, const hpt__param *p, double v) {
+    if (p->kind == HPT__PARAM_CATEGORICAL)
+        hpt__json_dumps(out, p->choices[hpt__param_index_of(p, v)]);
+    else
+        hpt__param_external(out, p, v);
 }
 
-static void write_range(hpt__str *out, const hpt__param *p)
-{
+static void write_range(hpt__str *out, const hpt__param *p) {
     const bool is_int = p->kind == HPT__PARAM_INT;
     hpt__str_add(out, is_int ? "\"int\"" : "\"float\"");
     write_key(out, "low");
@@ -57,8 +55,7 @@ static void write_range(hpt__str *out, const hpt__param *p)
     }
 }
 
-static void write_choices(hpt__str *out, const hpt__param *p)
-{
+static void write_choices(hpt__str *out, const hpt__param *p) {
     if (p->is_constant) {
         hpt__str_add(out, "\"constant\"");
         write_key(out, "value");
@@ -74,8 +71,7 @@ static void write_choices(hpt__str *out, const hpt__param *p)
     hpt__str_addc(out, ']');
 }
 
-static void write_conditions(hpt__str *out, const hpt_space *space, const hpt__param *p)
-{
+static void write_conditions(hpt__str *out, const hpt_space *space, const hpt__param *p) {
     if (p->n_conditions == 0) return;
     write_key(out, "when");
     for (int64_t i = 0; i < p->n_conditions; i++) {
@@ -93,8 +89,7 @@ static void write_conditions(hpt__str *out, const hpt_space *space, const hpt__p
     hpt__str_addc(out, ']');
 }
 
-int hpt_space_to_json(char **out, const hpt_space *space)
-{
+int hpt_space_to_json(char **out, const hpt_space *space) {
     if (!out || !space) return hpt__fail(HPT_E_ARG, "hpt_space_to_json: out or space is NULL");
     int rc = 0;
     hpt__str text = HPT__STR_INIT;
@@ -104,8 +99,10 @@ int hpt_space_to_json(char **out, const hpt_space *space)
         hpt__str_add(&text, i > 0 ? ", {\"name\": " : "{\"name\": ");
         write_string(&text, p->name);
         write_key(&text, "type");
-        if (p->kind == HPT__PARAM_CATEGORICAL) write_choices(&text, p);
-        else write_range(&text, p);
+        if (p->kind == HPT__PARAM_CATEGORICAL)
+            write_choices(&text, p);
+        else
+            write_range(&text, p);
         write_conditions(&text, space, p);
         hpt__str_addc(&text, '}');
     }
@@ -120,8 +117,7 @@ out:
 
 // ---- reading
 
-static int check_keys(const hpt__json *object, const char *const *keys, int64_t n)
-{
+static int check_keys(const hpt__json *object, const char *const *keys, int64_t n) {
     for (int64_t i = 0; i < object->o.n; i++) {
         const char *key = object->o.keys[i];
         int64_t k = 0;
@@ -134,12 +130,11 @@ static int check_keys(const hpt__json *object, const char *const *keys, int64_t 
     return 0;
 }
 
-#define CHECK_KEYS(object, ...)                                                                   \
-    check_keys((object), (const char *const[]){__VA_ARGS__},                                      \
+#define CHECK_KEYS(object, ...)                              \
+    check_keys((object), (const char *const[]){__VA_ARGS__}, \
                (int64_t)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *)))
 
-static int read_text(const char **out, const hpt__json *object, const char *key)
-{
+static int read_text(const char **out, const hpt__json *object, const char *key) {
     const hpt__json *v = hpt__json_get(object, key);
     *out = hpt__json_string(v);
     if (!*out) return hpt__fail(HPT_E_ARG, "'%s' must be a string", key);
@@ -147,8 +142,7 @@ static int read_text(const char **out, const hpt__json *object, const char *key)
     return 0;
 }
 
-static int read_bound(double *out, const hpt__json *object, const char *key, bool is_int)
-{
+static int read_bound(double *out, const hpt__json *object, const char *key, bool is_int) {
     const hpt__json *v = hpt__json_get(object, key);
     int64_t i;
     if (!is_int) return hpt__json_number(out, v) ? 0 : hpt__fail(HPT_E_ARG, "'%s' must be a number", key);
@@ -168,8 +162,7 @@ typedef struct draft {
     hpt__json *value;
 } draft;
 
-static int read_range(draft *out, const hpt__json *o, hpt__param_kind kind)
-{
+static int read_range(draft *out, const hpt__json *o, hpt__param_kind kind) {
     int rc = 0;
     const bool is_int = kind == HPT__PARAM_INT;
     hpt__range r = {.step = is_int ? 1 : 0, .keep_high = true};
@@ -187,8 +180,7 @@ out:
     return rc;
 }
 
-static int read_constant(draft *out, const hpt__json *o)
-{
+static int read_constant(draft *out, const hpt__json *o) {
     int rc = CHECK_KEYS(o, "name", "type", "value", "when");
     if (rc < 0) return rc;
     out->value = hpt__json_get(o, "value");
@@ -200,8 +192,7 @@ static int read_constant(draft *out, const hpt__json *o)
     return 0;
 }
 
-static int read_choices(draft *out, const hpt__json *o)
-{
+static int read_choices(draft *out, const hpt__json *o) {
     int rc = CHECK_KEYS(o, "name", "type", "choices", "when");
     if (rc < 0) return rc;
     const hpt__json *list = hpt__json_get(o, "choices");
@@ -212,8 +203,7 @@ static int read_choices(draft *out, const hpt__json *o)
     return 0;
 }
 
-static int read_parameter(draft *out, const hpt__json *o)
-{
+static int read_parameter(draft *out, const hpt__json *o) {
     static const char *const types[] = {"float", "int", "categorical", "constant"};
     const char *type;
     int rc = read_text(&type, o, "type");
@@ -227,8 +217,7 @@ static int read_parameter(draft *out, const hpt__json *o)
                    : hpt__fail(HPT_E_ARG, "unknown type '%s'; one of float, int, categorical, constant", type);
 }
 
-static int add_parameter(hpt_space *space, const hpt__json *o, int64_t i)
-{
+static int add_parameter(hpt_space *space, const hpt__json *o, int64_t i) {
     if (o->kind != HPT__JSON_OBJECT) return hpt__fail(HPT_E_ARG, "parameter %lld is no mapping", (long long)i);
     const char *name;
     draft p = {0};
@@ -240,8 +229,7 @@ static int add_parameter(hpt_space *space, const hpt__json *o, int64_t i)
                                             : hpt__space_add_range(space, name, p.kind, p.range);
 }
 
-static int read_condition(int64_t *parent, const hpt__json **values, const hpt_space *space, const hpt__json *c)
-{
+static int read_condition(int64_t *parent, const hpt__json **values, const hpt_space *space, const hpt__json *c) {
     if (c->kind != HPT__JSON_OBJECT) return hpt__fail(HPT_E_ARG, "'when' must hold mappings of parent and values");
     const char *name;
     int rc = CHECK_KEYS(c, "parent", "values");
@@ -253,10 +241,10 @@ static int read_condition(int64_t *parent, const hpt__json **values, const hpt_s
     return *parent < 0 ? hpt__space_unknown(space, name) : 0;
 }
 
-static int add_conditions(hpt_space *space, int64_t child, const hpt__json *when)
-{
+static int add_conditions(hpt_space *space, int64_t child, const hpt__json *when) {
     const char *name = space->params[child].name;
-    if (when && when->kind != HPT__JSON_ARRAY) return hpt__fail(HPT_E_ARG, "parameter '%s': 'when' must be a list", name);
+    if (when && when->kind != HPT__JSON_ARRAY)
+        return hpt__fail(HPT_E_ARG, "parameter '%s': 'when' must be a list", name);
     for (int64_t i = 0; when && i < when->a.n; i++) {
         int64_t parent = 0;
         const hpt__json *values = NULL;
@@ -268,8 +256,7 @@ static int add_conditions(hpt_space *space, int64_t child, const hpt__json *when
     return 0;
 }
 
-static int read_space(hpt_space *space, const hpt__json *root)
-{
+static int read_space(hpt_space *space, const hpt__json *root) {
     int rc = 0;
     HPT_FAIL_IF(root->kind != HPT__JSON_OBJECT, HPT_E_ARG, "must be a mapping with the key 'parameters', not a %s",
                 hpt__json_kind_name(root->kind));
@@ -282,8 +269,7 @@ out:
     return rc;
 }
 
-int hpt_space_from_json(hpt_space **out, const char *json)
-{
+int hpt_space_from_json(hpt_space **out, const char *json) {
     if (!out || !json) return hpt__fail(HPT_E_ARG, "hpt_space_from_json: out or json is NULL");
     int rc = 0;
     hpt_space *space = NULL;
@@ -304,8 +290,7 @@ out:
 
 // ---- points
 
-void hpt__space_point_json(hpt__str *out, const hpt_space *space, const double *point, bool python_style)
-{
+void hpt__space_point_json(hpt__str *out, const hpt_space *space, const double *point, bool python_style) {
     bool first = true;
     hpt__str_addc(out, '{');
     for (int64_t i = 0; i < space->d; i++) {
@@ -315,14 +300,15 @@ void hpt__space_point_json(hpt__str *out, const hpt_space *space, const double *
         first = false;
         write_string(out, p->name);
         hpt__str_add(out, python_style ? ": " : ":");
-        if (python_style) write_value(out, p, point[i]);
-        else hpt__param_external(out, p, point[i]);
+        if (python_style)
+            write_value(out, p, point[i]);
+        else
+            hpt__param_external(out, p, point[i]);
     }
     hpt__str_addc(out, '}');
 }
 
-int hpt__space_point_from_json(double *point, const hpt_space *space, const hpt__json *object)
-{
+int hpt__space_point_from_json(double *point, const hpt_space *space, const hpt__json *object) {
     if (!object || object->kind != HPT__JSON_OBJECT)
         return hpt__fail(HPT_E_ARG, "parameters must be a mapping of names to values");
     for (int64_t i = 0; i < space->d; i++) point[i] = NAN;

@@ -16,39 +16,41 @@
 #include <math.h>
 #include <string.h>
 
-int64_t hpt__param_cardinality(const hpt__param *p)
-{
+int64_t hpt__param_cardinality(const hpt__param *p) {
     switch (p->kind) {
-    case HPT__PARAM_CATEGORICAL: return p->n_choices;
-    case HPT__PARAM_INT: return ((int64_t)p->high - (int64_t)p->low) / (int64_t)p->step + 1;
-    case HPT__PARAM_FLOAT: break;
+    case HPT__PARAM_CATEGORICAL:
+        return p->n_choices;
+    case HPT__PARAM_INT:
+        return ((int64_t)p->high - (int64_t)p->low) / (int64_t)p->step + 1;
+    case HPT__PARAM_FLOAT:
+        break;
     }
     if (p->low >= p->high) return 1;
     if (p->step <= 0) return -1;
     return llround((p->high - p->low) / p->step) + 1; // at most 2^50 steps, space.c
 }
 
-bool hpt__param_fixed(const hpt__param *p)
-{
+bool hpt__param_fixed(const hpt__param *p) {
     return hpt__param_cardinality(p) == 1;
 }
 
-double hpt__param_value_at(const hpt__param *p, int64_t k)
-{
+double hpt__param_value_at(const hpt__param *p, int64_t k) {
     const int64_t n = hpt__param_cardinality(p);
     HPT_ASSERT(n > 0);
     if (k <= 0) return p->low;
     if (k >= n - 1) return p->high;
     switch (p->kind) {
-    case HPT__PARAM_CATEGORICAL: return (double)k;
-    case HPT__PARAM_INT: return (double)((int64_t)p->low + k * (int64_t)p->step);
-    case HPT__PARAM_FLOAT: break;
+    case HPT__PARAM_CATEGORICAL:
+        return (double)k;
+    case HPT__PARAM_INT:
+        return (double)((int64_t)p->low + k * (int64_t)p->step);
+    case HPT__PARAM_FLOAT:
+        break;
     }
     return fmin(p->low + (double)k * p->step, p->high);
 }
 
-int64_t hpt__param_index_of(const hpt__param *p, double v)
-{
+int64_t hpt__param_index_of(const hpt__param *p, double v) {
     const int64_t n = hpt__param_cardinality(p);
     if (n <= 1 || !(v > p->low)) return 0; // NaN too
     if (v >= p->high) return n - 1;
@@ -65,8 +67,7 @@ int64_t hpt__param_index_of(const hpt__param *p, double v)
     return k < 0 ? 0 : k > n - 1 ? n - 1 : k;
 }
 
-bool hpt__param_contains(const hpt__param *p, double v)
-{
+bool hpt__param_contains(const hpt__param *p, double v) {
     if (!(v >= p->low && v <= p->high)) return false;
     if (p->kind != HPT__PARAM_FLOAT) return hpt__param_value_at(p, hpt__param_index_of(p, v)) == v;
     if (p->step <= 0 || p->low >= p->high) return true;
@@ -75,8 +76,7 @@ bool hpt__param_contains(const hpt__param *p, double v)
     return fabs(v - at) <= fmax(1e-8 * p->step, fmin(ulps, 0.25 * p->step));
 }
 
-double hpt__param_clip(const hpt__param *p, double v)
-{
+double hpt__param_clip(const hpt__param *p, double v) {
     if (isnan(v)) return p->low;
     if (hpt__param_cardinality(p) > 0) return hpt__param_value_at(p, hpt__param_index_of(p, v));
     return fmin(fmax(v, p->low), p->high);
@@ -84,21 +84,25 @@ double hpt__param_clip(const hpt__param *p, double v)
 
 // ---- external form
 
-void hpt__param_external(hpt__str *out, const hpt__param *p, double v)
-{
+void hpt__param_external(hpt__str *out, const hpt__param *p, double v) {
     switch (p->kind) {
-    case HPT__PARAM_FLOAT: hpt__str_add_double(out, v); break;
-    case HPT__PARAM_INT: // not clipped: Optuna lets a range change while a study runs
-        if (fabs(v) < 0x1p62) hpt__str_add_int(out, (int64_t)v);
-        else hpt__str_add_double(out, v);
+    case HPT__PARAM_FLOAT:
+        hpt__str_add_double(out, v);
         break;
-    case HPT__PARAM_CATEGORICAL: hpt__json_compact(out, p->choices[hpt__param_index_of(p, v)]); break;
+    case HPT__PARAM_INT: // not clipped: Optuna lets a range change while a study runs
+        if (fabs(v) < 0x1p62)
+            hpt__str_add_int(out, (int64_t)v);
+        else
+            hpt__str_add_double(out, v);
+        break;
+    case HPT__PARAM_CATEGORICAL:
+        hpt__json_compact(out, p->choices[hpt__param_index_of(p, v)]);
+        break;
     }
 }
 
 // "parameter 'lr': 2.0 is not in float 0.0..1.0"; for strings with the nearest choice.
-static int not_a_value(const hpt__param *p, const hpt__json *external)
-{
+static int not_a_value(const hpt__param *p, const hpt__json *external) {
     hpt__str text = HPT__STR_INIT, range = HPT__STR_INIT;
     hpt__json_compact(&text, external);
     hpt__param_describe(&range, p);
@@ -115,8 +119,7 @@ static int not_a_value(const hpt__param *p, const hpt__json *external)
     return rc;
 }
 
-int hpt__param_internal(double *out, const hpt__param *p, const hpt__json *external)
-{
+int hpt__param_internal(double *out, const hpt__param *p, const hpt__json *external) {
     if (!external) return hpt__fail(HPT_E_ARG, "parameter '%s': no value", p->name);
     if (p->kind == HPT__PARAM_CATEGORICAL) {
         // First a choice of the same type, then one that Python calls equal (1 for 1.0, 1 for true), as Optuna does.
@@ -135,8 +138,7 @@ int hpt__param_internal(double *out, const hpt__param *p, const hpt__json *exter
     return 0;
 }
 
-void hpt__param_describe(hpt__str *out, const hpt__param *p)
-{
+void hpt__param_describe(hpt__str *out, const hpt__param *p) {
     if (p->kind == HPT__PARAM_CATEGORICAL) {
         if (p->is_constant) {
             hpt__str_addf(out, "constant %s", p->choice_text[0]);

@@ -20,14 +20,13 @@
 
 enum { NAME_MAX_BYTES = 512 };
 
-int hpt__study_writable(const hpt_study *study, const char *what)
-{
+int hpt__study_writable(const hpt_study *study, const char *what) {
     if (!study->read_only) return 0;
-    return hpt__fail(HPT_E_STATE, "study '%s' is open read-only and cannot be %s; open it with another mode", study->name, what);
+    return hpt__fail(HPT_E_STATE, "study '%s' is open read-only and cannot be %s; open it with another mode",
+                     study->name, what);
 }
 
-int hpt__study_sync(hpt_study *study)
-{
+int hpt__study_sync(hpt_study *study) {
     double t0 = hpt__now_mono();
     int rc = study->storage->ops->sync(study->storage, study->study_id, &study->table);
     study->times.storage += hpt__now_mono() - t0;
@@ -35,8 +34,7 @@ int hpt__study_sync(hpt_study *study)
 }
 
 // The caller's struct may be of an older or newer version of the library: the common part counts.
-static int take_options(hpt_study_options *out, const hpt_study_options *given)
-{
+static int take_options(hpt_study_options *out, const hpt_study_options *given) {
     if (!given) return hpt__fail(HPT_E_ARG, "hpt_study_open: options is NULL");
     size_t size = given->struct_size;
     if (size < offsetof(hpt_study_options, n_directions)) {
@@ -52,8 +50,8 @@ static int take_options(hpt_study_options *out, const hpt_study_options *given)
         return hpt__fail(HPT_E_ARG, "hpt_study_open: %d is no open mode", (int)out->mode);
     }
     if (out->n_directions < 0 || (out->n_directions > 0 && !out->directions)) {
-        return hpt__fail(HPT_E_ARG, "hpt_study_open: n_directions is %lld but directions is %s", (long long)out->n_directions,
-                         out->directions ? "given" : "NULL");
+        return hpt__fail(HPT_E_ARG, "hpt_study_open: n_directions is %lld but directions is %s",
+                         (long long)out->n_directions, out->directions ? "given" : "NULL");
     }
     for (int64_t i = 0; i < out->n_directions; i++) {
         if (out->directions[i] != HPT_MINIMIZE && out->directions[i] != HPT_MAXIMIZE) {
@@ -64,8 +62,7 @@ static int take_options(hpt_study_options *out, const hpt_study_options *given)
 }
 
 // Everything but the storage and the lock, so that opening can start over.
-static void drop_parts(hpt_study *study)
-{
+static void drop_parts(hpt_study *study) {
     if (study->sampler_made && study->sampler->destroy) study->sampler->destroy(study->sampler_state);
     if (study->pruner && study->pruner->destroy) study->pruner->destroy(study->pruner_state);
     study->sampler_made = false;
@@ -86,8 +83,7 @@ static void drop_parts(hpt_study *study)
     study->config_pending = false;
 }
 
-void hpt_study_close(hpt_study *study)
-{
+void hpt_study_close(hpt_study *study) {
     if (!study) return;
     drop_parts(study);
     hpt__storage_close(study->storage);
@@ -97,8 +93,7 @@ void hpt_study_close(hpt_study *study)
     hpt__free(study);
 }
 
-static int make_table(hpt_study *study)
-{
+static int make_table(hpt_study *study) {
     int rc = hpt__trials_init(&study->table, study->space, study->k, study->directions[0]);
     if (rc < 0) return rc;
     study->table_made = true;
@@ -107,14 +102,14 @@ static int make_table(hpt_study *study)
 
 // ---- a new study ---------------------------------------------------------------------------------------------
 
-static int create_new(hpt_study *study, const hpt_study_options *o, const char *name)
-{
+static int create_new(hpt_study *study, const hpt_study_options *o, const char *name) {
     int rc = 0;
     hpt__str config = HPT__STR_INIT;
     char *space_json = NULL;
     HPT_FAIL_IF(!o->space, HPT_E_ARG, "study '%s' does not exist in '%s' and no space is given to create it with", name,
                 o->storage);
-    HPT_FAIL_IF(o->space->d == 0, HPT_E_ARG, "study '%s': the space has no parameters; add some with hpt_space_add_*", name);
+    HPT_FAIL_IF(o->space->d == 0, HPT_E_ARG, "study '%s': the space has no parameters; add some with hpt_space_add_*",
+                name);
     study->name = hpt__strdup(name);
     study->k = o->n_directions ? o->n_directions : 1;
     study->directions = hpt__calloc((size_t)study->k, sizeof *study->directions);
@@ -135,7 +130,8 @@ static int create_new(hpt_study *study, const hpt_study_options *o, const char *
         {"s:hpt:space", space_json},
         {"s:hpt:config", hpt__str_text(&config)},
     };
-    HPT_TRY(study->storage->ops->study_create(&study->study_id, study->storage, name, study->directions, study->k, attrs, 2));
+    HPT_TRY(study->storage->ops->study_create(&study->study_id, study->storage, name, study->directions, study->k,
+                                              attrs, 2));
     HPT_TRY(hpt__study_sync(study)); // sets the point from which later syncs go on
     rc = 0;
 out:
@@ -146,13 +142,11 @@ out:
 
 // ---- an existing study ---------------------------------------------------------------------------------------
 
-static const char *direction_name(hpt_direction d)
-{
+static const char *direction_name(hpt_direction d) {
     return d == HPT_MAXIMIZE ? "maximize" : d == HPT_MINIMIZE ? "minimize" : "not set";
 }
 
-static int check_directions(const hpt_study *study, const hpt_study_options *o)
-{
+static int check_directions(const hpt_study *study, const hpt_study_options *o) {
     if (o->n_directions == 0) return 0;
     if (o->n_directions != study->k) {
         return hpt__fail(HPT_E_INCOMPATIBLE,
@@ -161,15 +155,15 @@ static int check_directions(const hpt_study *study, const hpt_study_options *o)
     }
     for (int64_t i = 0; i < study->k; i++) {
         if (o->directions[i] == study->directions[i]) continue;
-        return hpt__fail(HPT_E_INCOMPATIBLE,
-                         "study '%s': objective %lld is stored as %s, given as %s; leave directions out or use another study name",
-                         study->name, (long long)i, direction_name(study->directions[i]), direction_name(o->directions[i]));
+        return hpt__fail(
+            HPT_E_INCOMPATIBLE,
+            "study '%s': objective %lld is stored as %s, given as %s; leave directions out or use another study name",
+            study->name, (long long)i, direction_name(study->directions[i]), direction_name(o->directions[i]));
     }
     return 0;
 }
 
-static int own_space(hpt_study *study, const hpt_study_options *o, const char *stored)
-{
+static int own_space(hpt_study *study, const hpt_study_options *o, const char *stored) {
     int rc = 0;
     hpt__str difference = HPT__STR_INIT;
     rc = hpt_space_from_json(&study->space, stored);
@@ -188,8 +182,7 @@ out:
     return rc;
 }
 
-static int foreign_space(hpt_study *study, const hpt_study_options *o)
-{
+static int foreign_space(hpt_study *study, const hpt_study_options *o) {
     int rc = 0;
     hpt_space *derived = NULL;
     HPT_TRY(hpt__study_derive_space(&derived, study->storage, study->study_id));
@@ -207,8 +200,7 @@ out:
 }
 
 // What a reopening changed (another sampler, seed, option) is stored at once, in a study of ours.
-static int store_config(hpt_study *study, const char *stored)
-{
+static int store_config(hpt_study *study, const char *stored) {
     int rc = 0;
     hpt__str config = HPT__STR_INIT;
     hpt__study_config_json(&config, study);
@@ -223,24 +215,28 @@ out:
     return rc;
 }
 
-static int load_existing(hpt_study *study, const hpt_study_options *o)
-{
+static int load_existing(hpt_study *study, const hpt_study_options *o) {
     int rc = 0;
     char *space_json = NULL, *config = NULL;
     const hpt__storage_ops *ops = study->storage->ops;
-    HPT_FAIL_IF(study->k < 1, HPT_E_STORAGE, "study '%s' has no direction stored; its creation was not finished", study->name);
+    HPT_FAIL_IF(study->k < 1, HPT_E_STORAGE, "study '%s' has no direction stored; its creation was not finished",
+                study->name);
     HPT_TRY(check_directions(study, o));
     HPT_TRY(ops->study_attr_get(&space_json, study->storage, study->study_id, "s:hpt:space"));
     HPT_TRY(ops->study_attr_get(&config, study->storage, study->study_id, "s:hpt:config"));
-    if (space_json) HPT_TRY(own_space(study, o, space_json));
-    else HPT_TRY(foreign_space(study, o));
+    if (space_json)
+        HPT_TRY(own_space(study, o, space_json));
+    else
+        HPT_TRY(foreign_space(study, o));
     HPT_TRY(hpt__study_settle(study, o, config));
     HPT_TRY(make_table(study));
     HPT_TRY(hpt__study_sync(study));
     HPT_TRY(hpt__study_make_tools(study));
     if (!study->read_only) {
-        if (space_json || config) HPT_TRY(store_config(study, config));
-        else study->config_pending = true;
+        if (space_json || config)
+            HPT_TRY(store_config(study, config));
+        else
+            study->config_pending = true;
     }
     rc = 0;
 out:
@@ -252,8 +248,7 @@ out:
 // ---- open ----------------------------------------------------------------------------------------------------
 
 // The name to create a study under when none was given: "study", but only if the storage has no study at all.
-static int default_name(const char **name, hpt_study *study)
-{
+static int default_name(const char **name, hpt_study *study) {
     hpt_study_summary *all = NULL;
     int64_t n = 0;
     int rc = study->storage->ops->studies(&all, &n, study->storage);
@@ -263,8 +258,7 @@ static int default_name(const char **name, hpt_study *study)
     return 0;
 }
 
-static int find_or_create(hpt_study *study, const hpt_study_options *o)
-{
+static int find_or_create(hpt_study *study, const hpt_study_options *o) {
     int rc = 0;
     const hpt__storage_ops *ops = study->storage->ops;
     const char *name = o->name;
@@ -284,8 +278,7 @@ out:
     return rc;
 }
 
-int hpt_study_open(hpt_study **out, const hpt_study_options *options)
-{
+int hpt_study_open(hpt_study **out, const hpt_study_options *options) {
     int rc = 0;
     hpt_study *study = NULL;
     hpt_study_options o;
@@ -314,47 +307,38 @@ out:
 
 // ---- what never changes --------------------------------------------------------------------------------------
 
-const char *hpt_study_name(const hpt_study *study)
-{
+const char *hpt_study_name(const hpt_study *study) {
     return study ? study->name : "";
 }
 
-const char *hpt_study_storage(const hpt_study *study)
-{
+const char *hpt_study_storage(const hpt_study *study) {
     return study ? study->storage->url : "";
 }
 
-int64_t hpt_study_n_directions(const hpt_study *study)
-{
+int64_t hpt_study_n_directions(const hpt_study *study) {
     return study ? study->k : 0;
 }
 
-hpt_direction hpt_study_direction(const hpt_study *study, int64_t i)
-{
+hpt_direction hpt_study_direction(const hpt_study *study, int64_t i) {
     return study && i >= 0 && i < study->k ? study->directions[i] : HPT_MINIMIZE;
 }
 
-uint64_t hpt_study_seed(const hpt_study *study)
-{
+uint64_t hpt_study_seed(const hpt_study *study) {
     return study ? study->seed : 0;
 }
 
-const char *hpt_study_sampler(const hpt_study *study)
-{
+const char *hpt_study_sampler(const hpt_study *study) {
     return study ? study->sampler_name : "";
 }
 
-const char *hpt_study_pruner(const hpt_study *study)
-{
+const char *hpt_study_pruner(const hpt_study *study) {
     return study ? study->pruner_name : "";
 }
 
-const hpt_space *hpt__study_space(const hpt_study *study)
-{
+const hpt_space *hpt__study_space(const hpt_study *study) {
     return study->space;
 }
 
-const hpt_space *hpt_study_space(const hpt_study *study)
-{
+const hpt_space *hpt_study_space(const hpt_study *study) {
     return study ? study->space : NULL;
 }

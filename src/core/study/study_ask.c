@@ -31,8 +31,7 @@
 // Keeps the random completion of queued points apart from the samplers' own streams of the same seed and number.
 static const uint64_t FILL_STREAM = 0x6870747175657565ULL;
 
-static int grow_scratch(hpt_study *study, int64_t q)
-{
+static int grow_scratch(hpt_study *study, int64_t q) {
     if (q <= study->cap_slots) return 0;
     const size_t d = (size_t)study->space->d;
     if ((size_t)q > SIZE_MAX / sizeof(double) / (d + 1)) return hpt__fail_memory();
@@ -46,8 +45,7 @@ static int grow_scratch(hpt_study *study, int64_t q)
     return 0;
 }
 
-static void describe(hpt__ask_slot *slot, const char *by, int64_t grid_id)
-{
+static void describe(hpt__ask_slot *slot, const char *by, int64_t grid_id) {
     slot->n_attrs = 1;
     slot->by = by;
     slot->keys[0] = "s:hpt:by";
@@ -61,16 +59,14 @@ static void describe(hpt__ask_slot *slot, const char *by, int64_t grid_id)
 }
 
 #ifndef NDEBUG
-static bool legal(const hpt_space *space, const double *point)
-{
+static bool legal(const hpt_space *space, const double *point) {
     int64_t bad;
     return hpt__space_check(space, point, &bad);
 }
 #endif
 
 // Fills slots 0..*q-1 for trials first, first+1, ...; lowers *q when the sampler runs out. HPT_S_EXHAUSTED: none.
-static int suggest_batch(hpt_study *study, int64_t *q, int64_t first)
-{
+static int suggest_batch(hpt_study *study, int64_t *q, int64_t first) {
     int rc = 0;
     int64_t i = 0;
     const int64_t d = study->space->d, n_before = study->table.n;
@@ -99,14 +95,12 @@ out:
     return rc;
 }
 
-static int ensure_sampler(hpt_study *study)
-{
+static int ensure_sampler(hpt_study *study) {
     return study->sampler_made ? 0 : hpt__study_make_sampler(study);
 }
 
 // A failed batch may leave the sampler's caches with rows that never came to be: it starts afresh from the table.
-static void forget_sampler(hpt_study *study)
-{
+static void forget_sampler(hpt_study *study) {
     if (study->sampler_made && study->sampler->destroy) study->sampler->destroy(study->sampler_state);
     study->sampler_state = NULL;
     study->sampler_made = false;
@@ -120,13 +114,11 @@ typedef struct ask_job {
     uint64_t version;
 } ask_job;
 
-static int64_t next_number(const hpt__trials *table)
-{
+static int64_t next_number(const hpt__trials *table) {
     return table->n ? table->number[table->n - 1] + 1 : 0;
 }
 
-static int fill_batch(hpt__new_trial *batch, int64_t *q, int64_t first, void *payload)
-{
+static int fill_batch(hpt__new_trial *batch, int64_t *q, int64_t first, void *payload) {
     ask_job *job = payload;
     hpt_study *study = job->study;
     if (!job->ready || job->first != first || job->version != study->table.version) {
@@ -152,8 +144,7 @@ static int fill_batch(hpt__new_trial *batch, int64_t *q, int64_t first, void *pa
 }
 
 // *made new trials into handles, fewer than q when the sampler runs out. HPT_S_EXHAUSTED: none.
-static int ask_new(int64_t *made, hpt_study *study, hpt_trial **handles, int64_t q)
-{
+static int ask_new(int64_t *made, hpt_study *study, hpt_trial **handles, int64_t q) {
     int rc = 0;
     hpt__new_trial one = {0}, *batch = &one;
     ask_job job = {.study = study};
@@ -195,8 +186,7 @@ out:
 
 // Optuna's enqueue_trial stores what is fixed in an attribute instead of parameters. A value that this space does
 // not admit is left to the sampler, with a warning: the alternative, a trial nobody can run, would block the queue.
-static int take_fixed_params(double *point, hpt_study *study, int64_t row)
-{
+static int take_fixed_params(double *point, hpt_study *study, int64_t row) {
     int rc = 0;
     const char *text = hpt__trials_attr(&study->table, row, "s:fixed_params");
     if (!text) return 0;
@@ -230,8 +220,7 @@ out:
     return rc;
 }
 
-static int complete_waiting(double *point, int64_t row, void *payload)
-{
+static int complete_waiting(double *point, int64_t row, void *payload) {
     int rc = 0;
     hpt_study *study = payload;
     const int64_t number = study->table.number[row];
@@ -258,11 +247,11 @@ out:
 }
 
 // HPT_S_NOTHING: none waits any more.
-static int ask_waiting(hpt_study *study, hpt_trial *handle)
-{
+static int ask_waiting(hpt_study *study, hpt_trial *handle) {
     int64_t row = -1;
     const double t0 = hpt__now_mono(), suggest0 = study->times.suggest;
-    int rc = study->storage->ops->claim_waiting(&row, study->storage, study->study_id, &study->table, complete_waiting, study);
+    int rc = study->storage->ops->claim_waiting(&row, study->storage, study->study_id, &study->table, complete_waiting,
+                                                study);
     study->times.storage += hpt__now_mono() - t0 - (study->times.suggest - suggest0);
     if (rc != 0) return rc;
     if (row < 0) return HPT_S_NOTHING;
@@ -274,7 +263,8 @@ static int ask_waiting(hpt_study *study, hpt_trial *handle)
         rc = hpt__study_attrs_locked(study, row, &attr, 1);
         // The trial is the caller's all the same; without the number, its point may be asked a second time.
         if (rc < 0) {
-            hpt__log(HPT_LOG_WARN, "trial %lld: its grid number is not stored: %s", (long long)handle->number, hpt_last_error());
+            hpt__log(HPT_LOG_WARN, "trial %lld: its grid number is not stored: %s", (long long)handle->number,
+                     hpt_last_error());
         }
     }
     study->last_by = "enqueue";
@@ -284,8 +274,7 @@ static int ask_waiting(hpt_study *study, hpt_trial *handle)
 
 // ---- the call ------------------------------------------------------------------------------------------------
 
-static int ready_to_ask(hpt_study *study)
-{
+static int ready_to_ask(hpt_study *study) {
     int rc = 0;
     hpt__str config = HPT__STR_INIT;
     HPT_TRY(hpt__study_writable(study, "asked"));
@@ -305,8 +294,7 @@ out:
 }
 
 // *n handles of out are filled on return, also when rc is an error.
-static int ask_locked(int64_t *n, hpt_trial **out, hpt_study *study, int64_t q)
-{
+static int ask_locked(int64_t *n, hpt_trial **out, hpt_study *study, int64_t q) {
     int rc = 0;
     *n = 0;
     HPT_TRY(ready_to_ask(study));
@@ -327,8 +315,7 @@ out:
     return rc;
 }
 
-int hpt_study_ask_batch(hpt_trial **out, int64_t *n_out, hpt_study *study, int64_t q)
-{
+int hpt_study_ask_batch(hpt_trial **out, int64_t *n_out, hpt_study *study, int64_t q) {
     int rc = 0;
     int64_t n_handles = 0, n = 0;
     HPT_FAIL_IF(!out || !n_out || !study, HPT_E_ARG, "hpt_study_ask_batch: an argument is NULL");
@@ -361,8 +348,7 @@ out:
     return rc;
 }
 
-int hpt_study_ask(hpt_trial **out, hpt_study *study)
-{
+int hpt_study_ask(hpt_trial **out, hpt_study *study) {
     int64_t n;
     if (!out || !study) return hpt__fail(HPT_E_ARG, "hpt_study_ask: an argument is NULL");
     return hpt_study_ask_batch(out, &n, study, 1);

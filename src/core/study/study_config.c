@@ -20,8 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int set_text(char **slot, const char *text)
-{
+static int set_text(char **slot, const char *text) {
     char *copy = hpt__strdup(text);
     if (!copy) return hpt__fail_memory();
     hpt__free(*slot);
@@ -29,8 +28,7 @@ static int set_text(char **slot, const char *text)
     return 0;
 }
 
-static int given_options(hpt__options *o, const hpt_study_options *given)
-{
+static int given_options(hpt__options *o, const hpt_study_options *given) {
     for (int64_t i = 0; i < given->n_options; i++) {
         const char *pair = given->options ? given->options[i] : NULL;
         if (!pair) return hpt__fail(HPT_E_ARG, "hpt_study_open: options[%lld] is NULL", (long long)i);
@@ -40,15 +38,13 @@ static int given_options(hpt__options *o, const hpt_study_options *given)
     return 0;
 }
 
-int hpt__study_first_options(hpt__options *out, const hpt_study_options *given)
-{
+int hpt__study_first_options(hpt__options *out, const hpt_study_options *given) {
     int rc = hpt__options_from_env(out);
     return rc < 0 ? rc : given_options(out, given);
 }
 
 // Overlays the variables that are set, also those set to the default's value, on what is stored.
-static int environment_options(hpt__options *o)
-{
+static int environment_options(hpt__options *o) {
     hpt_option_info info;
     for (int64_t i = 0; hpt_option_info_at(&info, i) == 0; i++) {
         const char *value = getenv(info.env);
@@ -59,8 +55,7 @@ static int environment_options(hpt__options *o)
     return 0;
 }
 
-static bool stored_seed(uint64_t *out, const hpt__json *v)
-{
+static bool stored_seed(uint64_t *out, const hpt__json *v) {
     int64_t i;
     const char *text = hpt__json_string(v);
     if (text) return hpt__parse_uint64(out, text, strlen(text));
@@ -70,19 +65,18 @@ static bool stored_seed(uint64_t *out, const hpt__json *v)
 }
 
 // What the study runs on. An explicit wish that cannot be had is an error; a stored one is only a record.
-static int choose_device(hpt_study *study, const char *given, const char *stored)
-{
+static int choose_device(hpt_study *study, const char *given, const char *stored) {
     const char *wish = given && *given ? given : getenv("HPT_DEVICE");
     if (!wish || !*wish) return set_text(&study->device, stored ? stored : "auto");
     if (strcmp(wish, "auto") == 0 || strcmp(wish, "cpu") == 0 || strcmp(wish, "ref") == 0) {
         return set_text(&study->device, wish);
     }
-    return hpt__fail(HPT_E_DEVICE, "device '%s' cannot be had: this version computes on the CPU only; use 'auto', 'cpu' or 'ref'",
+    return hpt__fail(HPT_E_DEVICE,
+                     "device '%s' cannot be had: this version computes on the CPU only; use 'auto', 'cpu' or 'ref'",
                      wish);
 }
 
-int hpt__study_settle(hpt_study *study, const hpt_study_options *given, const char *stored)
-{
+int hpt__study_settle(hpt_study *study, const hpt_study_options *given, const char *stored) {
     int rc = 0;
     hpt__arena arena;
     hpt__arena_init(&arena);
@@ -126,8 +120,7 @@ out:
     return rc;
 }
 
-void hpt__study_config_json(hpt__str *out, const hpt_study *study)
-{
+void hpt__study_config_json(hpt__str *out, const hpt_study *study) {
     hpt__str_add(out, "{\"sampler\": ");
     hpt__str_add_json_string(out, study->sampler_name, strlen(study->sampler_name));
     hpt__str_add(out, ", \"pruner\": ");
@@ -140,8 +133,7 @@ void hpt__study_config_json(hpt__str *out, const hpt_study *study)
     hpt__str_addc(out, '}');
 }
 
-int hpt__study_make_sampler(hpt_study *study)
-{
+int hpt__study_make_sampler(hpt_study *study) {
     const hpt__sampler_env env = {
         .space = study->space,
         .options = &study->options,
@@ -155,8 +147,7 @@ int hpt__study_make_sampler(hpt_study *study)
     return rc < 0 ? rc : 0;
 }
 
-int hpt__study_make_tools(hpt_study *study)
-{
+int hpt__study_make_tools(hpt_study *study) {
     int rc = 0;
     const hpt__pruner_env env = {
         .options = &study->options,
@@ -181,14 +172,12 @@ out:
     return rc < 0 ? rc : 0;
 }
 
-static int add_derived(const char *name, const char *json, void *payload)
-{
+static int add_derived(const char *name, const char *json, void *payload) {
     int rc = hpt__space_add_distribution(payload, name, json);
     return rc < 0 ? hpt__fail_prefix(rc, "stored parameter '%s'", name) : 0;
 }
 
-int hpt__study_derive_space(hpt_space **out, hpt__storage *storage, int64_t study_id)
-{
+int hpt__study_derive_space(hpt_space **out, hpt__storage *storage, int64_t study_id) {
     int rc = 0;
     hpt_space *space = NULL;
     HPT_TRY(hpt_space_create(&space));
@@ -201,8 +190,7 @@ out:
     return rc;
 }
 
-static bool same_choices(const hpt__param *a, const hpt__param *b)
-{
+static bool same_choices(const hpt__param *a, const hpt__param *b) {
     if (a->n_choices != b->n_choices) return false;
     for (int64_t i = 0; i < a->n_choices; i++) {
         if (!hpt__json_equal(a->choices[i], b->choices[i])) return false;
@@ -210,8 +198,7 @@ static bool same_choices(const hpt__param *a, const hpt__param *b)
     return true;
 }
 
-int hpt__study_check_joinable(const hpt_study *study, const hpt_space *derived, const hpt_space *given)
-{
+int hpt__study_check_joinable(const hpt_study *study, const hpt_space *derived, const hpt_space *given) {
     int rc = 0;
     hpt__str was = HPT__STR_INIT, is = HPT__STR_INIT;
     for (int64_t i = 0; i < given->d; i++) {
@@ -223,9 +210,10 @@ int hpt__study_check_joinable(const hpt_study *study, const hpt_space *derived, 
         if (same) continue;
         hpt__param_describe(&was, q);
         hpt__param_describe(&is, p);
-        HPT_FAIL_IF(true, HPT_E_INCOMPATIBLE,
-                    "study '%s' has trials where parameter '%s' is %s, here it is %s; use that range or another study name",
-                    study->name, p->name, hpt__str_text(&was), hpt__str_text(&is));
+        HPT_FAIL_IF(
+            true, HPT_E_INCOMPATIBLE,
+            "study '%s' has trials where parameter '%s' is %s, here it is %s; use that range or another study name",
+            study->name, p->name, hpt__str_text(&was), hpt__str_text(&is));
     }
 out:
     hpt__str_fini(&was);

@@ -28,20 +28,22 @@
 
 enum { PIECE_BYTES = 64 * 1024 };
 
-void hpt__study_add_number(hpt__str *out, double v)
-{
-    if (isnan(v)) hpt__str_add(out, "NaN");
-    else if (isinf(v)) hpt__str_add(out, v > 0 ? "Infinity" : "-Infinity");
-    else hpt__str_add_double(out, v);
+void hpt__study_add_number(hpt__str *out, double v) {
+    if (isnan(v))
+        hpt__str_add(out, "NaN");
+    else if (isinf(v))
+        hpt__str_add(out, v > 0 ? "Infinity" : "-Infinity");
+    else
+        hpt__str_add_double(out, v);
 }
 
 // What an export needs beyond the study.
 typedef struct exporter {
     hpt_study *study;
-    hpt_space *extra;        // parameters of foreign trials only; extra_column[i] is the table's column
+    hpt_space *extra; // parameters of foreign trials only; extra_column[i] is the table's column
     int64_t *extra_column;
-    hpt__arena arena;        // CSV: keys of user attributes, parsed attribute values
-    const char **user_keys;  // CSV, in order of first appearance, without "u:"
+    hpt__arena arena;       // CSV: keys of user attributes, parsed attribute values
+    const char **user_keys; // CSV, in order of first appearance, without "u:"
     int64_t n_user_keys, cap_user_keys;
     int64_t *rows;
     int64_t n_rows;
@@ -50,8 +52,7 @@ typedef struct exporter {
 
 // ---- JSON ----------------------------------------------------------------------------------------------------
 
-static void add_time(hpt__str *out, int64_t us)
-{
+static void add_time(hpt__str *out, int64_t us) {
     char text[HPT__DATETIME_MAX];
     if (us == INT64_MIN) {
         hpt__str_add(out, "null");
@@ -62,8 +63,7 @@ static void add_time(hpt__str *out, int64_t us)
 }
 
 // JSON text that another program stored may be spread over lines; between tokens a blank does as well.
-static void add_one_line(hpt__str *out, const char *text)
-{
+static void add_one_line(hpt__str *out, const char *text) {
     for (size_t n; *text; text += n) {
         n = strcspn(text, "\r\n");
         hpt__str_addn(out, text, n);
@@ -73,8 +73,7 @@ static void add_one_line(hpt__str *out, const char *text)
     }
 }
 
-static void add_attrs(hpt__str *out, const hpt__trial_info *info, const char *prefix)
-{
+static void add_attrs(hpt__str *out, const hpt__trial_info *info, const char *prefix) {
     bool first = true;
     hpt__str_addc(out, '{');
     for (int64_t i = 0; i < info->n_attrs; i++) {
@@ -90,13 +89,11 @@ static void add_attrs(hpt__str *out, const hpt__trial_info *info, const char *pr
 }
 
 // Whether a stored internal value has an external form in the space (another program's need not).
-static bool showable(const hpt__param *p, double v)
-{
+static bool showable(const hpt__param *p, double v) {
     return !isnan(v) && (p->kind != HPT__PARAM_CATEGORICAL || (v >= 0 && v < (double)p->n_choices));
 }
 
-static void add_params(hpt__str *out, const exporter *e, int64_t row)
-{
+static void add_params(hpt__str *out, const exporter *e, int64_t row) {
     const hpt_space *spaces[] = {e->study->space, e->extra};
     bool first = true;
     hpt__str_addc(out, '{');
@@ -115,13 +112,11 @@ static void add_params(hpt__str *out, const exporter *e, int64_t row)
     hpt__str_addc(out, '}');
 }
 
-static bool has_values(const hpt__trials *t, int64_t row)
-{
+static bool has_values(const hpt__trials *t, int64_t row) {
     return !isnan(t->values[row * t->k]);
 }
 
-static void add_trial_json(hpt__str *out, const exporter *e, int64_t row)
-{
+static void add_trial_json(hpt__str *out, const exporter *e, int64_t row) {
     const hpt__trials *t = &e->study->table;
     const hpt__trial_info *info = &t->info[row];
     hpt__str_addf(out, "{\"number\":%lld,\"state\":\"%s\",\"values\":", (long long)t->number[row],
@@ -160,8 +155,7 @@ static void add_trial_json(hpt__str *out, const exporter *e, int64_t row)
     hpt__str_addc(out, '}');
 }
 
-static int add_head_json(exporter *e)
-{
+static int add_head_json(exporter *e) {
     hpt_study *study = e->study;
     hpt__str *out = &e->text;
     char *space = NULL;
@@ -186,8 +180,7 @@ static int add_head_json(exporter *e)
 
 // ---- CSV -----------------------------------------------------------------------------------------------------
 
-static void csv_field(hpt__str *out, const char *text, size_t n)
-{
+static void csv_field(hpt__str *out, const char *text, size_t n) {
     bool quote = false;
     for (size_t i = 0; i < n; i++) quote |= strchr(",\"\r\n", text[i]) != NULL;
     if (!quote) {
@@ -202,8 +195,7 @@ static void csv_field(hpt__str *out, const char *text, size_t n)
     hpt__str_addc(out, '"');
 }
 
-static void csv_value(hpt__str *out, const hpt__json *v)
-{
+static void csv_value(hpt__str *out, const hpt__json *v) {
     hpt__str text = HPT__STR_INIT;
     hpt__json_pystr(&text, v);
     if (text.failed) out->failed = true;
@@ -211,8 +203,7 @@ static void csv_value(hpt__str *out, const hpt__json *v)
     hpt__str_fini(&text);
 }
 
-static void csv_time(hpt__str *out, int64_t us)
-{
+static void csv_time(hpt__str *out, int64_t us) {
     char text[HPT__DATETIME_MAX];
     hpt__str_addc(out, ',');
     if (us == INT64_MIN) return;
@@ -221,8 +212,7 @@ static void csv_time(hpt__str *out, int64_t us)
 }
 
 // pandas.Timedelta as text: whole days towards minus infinity, then the time of day.
-static void csv_duration(hpt__str *out, int64_t start, int64_t complete)
-{
+static void csv_duration(hpt__str *out, int64_t start, int64_t complete) {
     hpt__str_addc(out, ',');
     if (start == INT64_MIN || complete == INT64_MIN) return;
     const int64_t day = 86400000000LL, us = complete - start;
@@ -237,8 +227,7 @@ static void csv_duration(hpt__str *out, int64_t start, int64_t complete)
     if (rest % 1000000) hpt__str_addf(out, ".%06lld", (long long)(rest % 1000000));
 }
 
-static void csv_name(hpt__str *out, const char *prefix, const char *name)
-{
+static void csv_name(hpt__str *out, const char *prefix, const char *name) {
     hpt__str field = HPT__STR_INIT;
     hpt__str_addc(out, ',');
     hpt__str_add(&field, prefix);
@@ -248,12 +237,13 @@ static void csv_name(hpt__str *out, const char *prefix, const char *name)
     hpt__str_fini(&field);
 }
 
-static void add_head_csv(exporter *e)
-{
+static void add_head_csv(exporter *e) {
     hpt__str *out = &e->text;
     hpt__str_add(out, "number");
-    if (e->study->k == 1) hpt__str_add(out, ",value");
-    else for (int64_t j = 0; j < e->study->k; j++) hpt__str_addf(out, ",values_%lld", (long long)j);
+    if (e->study->k == 1)
+        hpt__str_add(out, ",value");
+    else
+        for (int64_t j = 0; j < e->study->k; j++) hpt__str_addf(out, ",values_%lld", (long long)j);
     hpt__str_add(out, ",datetime_start,datetime_complete,duration");
     for (int64_t i = 0; i < e->study->space->d; i++) csv_name(out, "params_", e->study->space->params[i].name);
     for (int64_t i = 0; e->extra && i < e->extra->d; i++) csv_name(out, "params_", e->extra->params[i].name);
@@ -261,16 +251,16 @@ static void add_head_csv(exporter *e)
     hpt__str_add(out, ",state\r\n");
 }
 
-static void csv_param(hpt__str *out, const hpt__param *p, double v)
-{
+static void csv_param(hpt__str *out, const hpt__param *p, double v) {
     hpt__str_addc(out, ',');
     if (!showable(p, v)) return;
-    if (p->kind == HPT__PARAM_CATEGORICAL) csv_value(out, p->choices[(int64_t)v]);
-    else hpt__param_external(out, p, v);
+    if (p->kind == HPT__PARAM_CATEGORICAL)
+        csv_value(out, p->choices[(int64_t)v]);
+    else
+        hpt__param_external(out, p, v);
 }
 
-static int add_trial_csv(exporter *e, int64_t row)
-{
+static int add_trial_csv(exporter *e, int64_t row) {
     const hpt__trials *t = &e->study->table;
     const hpt__trial_info *info = &t->info[row];
     hpt__str *out = &e->text;
@@ -282,20 +272,24 @@ static int add_trial_csv(exporter *e, int64_t row)
     csv_time(out, info->start_us);
     csv_time(out, info->complete_us);
     csv_duration(out, info->start_us, info->complete_us);
-    for (int64_t i = 0; i < e->study->space->d; i++) csv_param(out, &e->study->space->params[i], t->columns[i].values[row]);
+    for (int64_t i = 0; i < e->study->space->d; i++)
+        csv_param(out, &e->study->space->params[i], t->columns[i].values[row]);
     for (int64_t i = 0; e->extra && i < e->extra->d; i++) {
         csv_param(out, &e->extra->params[i], t->columns[e->extra_column[i]].values[row]);
     }
     for (int64_t i = 0; i < e->n_user_keys; i++) {
         hpt__str_addc(out, ',');
         for (int64_t a = 0; a < info->n_attrs; a++) {
-            if (strncmp(info->attr_keys[a], "u:", 2) != 0 || strcmp(info->attr_keys[a] + 2, e->user_keys[i]) != 0) continue;
+            if (strncmp(info->attr_keys[a], "u:", 2) != 0 || strcmp(info->attr_keys[a] + 2, e->user_keys[i]) != 0)
+                continue;
             hpt__arena scratch;
             hpt__json *v = NULL;
             hpt__arena_init(&scratch);
             int rc = hpt__json_parse(&v, &scratch, info->attr_values[a], strlen(info->attr_values[a]));
-            if (rc >= 0) csv_value(out, v);
-            else if (rc != HPT_E_MEMORY) csv_field(out, info->attr_values[a], strlen(info->attr_values[a]));
+            if (rc >= 0)
+                csv_value(out, v);
+            else if (rc != HPT_E_MEMORY)
+                csv_field(out, info->attr_values[a], strlen(info->attr_values[a]));
             hpt__arena_fini(&scratch);
             if (rc == HPT_E_MEMORY) return rc;
         }
@@ -304,8 +298,7 @@ static int add_trial_csv(exporter *e, int64_t row)
     return 0;
 }
 
-static int collect_user_keys(exporter *e)
-{
+static int collect_user_keys(exporter *e) {
     int rc = 0;
     hpt__map seen;
     hpt__map_init(&seen);
@@ -334,8 +327,7 @@ out:
 // ---- both ----------------------------------------------------------------------------------------------------
 
 // Columns that the space lacks, as parameters of their own. One whose distribution cannot be read is left out.
-static int collect_extra(exporter *e)
-{
+static int collect_extra(exporter *e) {
     int rc = 0;
     const hpt__trials *t = &e->study->table;
     if (t->n_columns <= t->d) return 0;
@@ -353,8 +345,7 @@ out:
     return rc;
 }
 
-static int collect_rows(exporter *e, int64_t since)
-{
+static int collect_rows(exporter *e, int64_t since) {
     const hpt__trials *t = &e->study->table;
     e->rows = hpt__malloc(((size_t)t->n + 1) * sizeof *e->rows);
     if (!e->rows) return hpt__fail_memory();
@@ -364,8 +355,7 @@ static int collect_rows(exporter *e, int64_t since)
     return 0;
 }
 
-static int flush_text(exporter *e, hpt_write_fn write, void *payload)
-{
+static int flush_text(exporter *e, hpt_write_fn write, void *payload) {
     int rc = hpt__str_status(&e->text);
     if (rc < 0) return rc;
     if (e->text.len > 0 && write(hpt__str_text(&e->text), e->text.len, payload) != 0) {
@@ -375,8 +365,7 @@ static int flush_text(exporter *e, hpt_write_fn write, void *payload)
     return 0;
 }
 
-int hpt_study_export(hpt_study *study, const char *format, int64_t since, hpt_write_fn write, void *payload)
-{
+int hpt_study_export(hpt_study *study, const char *format, int64_t since, hpt_write_fn write, void *payload) {
     int rc = 0;
     bool locked = false;
     if (!study || !format || !write) return hpt__fail(HPT_E_ARG, "hpt_study_export: an argument is NULL");

@@ -17,7 +17,8 @@ HPT_NODISCARD int hpt__study_report_many(hpt_study *study, const hpt__study_repo
 // hpt_study_tell with attributes written in the same transaction. key: "s:..." or "u:...".
 HPT_NODISCARD int hpt__study_tell_attrs(hpt_study *study, hpt_trial *trial, hpt_trial_state state, const double *values,
                                         int64_t n_values, const hpt__attr_item *attrs, int64_t n_attrs);
-HPT_NODISCARD int hpt__study_trial_attrs(hpt_study *study, hpt_trial *trial, const hpt__attr_item *attrs, int64_t n_attrs);
+HPT_NODISCARD int hpt__study_trial_attrs(hpt_study *study, hpt_trial *trial, const hpt__attr_item *attrs,
+                                         int64_t n_attrs);
 // JSON text of a trial's attribute, owned by the caller (hpt_free); NULL and 0 if not set.
 HPT_NODISCARD int hpt__study_trial_attr(char **out, hpt_study *study, int64_t number, const char *key);
 

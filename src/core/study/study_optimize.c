@@ -34,8 +34,7 @@ typedef struct loop {
     char message[HPT__ERROR_MAX]; // of an error
 } loop;
 
-static void end_with(loop *l, int status)
-{
+static void end_with(loop *l, int status) {
     pthread_mutex_lock(&l->lock);
     // An error is worth more than a remark, the first error more than later ones.
     if (!l->ended || (status < 0 && l->end >= 0)) {
@@ -47,8 +46,7 @@ static void end_with(loop *l, int status)
 }
 
 // Whether this thread may start another trial.
-static bool next(loop *l)
-{
+static bool next(loop *l) {
     bool go = false;
     pthread_mutex_lock(&l->lock);
     if (!l->ended) {
@@ -66,15 +64,16 @@ static bool next(loop *l)
     return go;
 }
 
-static int run_one(loop *l, double *values)
-{
+static int run_one(loop *l, double *values) {
     int rc = 0;
     hpt_trial *trial = NULL;
     HPT_TRY(hpt_study_ask(&trial, l->study));
     if (rc == HPT_S_EXHAUSTED) goto out;
     const int verdict = l->objective(values, trial, l->payload);
-    if (verdict == 0) HPT_TRY(hpt_study_tell(l->study, trial, HPT_TRIAL_COMPLETE, values, l->study->k));
-    else HPT_TRY(hpt_study_tell(l->study, trial, verdict == HPT_S_PRUNE ? HPT_TRIAL_PRUNED : HPT_TRIAL_FAIL, NULL, 0));
+    if (verdict == 0)
+        HPT_TRY(hpt_study_tell(l->study, trial, HPT_TRIAL_COMPLETE, values, l->study->k));
+    else
+        HPT_TRY(hpt_study_tell(l->study, trial, verdict == HPT_S_PRUNE ? HPT_TRIAL_PRUNED : HPT_TRIAL_FAIL, NULL, 0));
     rc = 0;
     if (l->o.callback) {
         pthread_mutex_lock(&l->lock);
@@ -87,8 +86,7 @@ out:
     return rc;
 }
 
-static void *work(void *payload)
-{
+static void *work(void *payload) {
     loop *l = payload;
     double *values = hpt__calloc((size_t)l->study->k, sizeof *values);
     if (!values) {
@@ -103,8 +101,8 @@ static void *work(void *payload)
     return NULL;
 }
 
-int hpt_study_optimize(hpt_study *study, hpt_objective_fn objective, void *payload, const hpt_optimize_options *options)
-{
+int hpt_study_optimize(hpt_study *study, hpt_objective_fn objective, void *payload,
+                       const hpt_optimize_options *options) {
     int rc = 0;
     int64_t n_started = 0;
     pthread_t *threads = NULL;

@@ -21,15 +21,13 @@
 
 // ---- constraints ---------------------------------------------------------------------------------------------
 
-static bool within(const hpt__json *v)
-{
+static bool within(const hpt__json *v) {
     double x;
     return !hpt__json_number(&x, v) || x <= 0;
 }
 
 // arena: scratch, reset here.
-static bool feasible(const hpt__trials *t, int64_t row, hpt__arena *arena)
-{
+static bool feasible(const hpt__trials *t, int64_t row, hpt__arena *arena) {
     const hpt__trial_info *info = &t->info[row];
     for (int64_t i = 0; i < info->n_attrs; i++) {
         const char *key = info->attr_keys[i];
@@ -51,8 +49,7 @@ static bool feasible(const hpt__trials *t, int64_t row, hpt__arena *arena)
 // ---- best ----------------------------------------------------------------------------------------------------
 
 // The incremental best of the table if it is feasible, else the best feasible one. -1: none.
-static int64_t best_row(const hpt_study *study, hpt__arena *arena)
-{
+static int64_t best_row(const hpt_study *study, hpt__arena *arena) {
     const hpt__trials *t = &study->table;
     if (t->best < 0 || feasible(t, t->best, arena)) return t->best;
     const double sign = study->directions[0] == HPT_MAXIMIZE ? -1.0 : 1.0;
@@ -65,8 +62,7 @@ static int64_t best_row(const hpt_study *study, hpt__arena *arena)
     return best;
 }
 
-static int load_new(hpt_trial **out, hpt_study *study, int64_t row)
-{
+static int load_new(hpt_trial **out, hpt_study *study, int64_t row) {
     hpt_trial *trial = hpt__trial_new(study);
     if (!trial) return hpt__fail_memory();
     hpt__trial_load(trial, row);
@@ -74,19 +70,21 @@ static int load_new(hpt_trial **out, hpt_study *study, int64_t row)
     return 0;
 }
 
-int hpt_study_best(hpt_trial **out, hpt_study *study)
-{
+int hpt_study_best(hpt_trial **out, hpt_study *study) {
     int rc = 0;
     hpt__arena arena;
     if (!out || !study) return hpt__fail(HPT_E_ARG, "hpt_study_best: an argument is NULL");
     hpt__arena_init(&arena);
     pthread_mutex_lock(&study->lock);
-    HPT_FAIL_IF(study->k != 1, HPT_E_ARG, "study '%s' has %lld objectives and no single best trial; ask for the Pareto front",
-                study->name, (long long)study->k);
+    HPT_FAIL_IF(study->k != 1, HPT_E_ARG,
+                "study '%s' has %lld objectives and no single best trial; ask for the Pareto front", study->name,
+                (long long)study->k);
     HPT_TRY(hpt__study_sync(study));
     const int64_t row = best_row(study, &arena);
-    HPT_FAIL_IF(row < 0, HPT_E_NOT_FOUND, "study '%s' has no %scomplete trial yet", study->name,
-                study->table.counts[HPT_TRIAL_COMPLETE] > 0 ? "feasible " : "");
+    HPT_FAIL_IF(row<0, HPT_E_NOT_FOUND, "study '%s' has no %scomplete trial yet", study->name,
+                    study->table.counts[HPT_TRIAL_COMPLETE]> 0
+                    ? "feasible "
+                    : "");
     HPT_TRY(load_new(out, study, row));
     rc = 0;
 out:
@@ -102,8 +100,7 @@ typedef struct pareto_item {
     int64_t k, row;
 } pareto_item;
 
-static int by_values(const void *a, const void *b)
-{
+static int by_values(const void *a, const void *b) {
     const pareto_item *x = a, *y = b;
     for (int64_t j = 0; j < x->k; j++) {
         if (x->v[j] < y->v[j]) return -1;
@@ -112,15 +109,13 @@ static int by_values(const void *a, const void *b)
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
-static int by_row(const void *a, const void *b)
-{
+static int by_row(const void *a, const void *b) {
     const pareto_item *x = a, *y = b;
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
 // x before y in lexicographic order: x dominates y if it is nowhere worse and they differ.
-static bool dominates(const double *x, const double *y, int64_t k)
-{
+static bool dominates(const double *x, const double *y, int64_t k) {
     bool differ = false;
     for (int64_t j = 0; j < k; j++) {
         if (x[j] > y[j]) return false;
@@ -130,8 +125,7 @@ static bool dominates(const double *x, const double *y, int64_t k)
 }
 
 // Moves the front of sorted items to the start and returns its size.
-static int64_t front_of(pareto_item *items, int64_t n, int64_t k)
-{
+static int64_t front_of(pareto_item *items, int64_t n, int64_t k) {
     int64_t f = 0;
     for (int64_t i = 0; i < n; i++) {
         bool dominated = false;
@@ -146,8 +140,7 @@ static int64_t front_of(pareto_item *items, int64_t n, int64_t k)
     return f;
 }
 
-int hpt_study_pareto(hpt_trial ***out, int64_t *n, hpt_study *study)
-{
+int hpt_study_pareto(hpt_trial ***out, int64_t *n, hpt_study *study) {
     int rc = 0;
     int64_t m = 0, made = 0;
     hpt__arena arena;
@@ -202,8 +195,7 @@ out:
 
 // ---- lookups -------------------------------------------------------------------------------------------------
 
-int hpt_study_trial(hpt_trial **out, hpt_study *study, int64_t number)
-{
+int hpt_study_trial(hpt_trial **out, hpt_study *study, int64_t number) {
     int rc = 0;
     int64_t row;
     if (!out || !study) return hpt__fail(HPT_E_ARG, "hpt_study_trial: an argument is NULL");
@@ -217,8 +209,7 @@ out:
     return rc;
 }
 
-int hpt_study_counts(int64_t out[5], hpt_study *study)
-{
+int hpt_study_counts(int64_t out[5], hpt_study *study) {
     int rc = 0;
     if (!out || !study) return hpt__fail(HPT_E_ARG, "hpt_study_counts: an argument is NULL");
     pthread_mutex_lock(&study->lock);
@@ -230,8 +221,7 @@ out:
     return rc;
 }
 
-int hpt__study_numbers(int64_t **out, int64_t *n, hpt_study *study, hpt_trial_state state)
-{
+int hpt__study_numbers(int64_t **out, int64_t *n, hpt_study *study, hpt_trial_state state) {
     int rc = 0;
     int64_t m = 0, *numbers = NULL;
     pthread_mutex_lock(&study->lock);
@@ -255,14 +245,14 @@ out:
 
 // ---- where time went -----------------------------------------------------------------------------------------
 
-int hpt_study_stats(char **out, hpt_study *study)
-{
+int hpt_study_stats(char **out, hpt_study *study) {
     int rc = 0;
     hpt__str text = HPT__STR_INIT;
     if (!out || !study) return hpt__fail(HPT_E_ARG, "hpt_study_stats: an argument is NULL");
     pthread_mutex_lock(&study->lock);
     const hpt__trials *t = &study->table;
-    hpt__str_addf(&text, "{\"asks\":%lld,\"tells\":%lld,\"reports\":%lld,\"seconds\":{\"ask\":", (long long)study->n_asks,
+    hpt__str_addf(&text,
+                  "{\"asks\":%lld,\"tells\":%lld,\"reports\":%lld,\"seconds\":{\"ask\":", (long long)study->n_asks,
                   (long long)study->n_tells, (long long)study->n_reports);
     hpt__study_add_number(&text, study->times.ask);
     hpt__str_add(&text, ",\"suggest\":");

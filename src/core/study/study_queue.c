@@ -19,8 +19,7 @@ typedef struct queue_job {
     const hpt__new_trial *trial;
 } queue_job;
 
-static int fill_one(hpt__new_trial *batch, int64_t *q, int64_t first_number, void *payload)
-{
+static int fill_one(hpt__new_trial *batch, int64_t *q, int64_t first_number, void *payload) {
     const queue_job *job = payload;
     (void)first_number;
     batch[0] = *job->trial;
@@ -28,8 +27,8 @@ static int fill_one(hpt__new_trial *batch, int64_t *q, int64_t first_number, voi
     return 0;
 }
 
-static int queue_point(hpt_study *study, const double *point, const char *const *keys, const char *const *texts, int64_t n_attrs)
-{
+static int queue_point(hpt_study *study, const double *point, const char *const *keys, const char *const *texts,
+                       int64_t n_attrs) {
     const hpt__new_trial trial = {
         .state = HPT_TRIAL_WAITING,
         .point = point,
@@ -41,14 +40,14 @@ static int queue_point(hpt_study *study, const double *point, const char *const 
     };
     hpt__new_trial batch = {0};
     queue_job job = {&trial};
-    return study->storage->ops->create_trials(study->storage, study->study_id, &study->table, &batch, 1, fill_one, &job);
+    return study->storage->ops->create_trials(study->storage, study->study_id, &study->table, &batch, 1, fill_one,
+                                              &job);
 }
 
 // ---- checking what a user queues -----------------------------------------------------------------------------
 
 // A given parameter whose condition does not hold, or cannot be told to hold since the parent is left open.
-static int inactive(const hpt_space *space, const hpt__param *p, const double *point)
-{
+static int inactive(const hpt_space *space, const hpt__param *p, const double *point) {
     int rc = HPT_E_ARG;
     hpt__str values = HPT__STR_INIT, has = HPT__STR_INIT;
     for (int64_t c = 0; c < p->n_conditions; c++) {
@@ -64,12 +63,12 @@ static int inactive(const hpt_space *space, const hpt__param *p, const double *p
         }
         if (holds) continue;
         if (isnan(v)) {
-            rc = hpt__fail(HPT_E_ARG, "parameter '%s' exists only where '%s' is %s; give '%s' too or leave '%s' out", p->name,
-                           parent->name, hpt__str_text(&values), parent->name, p->name);
+            rc = hpt__fail(HPT_E_ARG, "parameter '%s' exists only where '%s' is %s; give '%s' too or leave '%s' out",
+                           p->name, parent->name, hpt__str_text(&values), parent->name, p->name);
         } else {
             hpt__param_external(&has, parent, v);
-            rc = hpt__fail(HPT_E_ARG, "parameter '%s' exists only where '%s' is %s, not %s; leave it out", p->name, parent->name,
-                           hpt__str_text(&values), hpt__str_text(&has));
+            rc = hpt__fail(HPT_E_ARG, "parameter '%s' exists only where '%s' is %s, not %s; leave it out", p->name,
+                           parent->name, hpt__str_text(&values), hpt__str_text(&has));
         }
         goto out;
     }
@@ -81,8 +80,7 @@ out:
 }
 
 // Writes constants that were left out, so that conditions on them are known. Values are in range already.
-static int check_point(const hpt_space *space, double *point)
-{
+static int check_point(const hpt_space *space, double *point) {
     for (int64_t k = 0; k < space->d; k++) {
         const int64_t i = space->topo[k];
         const hpt__param *p = &space->params[i];
@@ -96,8 +94,7 @@ static int check_point(const hpt_space *space, double *point)
     return 0;
 }
 
-int hpt_study_enqueue(hpt_study *study, const char *params_json)
-{
+int hpt_study_enqueue(hpt_study *study, const char *params_json) {
     int rc = 0;
     bool locked = false;
     double *point = NULL;
@@ -108,15 +105,16 @@ int hpt_study_enqueue(hpt_study *study, const char *params_json)
     hpt__arena_init(&arena);
     const hpt_space *space = study->space;
     HPT_TRY(hpt__study_writable(study, "given points"));
-    HPT_FAIL_IF(space->d == 0, HPT_E_STATE, "study '%s' has no trials and no space to queue points for; open it with a space",
-                study->name);
+    HPT_FAIL_IF(space->d == 0, HPT_E_STATE,
+                "study '%s' has no trials and no space to queue points for; open it with a space", study->name);
     rc = hpt__json_parse(&params, &arena, params_json, strlen(params_json));
     if (rc < 0) {
         rc = hpt__fail_prefix(rc == HPT_E_PARSE ? HPT_E_ARG : rc, "hpt_study_enqueue: params");
         goto out;
     }
     HPT_FAIL_IF(params->kind != HPT__JSON_OBJECT, HPT_E_ARG,
-                "hpt_study_enqueue: params is a %s; write an object like {\"name\": value}", hpt__json_kind_name(params->kind));
+                "hpt_study_enqueue: params is a %s; write an object like {\"name\": value}",
+                hpt__json_kind_name(params->kind));
     point = hpt__malloc((size_t)space->d * sizeof *point);
     if (!point) {
         rc = hpt__fail_memory();
@@ -139,8 +137,7 @@ out:
 // ---- retries -------------------------------------------------------------------------------------------------
 
 // "[1, 5]" and 7 -> "[1, 5, 7]"; no history yet -> "[7]". Anything unreadable starts a new history.
-static int add_to_history(hpt__str *out, const char *history, int64_t number)
-{
+static int add_to_history(hpt__str *out, const char *history, int64_t number) {
     int rc = 0;
     hpt__arena arena;
     hpt__json *list = NULL;
@@ -162,8 +159,7 @@ out:
     return rc;
 }
 
-int hpt__study_retry(hpt_study *study, hpt_trial *trial)
-{
+int hpt__study_retry(hpt_study *study, hpt_trial *trial) {
     int rc = 0;
     int64_t row, n = 0;
     const char **keys = NULL;
@@ -186,8 +182,10 @@ int hpt__study_retry(hpt_study *study, hpt_trial *trial)
     hpt__trials_get_point(point, &study->table, row);
     HPT_TRY(add_to_history(&history, hpt__trials_attr(&study->table, row, "s:retry_history"), trial->number));
     const char *original = hpt__trials_attr(&study->table, row, "s:failed_trial");
-    if (original) hpt__str_add(&first, original);
-    else hpt__str_add_int(&first, trial->number);
+    if (original)
+        hpt__str_add(&first, original);
+    else
+        hpt__str_add_int(&first, trial->number);
     HPT_TRY(hpt__str_status(&first));
     keys[n] = "s:failed_trial";
     texts[n++] = hpt__str_text(&first);

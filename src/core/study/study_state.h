@@ -25,9 +25,9 @@ typedef struct hpt__ask_slot {
 } hpt__ask_slot;
 
 typedef struct hpt__study_times { // seconds
-    double ask;     // whole asks, waiting for the lock not counted
-    double suggest; // of these, inside the sampler
-    double storage; // inside the storage: asks, tells, reports and syncs, without the sampler's part
+    double ask;                   // whole asks, waiting for the lock not counted
+    double suggest;               // of these, inside the sampler
+    double storage;               // inside the storage: asks, tells, reports and syncs, without the sampler's part
 } hpt__study_times;
 
 struct hpt_study {
@@ -98,8 +98,7 @@ HPT_NODISCARD int hpt__study_writable(const hpt_study *study, const char *what);
 hpt_trial *hpt__trial_new(hpt_study *study);
 // Copies a row of the table into a handle. Lock held.
 void hpt__trial_load(hpt_trial *trial, int64_t row);
-static inline double *hpt__trial_values_of(hpt_trial *trial)
-{
+static inline double *hpt__trial_values_of(hpt_trial *trial) {
     return trial->data + trial->study->space->d;
 }
 // Records HPT_E_NOT_FOUND for a name the space lacks, with the nearest one.

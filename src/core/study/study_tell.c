@@ -17,8 +17,7 @@
 #include <math.h>
 #include <string.h>
 
-int hpt__study_row(int64_t *row, hpt_study *study, int64_t number)
-{
+int hpt__study_row(int64_t *row, hpt_study *study, int64_t number) {
     *row = hpt__trials_row_of(&study->table, number);
     if (*row < 0) {
         int rc = hpt__study_sync(study);
@@ -26,12 +25,11 @@ int hpt__study_row(int64_t *row, hpt_study *study, int64_t number)
         *row = hpt__trials_row_of(&study->table, number);
     }
     if (*row >= 0) return 0;
-    return hpt__fail(HPT_E_NOT_FOUND, "study '%s' has no trial %lld; it has %lld trial%s", study->name, (long long)number,
-                     (long long)study->table.n, study->table.n == 1 ? "" : "s");
+    return hpt__fail(HPT_E_NOT_FOUND, "study '%s' has no trial %lld; it has %lld trial%s", study->name,
+                     (long long)number, (long long)study->table.n, study->table.n == 1 ? "" : "s");
 }
 
-int hpt__study_attrs_locked(hpt_study *study, int64_t row, const hpt__attr_item *attrs, int64_t n_attrs)
-{
+int hpt__study_attrs_locked(hpt_study *study, int64_t row, const hpt__attr_item *attrs, int64_t n_attrs) {
     const double t0 = hpt__now_mono();
     int rc = study->storage->ops->trial_attr_set(study->storage, study->table.info[row].trial_id, attrs, n_attrs);
     study->times.storage += hpt__now_mono() - t0;
@@ -41,24 +39,25 @@ int hpt__study_attrs_locked(hpt_study *study, int64_t row, const hpt__attr_item 
     return rc;
 }
 
-static int finished_already(int64_t number, hpt_trial_state state)
-{
+static int finished_already(int64_t number, hpt_trial_state state) {
     if (state == HPT_TRIAL_WAITING) {
-        return hpt__fail(HPT_E_STATE, "trial %lld still waits in the queue; ask for it before telling it", (long long)number);
+        return hpt__fail(HPT_E_STATE, "trial %lld still waits in the queue; ask for it before telling it",
+                         (long long)number);
     }
-    return hpt__fail(HPT_E_STATE, "trial %lld is finished already (%s)", (long long)number, hpt_trial_state_to_string(state));
+    return hpt__fail(HPT_E_STATE, "trial %lld is finished already (%s)", (long long)number,
+                     hpt_trial_state_to_string(state));
 }
 
 // Checks what the caller told and decides what is stored: *state may become FAIL, *values NULL or kept[0].
-static int settle_result(hpt_trial_state *state, const double **values, int64_t n_values, double *kept, const hpt_study *study,
-                         int64_t row, int64_t number)
-{
+static int settle_result(hpt_trial_state *state, const double **values, int64_t n_values, double *kept,
+                         const hpt_study *study, int64_t row, int64_t number) {
     if (n_values > 0 && !*values) return hpt__fail(HPT_E_ARG, "trial %lld: values is NULL", (long long)number);
     switch (*state) {
     case HPT_TRIAL_COMPLETE:
         if (n_values != study->k) {
-            return hpt__fail(HPT_E_ARG, "trial %lld: %lld value%s told, the study has %lld objective%s", (long long)number,
-                             (long long)n_values, n_values == 1 ? "" : "s", (long long)study->k, study->k == 1 ? "" : "s");
+            return hpt__fail(HPT_E_ARG, "trial %lld: %lld value%s told, the study has %lld objective%s",
+                             (long long)number, (long long)n_values, n_values == 1 ? "" : "s", (long long)study->k,
+                             study->k == 1 ? "" : "s");
         }
         for (int64_t i = 0; i < n_values; i++) {
             if (!isnan((*values)[i])) continue;
@@ -95,9 +94,8 @@ static int settle_result(hpt_trial_state *state, const double **values, int64_t 
     }
 }
 
-static int tell_locked(hpt_study *study, hpt_trial *trial, hpt_trial_state state, const double *values, int64_t n_values,
-                       const hpt__attr_item *attrs, int64_t n_attrs)
-{
+static int tell_locked(hpt_study *study, hpt_trial *trial, hpt_trial_state state, const double *values,
+                       int64_t n_values, const hpt__attr_item *attrs, int64_t n_attrs) {
     int rc = 0, remark = 0;
     int64_t row;
     double kept = NAN;
@@ -115,7 +113,8 @@ static int tell_locked(hpt_study *study, hpt_trial *trial, hpt_trial_state state
 
     const int64_t now = hpt__now_utc_us();
     const double t0 = hpt__now_mono();
-    rc = study->storage->ops->tell(study->storage, trial->trial_id, state, values, values ? study->k : 0, now, attrs, n_attrs);
+    rc = study->storage->ops->tell(study->storage, trial->trial_id, state, values, values ? study->k : 0, now, attrs,
+                                   n_attrs);
     study->times.storage += hpt__now_mono() - t0;
     if (rc == HPT_E_STATE) { // another process was quicker
         HPT_TRY(hpt__study_sync(study));
@@ -137,12 +136,12 @@ out:
     return rc;
 }
 
-int hpt__study_tell_attrs(hpt_study *study, hpt_trial *trial, hpt_trial_state state, const double *values, int64_t n_values,
-                          const hpt__attr_item *attrs, int64_t n_attrs)
-{
+int hpt__study_tell_attrs(hpt_study *study, hpt_trial *trial, hpt_trial_state state, const double *values,
+                          int64_t n_values, const hpt__attr_item *attrs, int64_t n_attrs) {
     if (!study || !trial) return hpt__fail(HPT_E_ARG, "hpt_study_tell: an argument is NULL");
     if (trial->study != study) {
-        return hpt__fail(HPT_E_ARG, "trial %lld belongs to another study ('%s')", (long long)trial->number, trial->study->name);
+        return hpt__fail(HPT_E_ARG, "trial %lld belongs to another study ('%s')", (long long)trial->number,
+                         trial->study->name);
     }
     pthread_mutex_lock(&study->lock);
     int rc = tell_locked(study, trial, state, values, n_values, attrs, n_attrs);
@@ -150,13 +149,11 @@ int hpt__study_tell_attrs(hpt_study *study, hpt_trial *trial, hpt_trial_state st
     return rc;
 }
 
-int hpt_study_tell(hpt_study *study, hpt_trial *trial, hpt_trial_state state, const double *values, int64_t n_values)
-{
+int hpt_study_tell(hpt_study *study, hpt_trial *trial, hpt_trial_state state, const double *values, int64_t n_values) {
     return hpt__study_tell_attrs(study, trial, state, values, n_values, NULL, 0);
 }
 
-int hpt__study_report_many(hpt_study *study, const hpt__study_report *items, int64_t n)
-{
+int hpt__study_report_many(hpt_study *study, const hpt__study_report *items, int64_t n) {
     int rc = 0;
     int64_t m = 0;
     hpt__report_item *stored = NULL;
@@ -191,8 +188,7 @@ out:
 
 // ---- attributes ----------------------------------------------------------------------------------------------
 
-int hpt__study_trial_attrs(hpt_study *study, hpt_trial *trial, const hpt__attr_item *attrs, int64_t n_attrs)
-{
+int hpt__study_trial_attrs(hpt_study *study, hpt_trial *trial, const hpt__attr_item *attrs, int64_t n_attrs) {
     int rc = 0;
     int64_t row;
     pthread_mutex_lock(&study->lock);
@@ -205,8 +201,7 @@ out:
     return rc;
 }
 
-int hpt__study_trial_attr(char **out, hpt_study *study, int64_t number, const char *key)
-{
+int hpt__study_trial_attr(char **out, hpt_study *study, int64_t number, const char *key) {
     int rc = 0;
     int64_t row;
     char *copy = NULL;
@@ -227,16 +222,14 @@ out:
     return rc;
 }
 
-int hpt__study_attr_get(char **out, hpt_study *study, const char *key)
-{
+int hpt__study_attr_get(char **out, hpt_study *study, const char *key) {
     pthread_mutex_lock(&study->lock);
     int rc = study->storage->ops->study_attr_get(out, study->storage, study->study_id, key);
     pthread_mutex_unlock(&study->lock);
     return rc;
 }
 
-int hpt__study_attr_set(hpt_study *study, const char *key, const char *json)
-{
+int hpt__study_attr_set(hpt_study *study, const char *key, const char *json) {
     int rc = 0;
     const hpt__attr_item attr = {key, json};
     pthread_mutex_lock(&study->lock);

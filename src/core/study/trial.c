@@ -20,8 +20,7 @@
 
 enum { KEY_MAX_BYTES = 510 }; // Optuna's column holds 512; room for our "u:"
 
-hpt_trial *hpt__trial_new(hpt_study *study)
-{
+hpt_trial *hpt__trial_new(hpt_study *study) {
     const size_t n = (size_t)(study->space->d + study->k);
     hpt_trial *trial = hpt__malloc(sizeof *trial + n * sizeof(double));
     if (!trial) return NULL;
@@ -30,8 +29,7 @@ hpt_trial *hpt__trial_new(hpt_study *study)
     return trial;
 }
 
-void hpt__trial_load(hpt_trial *trial, int64_t row)
-{
+void hpt__trial_load(hpt_trial *trial, int64_t row) {
     const hpt_study *study = trial->study;
     const hpt__trials *t = &study->table;
     trial->number = t->number[row];
@@ -46,8 +44,7 @@ void hpt__trial_load(hpt_trial *trial, int64_t row)
     trial->n_values = study->k;
 }
 
-void hpt_trial_destroy(hpt_trial *trial)
-{
+void hpt_trial_destroy(hpt_trial *trial) {
     if (!trial) return;
     if (trial->texts) {
         for (int64_t i = 0; i < trial->study->space->d; i++) hpt__free(trial->texts[i]);
@@ -58,25 +55,21 @@ void hpt_trial_destroy(hpt_trial *trial)
     hpt__free(trial);
 }
 
-int64_t hpt_trial_number(const hpt_trial *trial)
-{
+int64_t hpt_trial_number(const hpt_trial *trial) {
     return trial ? trial->number : -1;
 }
 
-hpt_trial_state hpt_trial_get_state(const hpt_trial *trial)
-{
+hpt_trial_state hpt_trial_get_state(const hpt_trial *trial) {
     return trial ? trial->state : HPT_TRIAL_FAIL;
 }
 
-const double *hpt__trial_point(const hpt_trial *trial)
-{
+const double *hpt__trial_point(const hpt_trial *trial) {
     return trial->data;
 }
 
 // ---- parameters ----------------------------------------------------------------------------------------------
 
-int hpt__study_unknown_param(const hpt_study *study, const char *name)
-{
+int hpt__study_unknown_param(const hpt_study *study, const char *name) {
     const hpt_space *space = study->space;
     const char *near = NULL;
     const char **names = hpt__malloc((size_t)(space->d + 1) * sizeof *names);
@@ -85,37 +78,37 @@ int hpt__study_unknown_param(const hpt_study *study, const char *name)
         near = hpt__nearest(name, names, space->d);
         hpt__free(names);
     }
-    if (near) return hpt__fail(HPT_E_NOT_FOUND, "study '%s' has no parameter '%s'; did you mean '%s'?", study->name, name, near);
+    if (near)
+        return hpt__fail(HPT_E_NOT_FOUND, "study '%s' has no parameter '%s'; did you mean '%s'?", study->name, name,
+                         near);
     return hpt__fail(HPT_E_NOT_FOUND, "study '%s' has no parameter '%s'", study->name, name);
 }
 
-static int find(int64_t *i, const hpt_trial *trial, const char *name)
-{
+static int find(int64_t *i, const hpt_trial *trial, const char *name) {
     if (!trial || !name) return hpt__fail(HPT_E_ARG, "reading a parameter: the trial or the name is NULL");
     *i = hpt__space_find(trial->study->space, name);
     if (*i < 0) return hpt__study_unknown_param(trial->study, name);
     const hpt__param *p = &trial->study->space->params[*i];
     const double v = trial->data[*i];
     if (isnan(v)) {
-        return hpt__fail(HPT_E_STATE, "trial %lld has no parameter '%s': its condition does not hold; ask hpt_trial_has first",
+        return hpt__fail(HPT_E_STATE,
+                         "trial %lld has no parameter '%s': its condition does not hold; ask hpt_trial_has first",
                          (long long)trial->number, name);
     }
     if (p->kind == HPT__PARAM_CATEGORICAL && !(v >= 0 && v < (double)p->n_choices)) { // another program's trial
-        return hpt__fail(HPT_E_INCOMPATIBLE, "trial %lld holds a choice of '%s' that the space lacks", (long long)trial->number,
-                         name);
+        return hpt__fail(HPT_E_INCOMPATIBLE, "trial %lld holds a choice of '%s' that the space lacks",
+                         (long long)trial->number, name);
     }
     return 0;
 }
 
-bool hpt_trial_has(const hpt_trial *trial, const char *name)
-{
+bool hpt_trial_has(const hpt_trial *trial, const char *name) {
     if (!trial || !name) return false;
     int64_t i = hpt__space_find(trial->study->space, name);
     return i >= 0 && !isnan(trial->data[i]);
 }
 
-int hpt_trial_get_float(double *out, const hpt_trial *trial, const char *name)
-{
+int hpt_trial_get_float(double *out, const hpt_trial *trial, const char *name) {
     int64_t i;
     if (!out) return hpt__fail(HPT_E_ARG, "hpt_trial_get_float: out is NULL");
     int rc = find(&i, trial, name);
@@ -123,35 +116,38 @@ int hpt_trial_get_float(double *out, const hpt_trial *trial, const char *name)
     const hpt__param *p = &trial->study->space->params[i];
     double v = trial->data[i];
     if (p->kind == HPT__PARAM_CATEGORICAL && !hpt__json_number(&v, p->choices[(int64_t)trial->data[i]])) {
-        return hpt__fail(HPT_E_ARG, "parameter '%s' is '%s', not a number; read it with hpt_trial_get_string or _get_category",
+        return hpt__fail(HPT_E_ARG,
+                         "parameter '%s' is '%s', not a number; read it with hpt_trial_get_string or _get_category",
                          name, p->choice_text[(int64_t)trial->data[i]]);
     }
     *out = v;
     return 0;
 }
 
-int hpt_trial_get_int(int64_t *out, const hpt_trial *trial, const char *name)
-{
+int hpt_trial_get_int(int64_t *out, const hpt_trial *trial, const char *name) {
     int64_t i, v;
     if (!out) return hpt__fail(HPT_E_ARG, "hpt_trial_get_int: out is NULL");
     int rc = find(&i, trial, name);
     if (rc < 0) return rc;
     const hpt__param *p = &trial->study->space->params[i];
     switch (p->kind) {
-    case HPT__PARAM_INT: v = (int64_t)trial->data[i]; break; // |v| <= 2^53: exact
+    case HPT__PARAM_INT:
+        v = (int64_t)trial->data[i];
+        break; // |v| <= 2^53: exact
     case HPT__PARAM_CATEGORICAL:
         if (hpt__json_integer(&v, p->choices[(int64_t)trial->data[i]])) break;
-        return hpt__fail(HPT_E_ARG, "parameter '%s' is '%s', not an integer; read it with hpt_trial_get_string or _get_category",
+        return hpt__fail(HPT_E_ARG,
+                         "parameter '%s' is '%s', not an integer; read it with hpt_trial_get_string or _get_category",
                          name, p->choice_text[(int64_t)trial->data[i]]);
     case HPT__PARAM_FLOAT:
-    default: return hpt__fail(HPT_E_ARG, "parameter '%s' is a real number; read it with hpt_trial_get_float", name);
+    default:
+        return hpt__fail(HPT_E_ARG, "parameter '%s' is a real number; read it with hpt_trial_get_float", name);
     }
     *out = v;
     return 0;
 }
 
-int hpt_trial_get_category(int64_t *out, const hpt_trial *trial, const char *name)
-{
+int hpt_trial_get_category(int64_t *out, const hpt_trial *trial, const char *name) {
     int64_t i;
     if (!out) return hpt__fail(HPT_E_ARG, "hpt_trial_get_category: out is NULL");
     int rc = find(&i, trial, name);
@@ -163,8 +159,7 @@ int hpt_trial_get_category(int64_t *out, const hpt_trial *trial, const char *nam
     return 0;
 }
 
-int hpt_trial_get_string(const char **out, hpt_trial *trial, const char *name)
-{
+int hpt_trial_get_string(const char **out, hpt_trial *trial, const char *name) {
     int64_t i;
     if (!out) return hpt__fail(HPT_E_ARG, "hpt_trial_get_string: out is NULL");
     int rc = find(&i, trial, name);
@@ -190,8 +185,7 @@ int hpt_trial_get_string(const char **out, hpt_trial *trial, const char *name)
     return 0;
 }
 
-int hpt_trial_params_json(const char **out, hpt_trial *trial)
-{
+int hpt_trial_params_json(const char **out, hpt_trial *trial) {
     if (!out || !trial) return hpt__fail(HPT_E_ARG, "hpt_trial_params_json: an argument is NULL");
     if (!trial->params_json) {
         hpt__str text = HPT__STR_INIT;
@@ -204,8 +198,7 @@ int hpt_trial_params_json(const char **out, hpt_trial *trial)
     return 0;
 }
 
-int hpt_trial_values(const double **out, int64_t *n_values, hpt_trial *trial)
-{
+int hpt_trial_values(const double **out, int64_t *n_values, hpt_trial *trial) {
     if (!out || !n_values || !trial) return hpt__fail(HPT_E_ARG, "hpt_trial_values: an argument is NULL");
     *out = hpt__trial_values_of(trial);
     *n_values = trial->n_values;
@@ -214,17 +207,17 @@ int hpt_trial_values(const double **out, int64_t *n_values, hpt_trial *trial)
 
 // ---- while it runs -------------------------------------------------------------------------------------------
 
-static int not_running(const hpt_trial *trial, hpt_trial_state state)
-{
-    return hpt__fail(HPT_E_STATE, "trial %lld is not running (%s)", (long long)trial->number, hpt_trial_state_to_string(state));
+static int not_running(const hpt_trial *trial, hpt_trial_state state) {
+    return hpt__fail(HPT_E_STATE, "trial %lld is not running (%s)", (long long)trial->number,
+                     hpt_trial_state_to_string(state));
 }
 
-int hpt_trial_report(hpt_trial *trial, int64_t step, double value)
-{
+int hpt_trial_report(hpt_trial *trial, int64_t step, double value) {
     int rc = 0;
     int64_t row;
     if (!trial) return hpt__fail(HPT_E_ARG, "hpt_trial_report: trial is NULL");
-    if (step < 0) return hpt__fail(HPT_E_ARG, "trial %lld: step %lld is negative", (long long)trial->number, (long long)step);
+    if (step < 0)
+        return hpt__fail(HPT_E_ARG, "trial %lld: step %lld is negative", (long long)trial->number, (long long)step);
     hpt_study *study = trial->study;
     pthread_mutex_lock(&study->lock);
     HPT_TRY(hpt__study_writable(study, "reported to"));
@@ -248,8 +241,7 @@ out:
     return rc;
 }
 
-int hpt_trial_should_prune(bool *out, hpt_trial *trial)
-{
+int hpt_trial_should_prune(bool *out, hpt_trial *trial) {
     int rc = 0;
     int64_t row;
     if (!out || !trial) return hpt__fail(HPT_E_ARG, "hpt_trial_should_prune: an argument is NULL");
@@ -262,15 +254,15 @@ int hpt_trial_should_prune(bool *out, hpt_trial *trial)
     pthread_mutex_lock(&study->lock);
     HPT_TRY(hpt__study_sync(study)); // other processes' results count
     HPT_TRY(hpt__study_row(&row, study, trial->number));
-    *out = study->table.state[row] == HPT_TRIAL_RUNNING && study->pruner->should_prune(study->pruner_state, &study->table, row);
+    *out = study->table.state[row] == HPT_TRIAL_RUNNING &&
+           study->pruner->should_prune(study->pruner_state, &study->table, row);
     rc = 0;
 out:
     pthread_mutex_unlock(&study->lock);
     return rc;
 }
 
-int hpt_trial_set_attr(hpt_trial *trial, const char *key, const char *json)
-{
+int hpt_trial_set_attr(hpt_trial *trial, const char *key, const char *json) {
     int rc = 0;
     int64_t row;
     hpt__arena arena;
@@ -283,7 +275,8 @@ int hpt_trial_set_attr(hpt_trial *trial, const char *key, const char *json)
     HPT_FAIL_IF(!*key || strlen(key) > KEY_MAX_BYTES, HPT_E_ARG, "an attribute's key has 1 to %d bytes", KEY_MAX_BYTES);
     rc = hpt__json_parse(&value, &arena, json, strlen(json));
     if (rc < 0) {
-        rc = hpt__fail_prefix(rc == HPT_E_PARSE ? HPT_E_ARG : rc, "trial %lld, attribute '%s'", (long long)trial->number, key);
+        rc = hpt__fail_prefix(rc == HPT_E_PARSE ? HPT_E_ARG : rc, "trial %lld, attribute '%s'",
+                              (long long)trial->number, key);
         goto out;
     }
     HPT_TRY(hpt__study_writable(study, "changed"));

@@ -14,15 +14,14 @@
 enum { FILE_MAX_BYTES = 16 * 1024 * 1024 };
 static const double GRACE_DEFAULT = 30; // seconds; what W&B's agent and Slurm wait
 
-static const char *const KEYS[] = {"method",  "parameters", "metric", "name",   "description", "program",    "command",
-                                   "run_cap", "entity",     "project", "controller", "apiVersion", "kind", "hpt", NULL};
+static const char *const KEYS[] = {"method",     "parameters", "metric",  "name",   "description",
+                                   "program",    "command",    "run_cap", "entity", "project",
+                                   "controller", "apiVersion", "kind",    "hpt",    NULL};
 static const struct {
     const char *key, *remedy;
 } LATER[] = {
-    {"early_terminate", "use `hpt: {pruner: median}`"},
-    {"metrics", "name one metric under `metric`"},
-    {"scheduler", "leave it out; `method` chooses the sampler"},
-    {"job", "write the command under `command`"},
+    {"early_terminate", "use `hpt: {pruner: median}`"},          {"metrics", "name one metric under `metric`"},
+    {"scheduler", "leave it out; `method` chooses the sampler"}, {"job", "write the command under `command`"},
     {"image_uri", "write the command under `command`"},
 };
 
@@ -33,8 +32,7 @@ static int read_method(const hpt__check *c, const hpt__json *top) {
     if (!node) return hpt__check_fail(c, top, "method", "is missing; write grid, random or bayes");
     int rc = hpt__check_text(&text, c, node, "method");
     if (rc < 0) return rc;
-    if (strcmp(text, "custom") == 0)
-        return hpt__check_unsupported(c, node, "method", "use grid, random or bayes");
+    if (strcmp(text, "custom") == 0) return hpt__check_unsupported(c, node, "method", "use grid, random or bayes");
     for (int i = 0; methods[i]; i++) {
         if (strcmp(methods[i], text) != 0) continue;
         c->sweep->method = methods[i];
@@ -64,7 +62,8 @@ static int read_metric(const hpt__check *c, const hpt__json *top) {
     }
     const hpt__json *name = hpt__json_get(node, "name"), *goal = hpt__json_get(node, "goal"),
                     *target = hpt__json_get(node, "target");
-    if (!name) return hpt__check_fail(c, node, "metric.name", "is missing; name what the program prints, e.g. val_loss");
+    if (!name)
+        return hpt__check_fail(c, node, "metric.name", "is missing; name what the program prints, e.g. val_loss");
     HPT_TRY(hpt__check_text(&s->metric, c, name, "metric.name"));
     if (goal) {
         const char *text = NULL;
@@ -166,11 +165,12 @@ static int read_file(hpt__str *text, const char *path) {
     int rc = 0;
     FILE *f = fopen(path, "re");
     if (!f) return hpt__fail(HPT_E_IO, "%s: %s", path, strerror(errno));
-    HPT_FAIL_IF(fstat(fileno(f), &st) == 0 && S_ISDIR(st.st_mode), HPT_E_IO, "%s: is a folder; name the sweep file in it",
-                path);
+    HPT_FAIL_IF(fstat(fileno(f), &st) == 0 && S_ISDIR(st.st_mode), HPT_E_IO,
+                "%s: is a folder; name the sweep file in it", path);
     while ((k = fread(chunk, 1, sizeof chunk, f)) > 0) {
         hpt__str_addn(text, chunk, k);
-        HPT_FAIL_IF(text->len > FILE_MAX_BYTES, HPT_E_PARSE, "%s: is larger than 16 MiB, too much for a sweep file", path);
+        HPT_FAIL_IF(text->len > FILE_MAX_BYTES, HPT_E_PARSE, "%s: is larger than 16 MiB, too much for a sweep file",
+                    path);
     }
     HPT_FAIL_IF(ferror(f), HPT_E_IO, "%s: %s", path, strerror(errno));
     rc = hpt__str_status(text);

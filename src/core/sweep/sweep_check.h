@@ -16,7 +16,8 @@ typedef struct hpt__check {
 } hpt__check;
 
 // Records HPT_E_PARSE about a node.
-int hpt__check_fail(const hpt__check *c, const hpt__json *node, const char *path, const char *fmt, ...) HPT_PRINTF(4, 5);
+int hpt__check_fail(const hpt__check *c, const hpt__json *node, const char *path, const char *fmt, ...)
+    HPT_PRINTF(4, 5);
 // The same as HPT_E_UNSUPPORTED.
 int hpt__check_unsupported(const hpt__check *c, const hpt__json *node, const char *path, const char *remedy);
 // Keeps a remark. HPT_E_MEMORY only.
@@ -33,8 +34,8 @@ HPT_NODISCARD int hpt__check_text(const char **out, const hpt__check *c, const h
 // A number; text that YAML 1.1 takes for a string but is one ("1e-3") is accepted with a warning.
 HPT_NODISCARD int hpt__check_number(double *out, const hpt__check *c, const hpt__json *node, const char *path);
 // A whole number in [low, high].
-HPT_NODISCARD int hpt__check_int(int64_t *out, const hpt__check *c, const hpt__json *node, const char *path, int64_t low,
-                                 int64_t high);
+HPT_NODISCARD int hpt__check_int(int64_t *out, const hpt__check *c, const hpt__json *node, const char *path,
+                                 int64_t low, int64_t high);
 HPT_NODISCARD int hpt__check_bool(bool *out, const hpt__check *c, const hpt__json *node, const char *path);
 
 // sweep_hpt.c: the `hpt:` block into sweep.

@@ -203,7 +203,8 @@ static void add_text(words *w, const char *text) {
     end_word(w);
 }
 
-static void expand(words *w, const hpt_sweep *s, const char *element, const hpt__json *config, const char *config_path) {
+static void expand(words *w, const hpt_sweep *s, const char *element, const hpt__json *config,
+                   const char *config_path) {
     const macro m = macro_of(element);
     switch (m) {
     case MACRO_NONE:

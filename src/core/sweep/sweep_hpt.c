@@ -8,8 +8,8 @@
 #include <regex.h>
 #include <string.h>
 
-static const char *const KEYS[] = {"storage", "sampler", "pruner",  "resources", "parallel", "retries",
-                                   "timeout", "grace",   "seed",    "metrics",   "options",  NULL};
+static const char *const KEYS[] = {"storage", "sampler", "pruner", "resources", "parallel", "retries",
+                                   "timeout", "grace",   "seed",   "metrics",   "options",  NULL};
 static const char *const LATER[] = {"folds", "objectives", "constraints", "executor", "enforce", NULL};
 
 // Keeps "key=value" for the options table after trying it on a scratch set.
@@ -48,9 +48,9 @@ static int add_option(const hpt__check *c, const hpt__json *node, const char *pa
 
 // Optuna's and W&B's words for options of ours, so that a user's habit works.
 static const char *option_of(const char *key) {
-    static const char *const alias[][2] = {{"warmup_steps", "n_warmup"},      {"n_warmup_steps", "n_warmup"},
-                                           {"startup_trials", "n_startup"},   {"n_startup_trials", "n_startup"},
-                                           {"interval_steps", "interval"},    {"n_ei_candidates", "n_candidates"},
+    static const char *const alias[][2] = {{"warmup_steps", "n_warmup"},    {"n_warmup_steps", "n_warmup"},
+                                           {"startup_trials", "n_startup"}, {"n_startup_trials", "n_startup"},
+                                           {"interval_steps", "interval"},  {"n_ei_candidates", "n_candidates"},
                                            {"min_trials", "n_min_trials"}};
     for (size_t i = 0; i < sizeof alias / sizeof *alias; i++)
         if (strcmp(alias[i][0], key) == 0) return alias[i][1];
@@ -94,7 +94,8 @@ static int read_seconds(double *out, const hpt__check *c, const hpt__json *node,
         const char suffix = n ? text[n - 1] : 0;
         unit = suffix == 's' ? 1 : suffix == 'm' ? 60 : suffix == 'h' ? 3600 : suffix == 'd' ? 86400 : 0;
         if (unit == 0 || !hpt__parse_double(&v, text, n - 1, false))
-            return hpt__check_fail(c, node, path, "needs a time: seconds, or a number with s, m, h or d, e.g. 90s or 2h");
+            return hpt__check_fail(c, node, path,
+                                   "needs a time: seconds, or a number with s, m, h or d, e.g. 90s or 2h");
     }
     *out = v * unit;
     if (!(*out > 0) || !isfinite(*out)) return hpt__check_fail(c, node, path, "must be a time greater than 0");
@@ -149,7 +150,8 @@ static int read_resources(const hpt__check *c, const hpt__json *node, const char
         if (strcmp(key, "gpu_memory") == 0) HPT_TRY(read_bytes(&s->gpu_memory_bytes, c, v, where));
     }
     if (s->gpu_memory_bytes && s->gpu == 0)
-        return hpt__check_fail(c, node, path, "gpu_memory without gpu; say how much of a GPU a trial gets, e.g. gpu: 0.5");
+        return hpt__check_fail(c, node, path,
+                               "gpu_memory without gpu; say how much of a GPU a trial gets, e.g. gpu: 0.5");
     rc = 0;
 out:
     return rc;
@@ -170,14 +172,15 @@ static int read_metrics(const hpt__check *c, const hpt__json *node, const char *
         const int err = regcomp(&compiled, regex, REG_EXTENDED);
         if (err) {
             regerror(err, &compiled, why, sizeof why);
-            return hpt__check_fail(c, node->o.values[i], where, "'%s' is no POSIX extended regular expression: %s", regex, why);
+            return hpt__check_fail(c, node->o.values[i], where, "'%s' is no POSIX extended regular expression: %s",
+                                   regex, why);
         }
         const size_t groups = compiled.re_nsub;
         regfree(&compiled);
         if (groups != 1)
-            return hpt__check_fail(c, node->o.values[i], where,
-                                   "has %zu groups; put the number, and nothing else, in parentheses: 'loss is ([0-9.eE+-]+)'",
-                                   groups);
+            return hpt__check_fail(
+                c, node->o.values[i], where,
+                "has %zu groups; put the number, and nothing else, in parentheses: 'loss is ([0-9.eE+-]+)'", groups);
         patterns[i] = (hpt__sweep_pattern){node->o.keys[i], regex};
     }
     s->patterns = patterns;

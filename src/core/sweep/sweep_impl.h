@@ -17,20 +17,20 @@ typedef struct hpt__sweep_pattern {
 } hpt__sweep_pattern;
 
 struct hpt_sweep {
-    hpt__arena arena; // everything below
+    hpt__arena arena;              // everything below
     const char *name, *path, *dir; // dir: absolute folder of the file ("" when parsed from text)
     const char *method;            // "grid", "random", "bayes"
     const char *metric;            // NULL only for grid and random without metric
     hpt_direction direction;
     bool has_target;
     double target;
-    int64_t run_cap; // 0: none
-    const char *program; // NULL when command does not use ${program}
+    int64_t run_cap;      // 0: none
+    const char *program;  // NULL when command does not use ${program}
     const char **command; // as written, or the default [${env}, ${interpreter}, ${program}, ${args}]
     int64_t n_command;
     const char *description, *entity, *project; // labels, may be NULL
-    hpt_space *space; // owned
-    const hpt__json *parameters; // the block as written: says what was nested
+    hpt_space *space;                           // owned
+    const hpt__json *parameters;                // the block as written: says what was nested
     // ---- hpt:
     const char *storage, *sampler, *pruner; // NULL: not given
     double cpu;                             // cores a trial asks for; 0: not given (1)
@@ -61,7 +61,8 @@ HPT_NODISCARD int hpt__sweep_space(hpt_space **out, const hpt__json *parameters,
 
 // Expands the command for one trial. point: internal values (absent NaN). config_path: file for ${args_json_file}.
 // *argv: NULL-terminated, one block, owned (hpt__free frees it all at once).
-HPT_NODISCARD int hpt__sweep_command(char ***argv, const hpt_sweep *sweep, const double *point, const char *config_path);
+HPT_NODISCARD int hpt__sweep_command(char ***argv, const hpt_sweep *sweep, const double *point,
+                                     const char *config_path);
 // The nested configuration of a trial as JSON (json.dumps form): what params.json and ${args_json} hold.
 void hpt__sweep_config_json(hpt__str *out, const hpt_sweep *sweep, const double *point);
 

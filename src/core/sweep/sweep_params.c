@@ -17,13 +17,22 @@
 
 enum { NAME_LEN_MAX = 512, DEPTH_MAX = 16 };
 
-static const char *const KEYS[] = {"distribution", "value", "values", "min", "max", "q", "mu", "sigma", "a", "b",
-                                   "probabilities", "parameters", "hpt:when", "hpt:step", "hpt:log", NULL};
-static const char *const DISTRIBUTIONS[] = {"constant", "categorical", "int_uniform", "uniform", "q_uniform",
-                                            "log_uniform", "log_uniform_values", "q_log_uniform",
-                                            "q_log_uniform_values", NULL};
-static const char *const LATER[] = {"categorical_w_probabilities", "inv_log_uniform", "inv_log_uniform_values", "normal",
-                                    "q_normal", "log_normal", "q_log_normal", "beta", "q_beta", NULL};
+static const char *const KEYS[] = {"distribution", "value",    "values",  "min", "max",           "q",
+                                   "mu",           "sigma",    "a",       "b",   "probabilities", "parameters",
+                                   "hpt:when",     "hpt:step", "hpt:log", NULL};
+static const char *const DISTRIBUTIONS[] = {
+    "constant",           "categorical",   "int_uniform",          "uniform", "q_uniform", "log_uniform",
+    "log_uniform_values", "q_log_uniform", "q_log_uniform_values", NULL};
+static const char *const LATER[] = {"categorical_w_probabilities",
+                                    "inv_log_uniform",
+                                    "inv_log_uniform_values",
+                                    "normal",
+                                    "q_normal",
+                                    "log_normal",
+                                    "q_log_normal",
+                                    "beta",
+                                    "q_beta",
+                                    NULL};
 
 typedef struct when { // a condition, kept until all parameters are known
     const char *child, *prefix, *path;
@@ -187,9 +196,10 @@ static int numeric(reader *r, const hpt__json *p, const char *name, const char *
             b.low = exp(b.low);
             b.high = exp(b.high);
             if (!isfinite(b.high) || b.low == 0)
-                return hpt__check_fail(&r->c, b.high_node, path,
-                                       "min and max of %s are natural logarithms and these are out of range; for bounds of the value itself use %s_values",
-                                       distribution, distribution);
+                return hpt__check_fail(
+                    &r->c, b.high_node, path,
+                    "min and max of %s are natural logarithms and these are out of range; for bounds of the value itself use %s_values",
+                    distribution, distribution);
         }
         if (b.low <= 0)
             return hpt__check_fail(&r->c, b.low_node, path, "min of %s must be greater than 0", distribution);
@@ -200,8 +210,8 @@ static int numeric(reader *r, const hpt__json *p, const char *name, const char *
         const double low = rint(b.low / b.q) * b.q, high = rint(b.high / b.q) * b.q;
         if (low < b.low || high > b.high)
             rc = hpt__check_warn(&r->c, b.q_node ? b.q_node : p, path,
-                                 "rounding to multiples of q gives values from %g to %g, beyond min or max, as in W&B", low,
-                                 high);
+                                 "rounding to multiples of q gives values from %g to %g, beyond min or max, as in W&B",
+                                 low, high);
         if (rc < 0) return rc;
         b.low = low;
         b.high = high;
@@ -209,14 +219,17 @@ static int numeric(reader *r, const hpt__json *p, const char *name, const char *
         // W&B makes whole numbers of the results exactly when q was written as one.
         const bool whole_q = !b.q_node || b.q_node->kind == HPT__JSON_INT;
         if (whole_q && whole(b.low) && whole(b.high))
-            return at(r, p, path, hpt_space_add_int(r->space, name, (int64_t)b.low, (int64_t)b.high, (int64_t)b.q, log ? HPT_LOG : 0));
+            return at(
+                r, p, path,
+                hpt_space_add_int(r->space, name, (int64_t)b.low, (int64_t)b.high, (int64_t)b.q, log ? HPT_LOG : 0));
     } else if (strcmp(base, "int_uniform") == 0) {
         if (!whole(b.low) || !whole(b.high))
             return hpt__check_fail(&r->c, whole(b.low) ? b.high_node : b.low_node, path,
                                    "int_uniform needs whole numbers for min and max; use uniform for others");
         if (step == 0) step = 1;
         if (!whole(step)) return hpt__check_fail(&r->c, p, path, "hpt:step of an int_uniform must be a whole number");
-        return at(r, p, path, hpt_space_add_int(r->space, name, (int64_t)b.low, (int64_t)b.high, (int64_t)step, log ? HPT_LOG : 0));
+        return at(r, p, path,
+                  hpt_space_add_int(r->space, name, (int64_t)b.low, (int64_t)b.high, (int64_t)step, log ? HPT_LOG : 0));
     }
     return at(r, p, path, hpt_space_add_float(r->space, name, b.low, b.high, step, log ? HPT_LOG : 0));
 }
@@ -231,7 +244,8 @@ static int parameter(reader *r, const hpt__json *p, const char *name, const char
     HPT_TRY(hpt__check_keys(&r->c, p, path, KEYS));
     if (nested) {
         if (p->o.n > 1)
-            return hpt__check_fail(&r->c, p, path, "a nested block has only the key 'parameters'; move the others inside");
+            return hpt__check_fail(&r->c, p, path,
+                                   "a nested block has only the key 'parameters'; move the others inside");
         return block(r, nested, name, hpt__check_path(&r->c, path, "parameters"), depth + 1);
     }
     if (named) {
@@ -242,7 +256,8 @@ static int parameter(reader *r, const hpt__json *p, const char *name, const char
             return hpt__check_unsupported(&r->c, named, where,
                                           "use uniform, log_uniform_values, q_uniform, int_uniform or categorical");
         if (find(distribution, DISTRIBUTIONS) < 0) {
-            const char *near = hpt__nearest(distribution, DISTRIBUTIONS, sizeof DISTRIBUTIONS / sizeof *DISTRIBUTIONS - 1);
+            const char *near =
+                hpt__nearest(distribution, DISTRIBUTIONS, sizeof DISTRIBUTIONS / sizeof *DISTRIBUTIONS - 1);
             return hpt__check_fail(&r->c, named, where, "there is no distribution '%s'%s%s%s", distribution,
                                    near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
         }
@@ -252,13 +267,15 @@ static int parameter(reader *r, const hpt__json *p, const char *name, const char
     static const char *const later_keys[] = {"mu", "sigma", "a", "b", NULL};
     for (int i = 0; later_keys[i]; i++)
         if (hpt__json_get(p, later_keys[i]))
-            return hpt__check_fail(&r->c, hpt__json_get(p, later_keys[i]), path, "the key '%s' belongs to a distribution of another kind; give min and max",
+            return hpt__check_fail(&r->c, hpt__json_get(p, later_keys[i]), path,
+                                   "the key '%s' belongs to a distribution of another kind; give min and max",
                                    later_keys[i]);
     if (!distribution) distribution = infer(p);
     if (!distribution) {
         const bool half = hpt__json_get(p, "min") || hpt__json_get(p, "max");
-        return hpt__check_fail(&r->c, p, path, half ? "min and max go together; the other one is missing"
-                                                    : "needs value, values, or min and max");
+        return hpt__check_fail(&r->c, p, path,
+                               half ? "min and max go together; the other one is missing"
+                                    : "needs value, values, or min and max");
     }
     if (strcmp(distribution, "constant") == 0)
         HPT_TRY(constant(r, p, name, path));
@@ -284,17 +301,21 @@ static int block(reader *r, const hpt__json *parameters, const char *prefix, con
     int rc = 0;
     if (!path) return hpt__fail_memory();
     HPT_TRY(hpt__check_map(&r->c, parameters, path));
-    if (depth > DEPTH_MAX) return hpt__check_fail(&r->c, parameters, path, "nested more than %d levels deep", DEPTH_MAX);
-    if (parameters->o.n == 0) return hpt__check_fail(&r->c, parameters, path, "is empty; it needs at least one parameter");
+    if (depth > DEPTH_MAX)
+        return hpt__check_fail(&r->c, parameters, path, "nested more than %d levels deep", DEPTH_MAX);
+    if (parameters->o.n == 0)
+        return hpt__check_fail(&r->c, parameters, path, "is empty; it needs at least one parameter");
     for (int64_t i = 0; i < parameters->o.n; i++) {
         const char *key = parameters->o.keys[i];
         const char *where = hpt__check_path(&r->c, path, key), *name = hpt__check_path(&r->c, prefix, key);
         if (!where || !name) return hpt__fail_memory();
         if (!name_ok(key))
-            return hpt__check_fail(&r->c, parameters->o.values[i], where,
-                                   "a parameter's name begins with a letter or _ and goes on with letters, digits, _ . -");
+            return hpt__check_fail(
+                &r->c, parameters->o.values[i], where,
+                "a parameter's name begins with a letter or _ and goes on with letters, digits, _ . -");
         if (strlen(name) > NAME_LEN_MAX)
-            return hpt__check_fail(&r->c, parameters->o.values[i], where, "the name is longer than %d bytes", NAME_LEN_MAX);
+            return hpt__check_fail(&r->c, parameters->o.values[i], where, "the name is longer than %d bytes",
+                                   NAME_LEN_MAX);
         HPT_TRY(parameter(r, parameters->o.values[i], name, prefix, where, depth));
     }
     rc = 0;
@@ -307,7 +328,8 @@ static const char *value_text(const reader *r, const hpt__json *v) {
     if (v->kind == HPT__JSON_STRING) return v->s.text;
     hpt__str json = HPT__STR_INIT;
     hpt__json_compact(&json, v);
-    const char *text = hpt__str_status(&json) < 0 ? NULL : hpt__arena_strndup(r->c.arena, hpt__str_text(&json), json.len);
+    const char *text =
+        hpt__str_status(&json) < 0 ? NULL : hpt__arena_strndup(r->c.arena, hpt__str_text(&json), json.len);
     hpt__str_fini(&json);
     return text;
 }
@@ -345,7 +367,8 @@ int hpt__sweep_space(hpt_space **out, const hpt__json *parameters, const char *f
             rc = hpt__check_fail(&r.c, w->node, w->path, "is empty; write {parent: [values]}");
             goto out;
         }
-        for (int64_t i = 0; i < w->node->o.n; i++) HPT_TRY(add_condition(&r, w, w->node->o.keys[i], w->node->o.values[i]));
+        for (int64_t i = 0; i < w->node->o.n; i++)
+            HPT_TRY(add_condition(&r, w, w->node->o.keys[i], w->node->o.values[i]));
     }
     *out = r.space;
     r.space = NULL;

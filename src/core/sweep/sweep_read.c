@@ -84,7 +84,8 @@ int hpt__check_keys(const hpt__check *c, const hpt__json *map, const char *path,
 
 int hpt__check_map(const hpt__check *c, const hpt__json *node, const char *path) {
     if (node->kind == HPT__JSON_OBJECT) return HPT_OK;
-    return hpt__check_fail(c, node, path, "needs a mapping (key: value lines), not a %s", hpt__json_kind_name(node->kind));
+    return hpt__check_fail(c, node, path, "needs a mapping (key: value lines), not a %s",
+                           hpt__json_kind_name(node->kind));
 }
 
 int hpt__check_text(const char **out, const hpt__check *c, const hpt__json *node, const char *path) {
@@ -92,7 +93,8 @@ int hpt__check_text(const char **out, const hpt__check *c, const hpt__json *node
         *out = node->s.text;
         return HPT_OK;
     }
-    if (node->kind == HPT__JSON_STRING) return hpt__check_fail(c, node, path, "is empty or holds a NUL byte; write some text");
+    if (node->kind == HPT__JSON_STRING)
+        return hpt__check_fail(c, node, path, "is empty or holds a NUL byte; write some text");
     return hpt__check_fail(c, node, path, "needs text, not a %s; put it in quotes", hpt__json_kind_name(node->kind));
 }
 
@@ -104,13 +106,15 @@ int hpt__check_number(double *out, const hpt__check *c, const hpt__json *node, c
     char repr[HPT__DOUBLE_MAX];
     if (node->kind == HPT__JSON_STRING && hpt__parse_double(out, node->s.text, node->s.len, false) && isfinite(*out)) {
         hpt__double_repr(repr, *out);
-        return hpt__check_warn(c, node, path, "'%s' is text by YAML 1.1 (a float needs a point and a signed exponent); read as %s",
+        return hpt__check_warn(c, node, path,
+                               "'%s' is text by YAML 1.1 (a float needs a point and a signed exponent); read as %s",
                                node->s.text, repr);
     }
     return hpt__check_fail(c, node, path, "needs a number, not a %s", hpt__json_kind_name(node->kind));
 }
 
-int hpt__check_int(int64_t *out, const hpt__check *c, const hpt__json *node, const char *path, int64_t low, int64_t high) {
+int hpt__check_int(int64_t *out, const hpt__check *c, const hpt__json *node, const char *path, int64_t low,
+                   int64_t high) {
     if (!hpt__json_integer(out, node) || node->kind == HPT__JSON_BOOL)
         return hpt__check_fail(c, node, path, "needs a whole number, not a %s", hpt__json_kind_name(node->kind));
     if (*out >= low && *out <= high) return HPT_OK;

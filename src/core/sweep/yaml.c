@@ -38,7 +38,8 @@ static int syntax_error(composer *c) {
     if (p->error == YAML_MEMORY_ERROR) return hpt__fail_memory();
     const char *problem = p->problem ? p->problem : "not YAML";
     if (p->error == YAML_READER_ERROR)
-        return hpt__fail(HPT_E_PARSE, "%s: byte %zu: %s; save the file as UTF-8 text", c->file, p->problem_offset, problem);
+        return hpt__fail(HPT_E_PARSE, "%s: byte %zu: %s; save the file as UTF-8 text", c->file, p->problem_offset,
+                         problem);
     const int line = (int)p->problem_mark.line + 1;
     if (strstr(problem, "cannot start any token") || strstr(problem, "tab character"))
         return hpt__fail(HPT_E_PARSE, "%s:%d: %s; indent with blanks, not tabs, and quote text with special characters",
@@ -70,7 +71,8 @@ static int check_tag(const composer *c, const yaml_char_t *tag, int line) {
     static const char prefix[] = "tag:yaml.org,2002:";
     if (!tag || strcmp((const char *)tag, "!") == 0 || strncmp((const char *)tag, prefix, sizeof prefix - 1) == 0)
         return HPT_OK;
-    return hpt__fail(HPT_E_PARSE, "%s:%d: the tag %s is not supported; write plain YAML", c->file, line, (const char *)tag);
+    return hpt__fail(HPT_E_PARSE, "%s:%d: the tag %s is not supported; write plain YAML", c->file, line,
+                     (const char *)tag);
 }
 
 static int scalar(hpt__json **out, composer *c, int line) {
@@ -79,8 +81,8 @@ static int scalar(hpt__json **out, composer *c, int line) {
     const char *tag = (const char *)c->event.data.scalar.tag;
     int rc = check_tag(c, c->event.data.scalar.tag, line);
     if (rc < 0) return rc;
-    const bool string = c->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE ||
-                        (tag && strcmp(tag, "tag:yaml.org,2002:str") == 0);
+    const bool string =
+        c->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE || (tag && strcmp(tag, "tag:yaml.org,2002:str") == 0);
     *out = string ? hpt__json_new_string(c->arena, text, n) : hpt__yaml_scalar(c->arena, text, n);
     return *out ? HPT_OK : hpt__fail_memory();
 }
@@ -103,8 +105,8 @@ out:
 // Adds the pairs of `from` whose keys `to` lacks.
 static int merge_one(composer *c, hpt__json *to, const hpt__json *from, int line) {
     int rc = 0;
-    HPT_FAIL_IF(from->kind != HPT__JSON_OBJECT, HPT_E_PARSE, "%s:%d: <<: needs a mapping or a list of mappings", c->file,
-                line);
+    HPT_FAIL_IF(from->kind != HPT__JSON_OBJECT, HPT_E_PARSE, "%s:%d: <<: needs a mapping or a list of mappings",
+                c->file, line);
     for (int64_t i = 0; i < from->o.n; i++)
         if (!hpt__json_get(to, from->o.keys[i]))
             HPT_TRY(hpt__json_set(c->arena, to, from->o.keys[i], from->o.values[i]));
@@ -142,8 +144,9 @@ static int mapping(hpt__json **out, composer *c, int depth) {
             continue;
         }
         const hpt__json *before = hpt__json_get(map, name);
-        HPT_FAIL_IF(before, HPT_E_PARSE, "%s:%d: the key '%s' stands here again (its first value is in line %d); keep one",
-                    c->file, line, name, before->line);
+        HPT_FAIL_IF(before, HPT_E_PARSE,
+                    "%s:%d: the key '%s' stands here again (its first value is in line %d); keep one", c->file, line,
+                    name, before->line);
         HPT_TRY(hpt__json_set(c->arena, map, name, value));
     }
     if (merged && merged->kind == HPT__JSON_ARRAY) {
@@ -211,8 +214,8 @@ int hpt__yaml_parse(hpt__json **out, hpt__arena *arena, const char *text, size_t
     c->file = name;
     HPT_TRY(next(c)); // stream start
     HPT_TRY(next(c));
-    HPT_FAIL_IF(c->event.type == YAML_STREAM_END_EVENT, HPT_E_PARSE, "%s:1: the file is empty; it needs at least `method` and `parameters`",
-                name);
+    HPT_FAIL_IF(c->event.type == YAML_STREAM_END_EVENT, HPT_E_PARSE,
+                "%s:1: the file is empty; it needs at least `method` and `parameters`", name);
     HPT_TRY(next(c)); // document start
     HPT_TRY(compose(out, c, 0));
     HPT_TRY(next(c)); // document end

@@ -16,6 +16,7 @@ typedef enum hpt__yaml_rule {
 } hpt__yaml_rule;
 
 // Resolves one scalar. *out: a new node, or NULL (and rc 0) when an explicit tag does not fit the text.
-HPT_NODISCARD int hpt__yaml_resolve(hpt__json **out, hpt__arena *arena, hpt__yaml_rule rule, const char *text, size_t n);
+HPT_NODISCARD int hpt__yaml_resolve(hpt__json **out, hpt__arena *arena, hpt__yaml_rule rule, const char *text,
+                                    size_t n);
 
 #endif

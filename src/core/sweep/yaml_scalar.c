@@ -20,24 +20,20 @@
 #include <math.h>
 #include <string.h>
 
-static bool digit(char c)
-{
+static bool digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-static bool digit_or_bar(char c)
-{
+static bool digit_or_bar(char c) {
     return digit(c) || c == '_';
 }
 
-static bool is_word(const char *text, size_t n, const char *word)
-{
+static bool is_word(const char *text, size_t n, const char *word) {
     return strlen(word) == n && memcmp(text, word, n) == 0;
 }
 
 // The word in lower case, with a capital first letter, or in capitals.
-static bool is_cased_word(const char *text, size_t n, const char *word)
-{
+static bool is_cased_word(const char *text, size_t n, const char *word) {
     if (strlen(word) != n) return false;
     size_t upper = 0;
     for (size_t i = 0; i < n; i++) {
@@ -48,8 +44,7 @@ static bool is_cased_word(const char *text, size_t n, const char *word)
     return upper == 0 || upper == 1 || upper == n;
 }
 
-static bool match_bool(bool *out, const char *text, size_t n)
-{
+static bool match_bool(bool *out, const char *text, size_t n) {
     static const char *const yes[] = {"yes", "true", "on"}, *const no[] = {"no", "false", "off"};
     for (int i = 0; i < 3; i++) {
         *out = is_cased_word(text, n, yes[i]);
@@ -58,23 +53,20 @@ static bool match_bool(bool *out, const char *text, size_t n)
     return false;
 }
 
-static bool match_null(const char *text, size_t n)
-{
+static bool match_null(const char *text, size_t n) {
     return n == 0 || is_word(text, n, "~") || is_word(text, n, "null") || is_word(text, n, "Null") ||
            is_word(text, n, "NULL");
 }
 
 // [0-9][0-9_]* at text[i..n): the index behind it, or i.
-static size_t skip_run(const char *text, size_t i, size_t n)
-{
+static size_t skip_run(const char *text, size_t i, size_t n) {
     if (i >= n || !digit(text[i])) return i;
     while (i < n && digit_or_bar(text[i])) i++;
     return i;
 }
 
 // (:[0-5]?[0-9])+ at text[i..n): the index behind the last complete group, or i.
-static size_t skip_sixties(const char *text, size_t i, size_t n)
-{
+static size_t skip_sixties(const char *text, size_t i, size_t n) {
     while (i + 1 < n && text[i] == ':' && digit(text[i + 1])) {
         if (i + 2 < n && digit(text[i + 2]) && text[i + 1] <= '5') {
             i += 3;
@@ -86,8 +78,7 @@ static size_t skip_sixties(const char *text, size_t i, size_t n)
 }
 
 // [eE][-+][0-9]+ up to the end.
-static bool is_exponent(const char *text, size_t i, size_t n)
-{
+static bool is_exponent(const char *text, size_t i, size_t n) {
     if (i + 2 >= n || (text[i] | 0x20) != 'e' || (text[i + 1] != '-' && text[i + 1] != '+')) return false;
     for (i += 2; i < n; i++) {
         if (!digit(text[i])) return false;
@@ -95,8 +86,7 @@ static bool is_exponent(const char *text, size_t i, size_t n)
     return true;
 }
 
-static bool looks_float(const char *text, size_t n)
-{
+static bool looks_float(const char *text, size_t n) {
     size_t i = n > 0 && (text[0] == '-' || text[0] == '+') ? 1 : 0;
     if (n - i == 4 && (is_word(text + i, 4, ".inf") || is_word(text + i, 4, ".Inf") || is_word(text + i, 4, ".INF")))
         return true;
@@ -114,8 +104,7 @@ static bool looks_float(const char *text, size_t n)
     return tail == n || (sixties == end && is_exponent(text, tail, n));
 }
 
-static bool all_of(const char *text, size_t i, size_t n, const char *set)
-{
+static bool all_of(const char *text, size_t i, size_t n, const char *set) {
     if (i >= n) return false;
     for (; i < n; i++) {
         if (!text[i] || !strchr(set, text[i])) return false;
@@ -123,8 +112,7 @@ static bool all_of(const char *text, size_t i, size_t n, const char *set)
     return true;
 }
 
-static bool looks_int(const char *text, size_t n)
-{
+static bool looks_int(const char *text, size_t n) {
     size_t i = n > 0 && (text[0] == '-' || text[0] == '+') ? 1 : 0;
     if (i == n || !digit(text[i])) return false;
     if (text[i] == '0') {
@@ -139,8 +127,7 @@ static bool looks_int(const char *text, size_t n)
 
 // digits in base 2, 8 or 16, exact up to 2^63 and correctly rounded above: the top 64 bits are kept, what falls off
 // below is remembered in the lowest one, far beneath the 53 that survive.
-static void read_power_base(uint64_t *bits, int *dropped, const char *text, size_t n, int shift)
-{
+static void read_power_base(uint64_t *bits, int *dropped, const char *text, size_t n, int shift) {
     uint64_t v = 0, sticky = 0;
     int lost = 0;
     for (size_t i = 0; i < n; i++) {
@@ -159,8 +146,7 @@ static void read_power_base(uint64_t *bits, int *dropped, const char *text, size
 }
 
 // Base 60, most significant part first. False when it leaves int64; *approx is right either way.
-static bool read_sixties(int64_t *exact, double *approx, const char *text, size_t n, bool negative)
-{
+static bool read_sixties(int64_t *exact, double *approx, const char *text, size_t n, bool negative) {
     int64_t v = 0;
     double f = 0;
     bool fits = true;
@@ -180,14 +166,12 @@ static bool read_sixties(int64_t *exact, double *approx, const char *text, size_
     return fits;
 }
 
-static hpt__json *number_node(hpt__arena *arena, bool fits, int64_t exact, double approx)
-{
+static hpt__json *number_node(hpt__arena *arena, bool fits, int64_t exact, double approx) {
     return fits ? hpt__json_new_int(arena, exact) : hpt__json_new_float(arena, approx);
 }
 
 // text matches looks_int and has no underscores. NULL and *bad: a prefix without digits.
-static hpt__json *read_int(bool *bad, hpt__arena *arena, const char *text, size_t n)
-{
+static hpt__json *read_int(bool *bad, hpt__arena *arena, const char *text, size_t n) {
     bool negative = text[0] == '-';
     int64_t exact = 0;
     double approx = 0;
@@ -218,8 +202,7 @@ static hpt__json *read_int(bool *bad, hpt__arena *arena, const char *text, size_
 }
 
 // text matches looks_float and has no underscores.
-static hpt__json *read_float(bool *bad, hpt__arena *arena, const char *text, size_t n)
-{
+static hpt__json *read_float(bool *bad, hpt__arena *arena, const char *text, size_t n) {
     bool negative = text[0] == '-';
     size_t i = text[0] == '-' || text[0] == '+' ? 1 : 0;
     double v = 0;
@@ -247,8 +230,7 @@ static hpt__json *read_float(bool *bad, hpt__arena *arena, const char *text, siz
     return hpt__json_new_float(arena, negative ? -v : v);
 }
 
-static char *without_bars(size_t *m, hpt__arena *arena, const char *text, size_t n)
-{
+static char *without_bars(size_t *m, hpt__arena *arena, const char *text, size_t n) {
     char *copy = hpt__arena_strndup(arena, text, n);
     if (!copy) return NULL;
     size_t k = 0;
@@ -260,8 +242,7 @@ static char *without_bars(size_t *m, hpt__arena *arena, const char *text, size_t
     return copy;
 }
 
-int hpt__yaml_resolve(hpt__json **out, hpt__arena *arena, hpt__yaml_rule rule, const char *text, size_t n)
-{
+int hpt__yaml_resolve(hpt__json **out, hpt__arena *arena, hpt__yaml_rule rule, const char *text, size_t n) {
     hpt__json *node = NULL;
     bool b, bad = false, plain = rule == HPT__YAML_PLAIN;
     *out = NULL;
@@ -297,8 +278,7 @@ int hpt__yaml_resolve(hpt__json **out, hpt__arena *arena, hpt__yaml_rule rule, c
     return HPT_OK;
 }
 
-hpt__json *hpt__yaml_scalar(hpt__arena *arena, const char *text, size_t n)
-{
+hpt__json *hpt__yaml_scalar(hpt__arena *arena, const char *text, size_t n) {
     hpt__json *node;
     return hpt__yaml_resolve(&node, arena, HPT__YAML_PLAIN, text, n) < 0 ? NULL : node;
 }
