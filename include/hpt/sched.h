@@ -73,15 +73,16 @@ typedef struct hpt_run_options {
     void *payload;
 } hpt_run_options;
 
-#define HPT_RUN_OPTIONS_INIT {.struct_size = sizeof(hpt_run_options)}
+#define HPT_RUN_OPTIONS_INIT \
+    { .struct_size = sizeof(hpt_run_options) }
 
 typedef enum hpt_run_end {
-    HPT_RUN_END_CAP = 1,         /* run_cap reached */
-    HPT_RUN_END_TARGET = 2,      /* metric target reached */
-    HPT_RUN_END_EXHAUSTED = 3,   /* grid or space has no further point */
-    HPT_RUN_END_TIMEOUT = 4,     /* time limit of the sweep */
-    HPT_RUN_END_STOPPED = 5,     /* `hpt stop`, or the first SIGINT/SIGTERM; the same command resumes it */
-    HPT_RUN_END_FLAPPING = 6,    /* the first trials all failed */
+    HPT_RUN_END_CAP = 1,       /* run_cap reached */
+    HPT_RUN_END_TARGET = 2,    /* metric target reached */
+    HPT_RUN_END_EXHAUSTED = 3, /* grid or space has no further point */
+    HPT_RUN_END_TIMEOUT = 4,   /* time limit of the sweep */
+    HPT_RUN_END_STOPPED = 5,   /* `hpt stop`, or the first SIGINT/SIGTERM; the same command resumes it */
+    HPT_RUN_END_FLAPPING = 6,  /* the first trials all failed */
 } hpt_run_end;
 
 typedef struct hpt_run_summary {

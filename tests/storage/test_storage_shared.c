@@ -278,7 +278,10 @@ Test(storage_shared, a_large_study_loads_the_same_alone_and_among_others)
     g = f;
     ok(f.s->ops->study_create(&g.id, f.s, "other", (hpt_direction[]){HPT_MINIMIZE}, 1, NULL, 0));
     ok(hpt__trials_init(&g.table, g.space, 1, HPT_MINIMIZE));
-    for (int i = 0; i < 2; i++) ok(g.s->ops->create_trials(g.s, g.id, &g.table, batch, 3000, fill_same, &filling));
+    for (int i = 0; i < 2; i++) {
+        ok(g.s->ops->create_trials(g.s, g.id, &g.table, batch, 3000, fill_same, &filling));
+        cr_expect(batch[0].number == 3000 * i && g.table.dense);
+    }
     tables[1] = fresh_table(&f);
     for (int i = 0; i < 2; i++) {
         const hpt__trials *t = &tables[i];
