@@ -240,8 +240,9 @@ static int open_sqlite(hpt__storage **out, const char *url, bool create, bool re
         HPT_TRY(hpt__sqlite_script(s, strcmp(options->sqlite_synchronous, "full") == 0 ? "PRAGMA synchronous=FULL"
                                                                                        : "PRAGMA synchronous=NORMAL"));
     }
-    // 16 MiB instead of 2: the pages that a load of 100,000 trials comes back to.
-    HPT_TRY(hpt__sqlite_script(s, "PRAGMA cache_size=-16384"));
+    // 16 MiB instead of 2: the pages that a load of 100,000 trials comes back to. A checkpoint (two fsyncs) each 16 MiB of
+    // log instead of 4: on a busy disk they were most of an ask's time.
+    HPT_TRY(hpt__sqlite_script(s, "PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=4000"));
     *out = &s->base;
     s = NULL;
     rc = HPT_OK;
