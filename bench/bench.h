@@ -14,7 +14,7 @@ typedef struct bench_options {
     const char *format; // "md", "csv", "jsonl"
     const char *dir;    // folder for databases and runs of the bench
     int64_t repeat;
-    bool quick;
+    bool quick, keep;
     FILE *out;
 } bench_options;
 

@@ -94,10 +94,12 @@ void bench_print(const bench_options *o, const bench_row *r) {
 
 static int usage(int code) {
     fprintf(code ? stderr : stdout,
-            "usage: hpt-bench engine [-o md|csv|jsonl] [-r REPEATS] [--quick] [--dir FOLDER] [--output FILE]\n"
+            "usage: hpt-bench engine [-o md|csv|jsonl] [-r REPEATS] [--quick] [--dir FOLDER] [--keep] [--output FILE]\n"
             "  engine   ask and tell per second for each sampler and storage, reports per second, cost of a launch\n"
             "  --dir    where databases and runs are written and removed again (default: a new folder below the\n"
-            "           working folder, so that the disk is the one you mean)\n");
+            "           working folder, so that the disk is the one you mean)\n"
+            "  --keep   leave the runs of the launch case in --dir: on ext4, creating files is slow for minutes after\n"
+            "           many were deleted, which would be measured by the next call\n");
     return code;
 }
 
@@ -109,6 +111,8 @@ int main(int argc, char **argv) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (!strcmp(argv[i], "--quick"))
             o.quick = true;
+        else if (!strcmp(argv[i], "--keep"))
+            o.keep = true;
         else if (!strcmp(argv[i], "-h") || !strcmp(argv[i], "--help"))
             return usage(0);
         else if (!strcmp(argv[i], "-o") && value)
@@ -127,6 +131,7 @@ int main(int argc, char **argv) {
     if (!group || strcmp(group, "engine") != 0 || o.repeat < 1 || o.repeat > 1000) return usage(2);
     if (strcmp(o.format, "md") != 0 && strcmp(o.format, "csv") != 0 && strcmp(o.format, "jsonl") != 0) return usage(2);
     bool own = !o.dir;
+    if (own) o.keep = false;
     if (own && !(o.dir = mkdtemp(dir))) {
         perror("hpt-bench: cannot make a folder here");
         return 1;

@@ -183,8 +183,8 @@ static int bench_launch(const bench_options *o, int64_t n) {
         bench_summarise(&floor, times, o->repeat);
         bench_print(o, &floor);
     }
-    // Only now: ext4 searches long for an inode that was not freed a moment ago, which would be measured otherwise.
-    for (int64_t r = -1; r < o->repeat; r++) {
+    // Only now: ext4 searches long for an inode that was not freed lately, which would be measured otherwise.
+    for (int64_t r = -1; !o->keep && r < o->repeat; r++) {
         snprintf(dir, sizeof dir, "%s/launch-%lld", o->dir, (long long)(r + 1));
         remove_tree(dir);
     }

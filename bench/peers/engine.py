@@ -65,7 +65,7 @@ def rustuna_loop(name, d, start, n):
 
 def ours(program, folder, quick):
     """Rows of `hpt-bench engine`, keyed by (sampler, storage, d)."""
-    args = [program, "engine", "-o", "jsonl", "-r", "1", "--dir", str(folder)] + (["--quick"] if quick else [])
+    args = [program, "engine", "-o", "jsonl", "-r", "1", "--dir", str(folder), "--keep"] + (["--quick"] if quick else [])
     out = subprocess.run(args, check=True, capture_output=True, text=True).stdout
     lines = [json.loads(line) for line in out.splitlines()]
     rows = {}
@@ -75,6 +75,39 @@ def ours(program, folder, quick):
     return lines[0], rows
 
 
+def measure(args, place):
+    """All rounds: the head of the last hpt-bench run, and (ours, peer) microseconds by case."""
+    scale = 5 if args.quick else 1
+    cases = {}  # name -> list of (ours us, peer us)
+    head = None
+    for round_ in range(args.rounds):
+        folder = place / str(round_)
+        folder.mkdir()
+        head, rows = ours(args.hpt_bench, folder, args.quick)
+
+        def us(case, sampler, storage, d, i=0):
+            return rows[(case, sampler, storage, d)][i]["us_per_op"]
+
+        db = f"sqlite:///{folder}/optuna.db"
+        random = optuna.samplers.RandomSampler(seed=round_)
+        tpe = lambda: optuna.samplers.TPESampler(seed=round_)  # noqa: E731
+        pairs = {
+            "random, sqlite, d=5, Optuna": (us("asktell", "random", "sqlite", 5), optuna_loop(random, db, 5, 20, 100 // scale)),
+            "random, memory, d=5, Optuna": (us("asktell", "random", "memory", 5), optuna_loop(random, None, 5, 20, 500 // scale)),
+            "random, memory, d=40, Optuna": (us("asktell", "random", "memory", 40), optuna_loop(random, None, 40, 20, 300 // scale)),
+            "random, memory, d=40, Rustuna": (us("asktell", "random", "memory", 40), rustuna_loop("RandomSampler", 40, 20, 1000 // scale)),
+            "tpe at 100 trials, memory, d=10, Optuna": (us("asktell", "tpe", "memory", 10, 0), optuna_loop(tpe(), None, 10, 100, 50 // scale)),
+            "tpe at 1000 trials, memory, d=40, Optuna": (us("asktell", "tpe", "memory", 40), optuna_loop(tpe(), None, 40, 1000, 10)) if not args.quick else None,
+            "tpe at 1000 trials, memory, d=40, Rustuna": (us("asktell", "tpe", "memory", 40), rustuna_loop("TPESampler", 40, 1000, 50 // scale)),
+            "2,000 launches of `true`, 2 slots, xargs -P 2": (us("launch", "random", "sqlite", 1), us("launch", "xargs -P 2", "-", 0)),
+        }
+        for name, pair in pairs.items():
+            if pair and pair[1] is not None:
+                cases.setdefault(name, []).append(pair)
+        print(f"round {round_ + 1} of {args.rounds} done", file=sys.stderr)
+    return head, cases
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--hpt-bench", default=str(ROOT / "build/release/bin/hpt-bench"))
@@ -82,37 +115,12 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--no-write", action="store_true")
     args = parser.parse_args()
-    scale = 5 if args.quick else 1
-    cases = {}  # name -> list of (ours us, peer us)
-    head = None
-    for round_ in range(args.rounds):
-        folder = pathlib.Path(tempfile.mkdtemp(prefix="hpt-peers-", dir="."))
-        try:
-            head, rows = ours(args.hpt_bench, folder, args.quick)
-
-            def us(case, sampler, storage, d, i=0):
-                return rows[(case, sampler, storage, d)][i]["us_per_op"]
-
-            db = f"sqlite:///{folder}/optuna.db"
-            random = optuna.samplers.RandomSampler(seed=round_)
-            tpe = lambda: optuna.samplers.TPESampler(seed=round_)  # noqa: E731
-            pairs = {
-                "random, sqlite, d=5, Optuna": (us("asktell", "random", "sqlite", 5), optuna_loop(random, db, 5, 20, 100 // scale)),
-                "random, memory, d=5, Optuna": (us("asktell", "random", "memory", 5), optuna_loop(random, None, 5, 20, 500 // scale)),
-                "random, memory, d=40, Optuna": (us("asktell", "random", "memory", 40), optuna_loop(random, None, 40, 20, 300 // scale)),
-                "random, memory, d=40, Rustuna": (us("asktell", "random", "memory", 40), rustuna_loop("RandomSampler", 40, 20, 1000 // scale)),
-                "tpe at 100 trials, memory, d=10, Optuna": (us("asktell", "tpe", "memory", 10, 0), optuna_loop(tpe(), None, 10, 100, 50 // scale)),
-                "tpe at 1000 trials, memory, d=40, Optuna": (us("asktell", "tpe", "memory", 40), optuna_loop(tpe(), None, 40, 1000, 10)) if not args.quick else None,
-                "tpe at 1000 trials, memory, d=40, Rustuna": (us("asktell", "tpe", "memory", 40), rustuna_loop("TPESampler", 40, 1000, 50 // scale)),
-                "2,000 launches of `true`, 2 slots, xargs -P 2": (us("launch", "random", "sqlite", 1), us("launch", "xargs -P 2", "-", 0)),
-            }
-            for name, pair in pairs.items():
-                if pair and pair[1] is not None:
-                    cases.setdefault(name, []).append(pair)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        print(f"round {round_ + 1} of {args.rounds} done", file=sys.stderr)
-
+    # Everything is deleted at the end only: on ext4, creating files is slow for minutes after many were deleted.
+    place = pathlib.Path(tempfile.mkdtemp(prefix="hpt-peers-", dir="."))
+    try:
+        head, cases = measure(args, place)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
     machine = head["machine"]
     lines = [
         f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, {head['date']}, "

@@ -334,8 +334,8 @@ out:
 
 static int op_report(hpt_serve *serve, const hpt__json *request) {
     int rc = 0;
-    int64_t number, step;
-    double value;
+    int64_t number = 0, step = 0;
+    double value = 0;
     bool prune = false;
     hpt_trial *trial = NULL;
     HPT_TRY(read_int(&number, NULL, request, "trial", 0, INT64_MAX));

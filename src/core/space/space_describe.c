@@ -12,7 +12,7 @@ static int find(const hpt__param **p, const hpt_space *space, const char *name) 
 }
 
 int hpt_space_describe(char **out, const hpt_space *space, const char *name) {
-    const hpt__param *p;
+    const hpt__param *p = NULL;
     hpt__str s = HPT__STR_INIT;
     int rc = out ? find(&p, space, name) : hpt__fail(HPT_E_ARG, "hpt_space_describe: out is NULL");
     if (rc < 0) return rc;
@@ -24,7 +24,7 @@ int hpt_space_describe(char **out, const hpt_space *space, const char *name) {
 }
 
 int hpt_space_describe_condition(char **out, const hpt_space *space, const char *name) {
-    const hpt__param *p;
+    const hpt__param *p = NULL;
     hpt__str s = HPT__STR_INIT;
     int rc = out ? find(&p, space, name) : hpt__fail(HPT_E_ARG, "hpt_space_describe_condition: out is NULL");
     if (rc < 0) return rc;

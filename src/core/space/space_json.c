@@ -231,7 +231,7 @@ static int add_parameter(hpt_space *space, const hpt__json *o, int64_t i) {
 
 static int read_condition(int64_t *parent, const hpt__json **values, const hpt_space *space, const hpt__json *c) {
     if (c->kind != HPT__JSON_OBJECT) return hpt__fail(HPT_E_ARG, "'when' must hold mappings of parent and values");
-    const char *name;
+    const char *name = NULL;
     int rc = CHECK_KEYS(c, "parent", "values");
     if (rc == 0) rc = read_text(&name, c, "parent");
     if (rc < 0) return rc;

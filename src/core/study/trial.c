@@ -109,7 +109,7 @@ bool hpt_trial_has(const hpt_trial *trial, const char *name) {
 }
 
 int hpt_trial_get_float(double *out, const hpt_trial *trial, const char *name) {
-    int64_t i;
+    int64_t i = 0;
     if (!out) return hpt__fail(HPT_E_ARG, "hpt_trial_get_float: out is NULL");
     int rc = find(&i, trial, name);
     if (rc < 0) return rc;
@@ -125,7 +125,7 @@ int hpt_trial_get_float(double *out, const hpt_trial *trial, const char *name) {
 }
 
 int hpt_trial_get_int(int64_t *out, const hpt_trial *trial, const char *name) {
-    int64_t i, v;
+    int64_t i = 0, v = 0;
     if (!out) return hpt__fail(HPT_E_ARG, "hpt_trial_get_int: out is NULL");
     int rc = find(&i, trial, name);
     if (rc < 0) return rc;
@@ -148,7 +148,7 @@ int hpt_trial_get_int(int64_t *out, const hpt_trial *trial, const char *name) {
 }
 
 int hpt_trial_get_category(int64_t *out, const hpt_trial *trial, const char *name) {
-    int64_t i;
+    int64_t i = 0;
     if (!out) return hpt__fail(HPT_E_ARG, "hpt_trial_get_category: out is NULL");
     int rc = find(&i, trial, name);
     if (rc < 0) return rc;
@@ -160,7 +160,7 @@ int hpt_trial_get_category(int64_t *out, const hpt_trial *trial, const char *nam
 }
 
 int hpt_trial_get_string(const char **out, hpt_trial *trial, const char *name) {
-    int64_t i;
+    int64_t i = 0;
     if (!out) return hpt__fail(HPT_E_ARG, "hpt_trial_get_string: out is NULL");
     int rc = find(&i, trial, name);
     if (rc < 0) return rc;
