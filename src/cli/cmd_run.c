@@ -92,10 +92,9 @@ static int finish(const hpt_run_summary *s, const hpt_sweep *sweep) {
             if (hpt_trial_has(best, hpt_space_name(space, i)) && w > width) width = w;
         }
         for (int64_t i = 0; i < hpt_space_size(space); i++) {
-            const char *name = hpt_space_name(space, i), *text;
-            if (!hpt_trial_has(best, name)) continue;
-            if (hpt_trial_get_string(&text, best, name) < 0) continue;
-            printf("             %-*s  %s\n", (int)width, name, text);
+            const char *name = hpt_space_name(space, i);
+            if (hpt_trial_has(best, name))
+                printf("             %-*s  %s\n", (int)width, name, cli_param(number, best, name));
         }
     } else if (metric) {
         printf("  best     none: no trial is complete\n");

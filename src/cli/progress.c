@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { REASONS = 16, REASON_LEN = 160, TAIL_LINES = 5, TAIL_BYTES = 2000 };
 
@@ -97,8 +98,9 @@ static void draw(cli_progress *p, const hpt_run_event *e) {
     p->drawn = true;
 }
 
-// Last lines of a trial's log, indented, control characters replaced.
-static void print_tail(const char *path) {
+// Last lines of a trial's log, indented, control characters replaced; nothing if they are one line that the reason
+// quotes already.
+static void print_tail(const char *path, const char *reason) {
     FILE *f = path ? fopen(path, "rb") : NULL;
     if (!f) return;
     char text[TAIL_BYTES + 1];
@@ -113,7 +115,7 @@ static void print_tail(const char *path) {
                 if (start[-1] == '\n' && ++lines == TAIL_LINES) break;
             for (char *c = start; *c; c++)
                 if ((unsigned char)*c < 0x20 && *c != '\n' && *c != '\t') *c = '?';
-            for (char *line = start; *line;) {
+            for (char *line = strstr(reason, start) ? text + n : start; *line;) {
                 char *end = strchr(line, '\n');
                 fprintf(stderr, "    | %.*s\n", end ? (int)(end - line) : (int)strlen(line), line);
                 if (!end) break;
@@ -137,6 +139,14 @@ static bool new_reason(cli_progress *p, const char *reason) {
     return true;
 }
 
+// The path as the user would type it from here.
+static const char *below_cwd(const char *path) {
+    static char cwd[4096];
+    if (!getcwd(cwd, sizeof cwd)) return path;
+    size_t n = strlen(cwd);
+    return !strncmp(path, cwd, n) && path[n] == '/' ? path + n + 1 : path;
+}
+
 static void trial_ended(cli_progress *p, const hpt_run_event *e) {
     char value[32];
     if (e->outcome == HPT_OUTCOME_DONE) {
@@ -153,8 +163,9 @@ static void trial_ended(cli_progress *p, const hpt_run_event *e) {
     erase(p);
     fprintf(stderr, "%s#%lld %s:%s %s\n", cli_color(stderr, "red"), (long long)e->number,
             hpt_outcome_to_string(e->outcome), cli_color(stderr, "off"), reason);
-    print_tail(e->log_path);
-    if (e->log_path) fprintf(stderr, "    log: %s (further failures of this kind are only counted)\n", e->log_path);
+    print_tail(e->log_path, reason);
+    if (e->log_path)
+        fprintf(stderr, "    log: %s (more of this kind are only counted)\n", below_cwd(e->log_path));
 }
 
 void cli_progress_event(cli_progress *p, const hpt_run_event *e) {

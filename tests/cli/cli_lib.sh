@@ -2,8 +2,8 @@
 # cli_lib.sh: sourced by the command line tests. $1 is the build folder, $2 the source folder. Each test runs in a folder
 # of its own that is removed at the end; `fact` names what is proven, `expect` checks status and a text of the output.
 set -u
-build=$1
-source=$2
+build=$(realpath "$1")
+source=$(realpath "$2")
 PATH=$build/bin:$PATH
 export PATH
 unset HPT_STORAGE HPT_FAKE_DEVICES HPT_DEVICE HPT_LOG CUDA_VISIBLE_DEVICES 2>/dev/null || true

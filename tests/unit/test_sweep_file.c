@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // test_sweep_file.c: sweep files that load as they should, and those of tests/data/bad_sweeps.txt, which must not.
 #include "core/base/alloc.h"
+#include "core/space/space_impl.h"
 #include "core/sweep/sweep_impl.h"
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -192,6 +193,169 @@ Test(sweep_good, yaml_anchors_and_merges_work)
     hpt_sweep_destroy(s);
 }
 
+Test(sweep_good, merged_pairs_come_first_and_no_merge_key_is_lost)
+{
+    hpt__arena arena;
+    hpt__json *tree = NULL;
+    hpt__str json = HPT__STR_INIT;
+    static const char text[] = "a: &a {x: 1, y: 1}\nb: &b {y: 2, z: 2}\n"
+                               "c: {z: 9, <<: *a, <<: *b}\nd: {<<: [*a, *b], w: 0}\ne: {'<<': 1}\n";
+    hpt__arena_init(&arena);
+    cr_assert(hpt__yaml_parse(&tree, &arena, text, strlen(text), "t") == 0, "%s", hpt_last_error());
+    hpt__json_compact(&json, tree);
+    cr_expect(strcmp(hpt__str_text(&json), "{\"a\":{\"x\":1,\"y\":1},\"b\":{\"y\":2,\"z\":2},"
+                                           "\"c\":{\"x\":1,\"y\":2,\"z\":9},\"d\":{\"y\":1,\"z\":2,\"x\":1,\"w\":0},"
+                                           "\"e\":{\"<<\":1}}") == 0,
+              "%s", hpt__str_text(&json));
+    hpt__str_fini(&json);
+    hpt__arena_fini(&arena);
+}
+
+Test(sweep_good, keys_are_text_as_written_and_core_tags_decide_the_type)
+{
+    hpt__arena arena;
+    hpt__json *tree = NULL;
+    hpt__str json = HPT__STR_INIT;
+    static const char text[] =
+        "on: no\n1: 2\n~: 3\na: !!int \"3\"\nb: !!float 1\nc: !!str 1\nd: !!float 1e-3\ne: !!bool yes\n";
+    hpt__arena_init(&arena);
+    cr_assert(hpt__yaml_parse(&tree, &arena, text, strlen(text), "t") == 0, "%s", hpt_last_error());
+    hpt__json_compact(&json, tree);
+    cr_expect(strcmp(hpt__str_text(&json), "{\"on\":false,\"1\":2,\"~\":3,\"a\":3,\"b\":1.0,\"c\":\"1\",\"d\":0.001,"
+                                           "\"e\":true}") == 0,
+              "%s", hpt__str_text(&json));
+    hpt__str_fini(&json);
+    hpt__arena_fini(&arena);
+}
+
+// Text of our own making, which must be refused with a message that contains `expect`.
+static void expect_refused(const hpt__str *text, const char *expect) {
+    hpt_sweep *sweep = NULL;
+    cr_expect(hpt_sweep_parse(&sweep, hpt__str_text(text), "bad.yaml") == HPT_E_PARSE);
+    cr_expect(strstr(hpt_last_error(), expect) != NULL, "'%s' does not contain '%s'", hpt_last_error(), expect);
+    hpt_sweep_destroy(sweep);
+}
+
+Test(sweep_bad, nested_aliases_and_deep_nesting_are_bounded)
+{
+    hpt__str bomb = HPT__STR_INIT, deep = HPT__STR_INIT, ladder = HPT__STR_INIT;
+    hpt__str_add(&bomb, "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n");
+    for (int i = 1; i < 9; i++) { // stands for 10^9 values in 700 bytes
+        hpt__str_addf(&bomb, "a%d: &a%d [", i, i);
+        for (int k = 0; k < 10; k++) hpt__str_addf(&bomb, "%s*a%d", k ? ", " : "", i - 1);
+        hpt__str_add(&bomb, "]\n");
+    }
+    expect_refused(&bomb, "values with aliases written out");
+    hpt__str_add(&deep, "method: ");
+    for (int i = 0; i < 5000; i++) hpt__str_addc(&deep, '[');
+    expect_refused(&deep, "nested more than");
+    hpt__str_add(&ladder, "a0: &a0 [1]\n"); // each line is shallow, what it stands for is not
+    for (int i = 1; i < 300; i++) hpt__str_addf(&ladder, "a%d: &a%d [*a%d]\n", i, i, i - 1);
+    expect_refused(&ladder, "nested more than");
+    hpt__str_fini(&bomb);
+    hpt__str_fini(&deep);
+    hpt__str_fini(&ladder);
+}
+
+Test(sweep_bad, bytes_that_are_no_text_are_refused_with_their_line)
+{
+    hpt__str text = HPT__STR_INIT;
+    hpt__str_add(&text, "method: random\nname: \"\xff\"\n");
+    expect_refused(&text, "bad.yaml:2: ");
+    hpt__str_clear(&text);
+    hpt__str_add(&text, "method: random\n\nname: a\x01\n");
+    expect_refused(&text, "bad.yaml:3: ");
+    hpt__str_fini(&text);
+}
+
+Test(sweep_good, large_mappings_keep_every_key_and_find_a_repeated_one)
+{
+    hpt__arena arena;
+    hpt__json *tree = NULL;
+    hpt__str text = HPT__STR_INIT;
+    enum { N = 20000 };
+    for (int i = 0; i < N; i++) hpt__str_addf(&text, "k%d: %d\n", i, i);
+    hpt__arena_init(&arena);
+    cr_assert(hpt__yaml_parse(&tree, &arena, hpt__str_text(&text), text.len, "t") == 0, "%s", hpt_last_error());
+    cr_assert(tree->o.n == N);
+    for (int i = 0; i < N; i++) cr_assert(tree->o.values[i]->i == i && tree->o.values[i]->line == i + 1);
+    hpt__str_add(&text, "k7: 1\n");
+    cr_expect(hpt__yaml_parse(&tree, &arena, hpt__str_text(&text), text.len, "t") == HPT_E_PARSE);
+    cr_expect(strcmp(hpt_last_error(),
+                     "t:20001: the key 'k7' stands here again (its first value is in line 8); keep one") == 0,
+              "%s", hpt_last_error());
+    hpt__str_fini(&text);
+    hpt__arena_fini(&arena);
+}
+
+static void expect_warning(const char *rest, const char *expected) {
+    char text[600];
+    snprintf(text, sizeof text, "program: t\n%s\n", rest);
+    hpt_sweep *s = parse(text);
+    bool found = false;
+    for (int64_t i = 0; hpt_sweep_warning(s, i); i++) found = found || strstr(hpt_sweep_warning(s, i), expected);
+    cr_expect(found, "no warning holds '%s'; the first is '%s'", expected,
+              hpt_sweep_warning(s, 0) ? hpt_sweep_warning(s, 0) : "");
+    hpt_sweep_destroy(s);
+}
+
+Test(sweep_good, doubtful_things_are_remarked_with_their_line)
+{
+    expect_warning("method: random\nparameters: {x: {min: 1e-5, max: 1.0}}", "yaml:3: parameters.x.min: '1e-5'");
+    expect_warning("method: random\nparameters: {x: {min: 1e-5, max: 1.0}}", "read as 1.0e-05, write it so");
+    expect_warning("method: random\nparameters: {x: {values: [1e-3, 1e-4]}}", "for a number write 0.001");
+    expect_warning("method: random\nparameters: {x: {distribution: log_uniform, min: 0.001, max: 0.1}}",
+                   "use log_uniform_values");
+    expect_warning("method: random\nparameters: {x: {distribution: q_uniform, min: 0.3, max: 1.9, q: 1}}",
+                   "from 0 to 2");
+    expect_warning("method: random\nparameters: {x: {distribution: q_uniform, min: 1, max: 2, q: 50}}",
+                   "only multiple of q");
+    expect_warning("method: random\nparameters: {x: {distribution: q_log_uniform_values, min: 0.1, max: 3, q: 1}}",
+                   "the lowest is 1");
+    expect_warning("method: grid\nparameters: {x: {distribution: q_uniform, min: 0, max: 3, q: 1}}",
+                   "W&B's leaves max out");
+    expect_warning("method: grid\nparameters: {x: {min: 0.0, max: 1.0}}", "a grid needs a step");
+    expect_warning("method: random\nparameters: {x: {values: [1, 2]}}\ncommand: [a, '--o=${args}']",
+                   "an element of its own");
+    expect_warning("method: random\nparameters: {x: {values: [1, 2]}}\ncommand: [a, yes]", "passed as True");
+    char many[100000] = "method: random\nprogram: t\nparameters:\n";
+    for (int i = 0; i < 2000; i++) snprintf(many + strlen(many), 64, "  x%d: {min: 1e-5, max: 1.0}\n", i);
+    hpt_sweep *s = parse(many);
+    for (int64_t i = 0; i < 2000; i++) cr_assert(strstr(hpt_sweep_warning(s, i), "1e-5") != NULL);
+    cr_expect(hpt_sweep_warning(s, 2000) == NULL);
+    hpt_sweep_destroy(s);
+}
+
+Test(sweep_good, condition_values_keep_their_type)
+{
+    hpt_sweep *s =
+        parse("method: random\nprogram: t\nparameters:\n"
+              "  p: {values: ['true', true, 2, 0.5]}\n"
+              "  a: {min: 1, max: 2, hpt:when: {p: true}}\n  b: {min: 1, max: 2, hpt:when: {p: 'true'}}\n"
+              "  c: {min: 1, max: 2, hpt:when: {p: 2.0}}\n  d: {min: 1, max: 2, hpt:when: {p: [0.5, true]}}\n");
+    static const char *const active[] = {"b", "ad", "c", "d"}; // by index of the choice
+    for (int k = 0; k < 4; k++) {
+        const double point[] = {k, 1, 1, 1, 1};
+        char got[8] = "";
+        for (int64_t i = 1; i < 5; i++)
+            if (hpt__space_active(hpt_sweep_space(s), i, point)) strcat(got, hpt_space_name(hpt_sweep_space(s), i));
+        cr_expect(strcmp(got, active[k]) == 0, "choice %d switches on '%s', not '%s'", k, got, active[k]);
+    }
+    hpt_sweep_destroy(s);
+}
+
+Test(sweep_command, whole_floats_are_integers_at_any_depth_and_a_missing_file_is_an_error)
+{
+    expect_command("[x, \"${args}\"]", "{a: {values: [1.0, 2.5]}, b: {value: {k: [2.0, 0.5]}}, c: {value: 1.0e+20}}",
+                   (double[]){0, 0, 0}, "x|--a=1|--b={'k': [2, 0.5]}|--c=1e+20");
+    expect_command("[x, \"${args_json}\"]", "{a.b: {values: [1.0]}, a: {parameters: {c: {value: true}}}}",
+                   (double[]){0, 0}, "x|{\"a.b\": 1, \"a\": {\"c\": true}}");
+    hpt_sweep *s = parse("method: random\nparameters: {x: {values: [1, 2]}}\ncommand: [a, '${args_json_file}']\n");
+    char **argv = NULL;
+    cr_expect(hpt__sweep_command(&argv, s, (double[]){0}, NULL) == HPT_E_ARG && argv == NULL);
+    hpt_sweep_destroy(s);
+}
+
 // ---- every allocation fails once
 static int64_t countdown;
 
@@ -201,11 +365,30 @@ static bool fail_kth(size_t size, void *payload) {
     return countdown-- == 0;
 }
 
+Test(sweep_fault, a_number_never_turns_into_text_for_want_of_memory)
+{
+    static const char *const numbers[] = {"3", "0x1f", "017", "1:30", "1.5", "1:30.5", ".inf", "0b11"};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        for (int64_t k = 0; k < 3; k++) {
+            hpt__arena arena;
+            hpt__arena_init(&arena);
+            countdown = k;
+            hpt__alloc_set_hook(fail_kth, NULL);
+            const hpt__json *v = hpt__yaml_scalar(&arena, numbers[i], strlen(numbers[i]));
+            hpt__alloc_set_hook(NULL, NULL);
+            cr_expect(k == 0 ? v == NULL : v && v->kind != HPT__JSON_STRING, "%s, allocation %d", numbers[i], (int)k);
+            hpt__arena_fini(&arena);
+        }
+    }
+}
+
 Test(sweep_fault, each_failing_allocation_gives_an_error_or_the_same_sweep)
 {
     static const char text[] = "method: bayes\nmetric: {name: loss}\nprogram: t\nrun_cap: 3\nparameters:\n"
                                "  kind: {values: [a, b]}\n  x: {min: 1e-3, max: 1.0, hpt:when: {kind: a}}\n"
                                "  n: {parameters: {m: {min: 1, max: 4}}}\n"
+                               "description: &d text\nentity: *d\nkind: !!str sweep\n"
+                               "command: [\"${env}\", a, b, \"${args}\", '-o=${args}', no]\n"
                                "hpt: {sampler: {type: tpe, n_startup: 3}, metrics: {loss: 'l ([0-9]+)'}}\n";
     const double point[] = {0, 0.5, 2};
     int failed = 0;

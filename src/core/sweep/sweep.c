@@ -2,6 +2,7 @@
 // sweep.c: a sweep file: reading it, its top level, its accessors. Everything is checked before anything is used, so a
 // sweep that loads can run.
 #include "../base/alloc.h"
+#include "../space/grid.h"
 #include "sweep_check.h"
 
 #include <errno.h>
@@ -87,6 +88,30 @@ static int read_label(const char **out, const hpt__check *c, const hpt__json *to
     return node ? hpt__check_text(out, c, node, key) : HPT_OK;
 }
 
+// What the sampler would find out when the study opens: a grid needs finitely many points. Only a remark, for the
+// sampler may be chosen anew when the sweep is run.
+static int check_grid(const hpt__check *c, const hpt__json *parameters) {
+    const hpt_sweep *s = c->sweep;
+    hpt__grid *grid = NULL;
+    if (strcmp(s->sampler ? s->sampler : s->method, "grid") != 0) return HPT_OK;
+    int rc = hpt__grid_create(&grid, s->space);
+    hpt__grid_destroy(grid);
+    if (rc >= 0 || rc == HPT_E_MEMORY) return rc;
+    char message[HPT__ERROR_MAX];
+    hpt__error_copy(message);
+    return hpt__check_warn(c, parameters, "parameters", "%s", message);
+}
+
+static int read_kind(const hpt__check *c, const hpt__json *top) {
+    const char *text = NULL;
+    const hpt__json *node = hpt__json_get(top, "kind");
+    if (!node) return HPT_OK;
+    int rc = hpt__check_text(&text, c, node, "kind");
+    if (rc < 0 || strcmp(text, "sweep") == 0) return rc;
+    return hpt__check_fail(c, node, "kind", "'%.60s' is not a kind that is read here; write sweep, or leave it out",
+                           text);
+}
+
 static int read_top(const hpt__check *c, const hpt__json *top) {
     int rc = 0;
     hpt_sweep *s = c->sweep;
@@ -98,6 +123,7 @@ static int read_top(const hpt__check *c, const hpt__json *top) {
         if (node) return hpt__check_unsupported(c, node, LATER[i].key, LATER[i].remedy);
     }
     HPT_TRY(hpt__check_keys(c, top, "", KEYS));
+    HPT_TRY(read_kind(c, top));
     HPT_TRY(read_method(c, top));
     HPT_TRY(read_metric(c, top));
     HPT_TRY(read_label(&s->name, c, top, "name"));
@@ -113,6 +139,7 @@ static int read_top(const hpt__check *c, const hpt__json *top) {
     s->parameters = parameters;
     HPT_TRY(hpt__check_command(c, hpt__json_get(top, "command")));
     if (own) HPT_TRY(hpt__check_hpt(c, own));
+    HPT_TRY(check_grid(c, parameters));
     rc = 0;
 out:
     return rc;

@@ -36,6 +36,9 @@ HPT_NODISCARD int hpt__check_number(double *out, const hpt__check *c, const hpt_
 // A whole number in [low, high].
 HPT_NODISCARD int hpt__check_int(int64_t *out, const hpt__check *c, const hpt__json *node, const char *path,
                                  int64_t low, int64_t high);
+// How YAML 1.1 spells a float: Python's repr, with ".0" where that has an exponent and no point (1.0e-05).
+enum { HPT__SPELLING_MAX = 40 };
+void hpt__check_spell(char out[HPT__SPELLING_MAX], double v);
 HPT_NODISCARD int hpt__check_bool(bool *out, const hpt__check *c, const hpt__json *node, const char *path);
 
 // sweep_hpt.c: the `hpt:` block into sweep.

@@ -51,6 +51,21 @@ static macro macro_of(const char *element) {
     return whole && strncmp(element, "${envvar:", 9) != 0 ? MACRO_UNKNOWN : MACRO_NONE;
 }
 
+// Whether a known macro is a part of the text.
+static bool holds_macro(const char *text) {
+    for (const char *p = strstr(text, "${"); p; p = strstr(p + 2, "${")) {
+        const char *end = strchr(p, '}');
+        char part[40];
+        const size_t n = end ? (size_t)(end - p) + 1 : sizeof part;
+        if (n >= sizeof part) continue;
+        memcpy(part, p, n);
+        part[n] = '\0';
+        const macro m = macro_of(part);
+        if (m != MACRO_NONE && m != MACRO_UNKNOWN) return true;
+    }
+    return false;
+}
+
 int hpt__check_command(const hpt__check *c, const hpt__json *node) {
     static const char *const standard[] = {"${env}", "${interpreter}", "${program}", "${args}"};
     int rc = 0;
@@ -80,6 +95,16 @@ int hpt__check_command(const hpt__check *c, const hpt__json *node) {
         needs_program = needs_program || m == MACRO_PROGRAM;
         if (m == MACRO_UNKNOWN)
             HPT_TRY(hpt__check_warn(c, item, "command", "'%s' is no macro and expands to nothing", command[i]));
+        if (m == MACRO_NONE && holds_macro(command[i]))
+            HPT_TRY(hpt__check_warn(
+                c, item, "command",
+                "the macro in '%s' stays as it is; a macro is replaced only as an element of its own", command[i]));
+        if (item && item->kind == HPT__JSON_BOOL)
+            HPT_TRY(
+                hpt__check_warn(c, item, "command",
+                                "yes, no, on, off, true and false are booleans by YAML 1.1, passed as %s; quote it to "
+                                "pass the word",
+                                command[i]));
     }
     if (needs_program && !s->program)
         return hpt__check_fail(c, node, node ? "command" : "program",
@@ -93,10 +118,31 @@ out:
 
 // ---- the configuration of one trial
 
+static bool integral(double v) {
+    return v == rint(v) && fabs(v) < 1e15;
+}
+
+// Floats that are whole become integers, at any depth. v is a copy of our own.
+static void make_integral(hpt__json *v) {
+    if (v->kind == HPT__JSON_FLOAT && integral(v->f)) {
+        const int64_t i = (int64_t)v->f;
+        v->kind = HPT__JSON_INT;
+        v->i = i;
+    } else if (v->kind == HPT__JSON_ARRAY) {
+        for (int64_t i = 0; i < v->a.n; i++) make_integral(v->a.items[i]);
+    } else if (v->kind == HPT__JSON_OBJECT) {
+        for (int64_t i = 0; i < v->o.n; i++) make_integral(v->o.values[i]);
+    }
+}
+
 // JSON tree of a parameter's value as the trial gets it.
 static hpt__json *value_node(hpt__arena *arena, const hpt__param *p, double v) {
-    if (p->kind == HPT__PARAM_CATEGORICAL) return hpt__json_dup(arena, p->choices[(int64_t)v]);
-    if (p->kind == HPT__PARAM_INT || (v == rint(v) && fabs(v) < 1e15)) return hpt__json_new_int(arena, (int64_t)v);
+    if (p->kind == HPT__PARAM_CATEGORICAL) {
+        hpt__json *choice = hpt__json_dup(arena, p->choices[(int64_t)v]);
+        if (choice) make_integral(choice);
+        return choice;
+    }
+    if (p->kind == HPT__PARAM_INT || integral(v)) return hpt__json_new_int(arena, (int64_t)v);
     return hpt__json_new_float(arena, v);
 }
 
@@ -244,6 +290,9 @@ int hpt__sweep_command(char ***argv, const hpt_sweep *sweep, const double *point
         rc = hpt__fail_memory();
         goto out;
     }
+    for (int64_t i = 0; i < sweep->n_command; i++)
+        HPT_FAIL_IF(!config_path && macro_of(sweep->command[i]) == MACRO_ARGS_JSON_FILE, HPT_E_ARG,
+                    "%s: command: ${args_json_file} needs a file, and none was written for this trial", sweep->path);
     for (int64_t i = 0; i < sweep->n_command; i++) expand(&w, sweep, sweep->command[i], config, config_path);
     HPT_TRY(hpt__str_status(&w.text));
     HPT_FAIL_IF(w.n == 0, HPT_E_ARG, "%s: command: every element expanded to nothing; write a program", sweep->path);

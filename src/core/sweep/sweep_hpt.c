@@ -4,13 +4,15 @@
 #include "../base/options.h"
 #include "sweep_check.h"
 
+#include <hpt/pruner.h>
+#include <hpt/sampler.h>
 #include <math.h>
 #include <regex.h>
 #include <string.h>
 
-static const char *const KEYS[] = {"storage", "sampler", "pruner", "resources", "parallel", "retries",
-                                   "timeout", "grace",   "seed",   "metrics",   "options",  NULL};
-static const char *const LATER[] = {"folds", "objectives", "constraints", "executor", "enforce", NULL};
+static const char *const KEYS[] = {"storage", "sampler", "pruner",  "resources", "parallel", "retries", "timeout",
+                                   "grace",   "seed",    "metrics", "options",   "executor", NULL};
+static const char *const LATER[] = {"folds", "objectives", "constraints", "enforce", NULL};
 
 // Keeps "key=value" for the options table after trying it on a scratch set.
 static int add_option(const hpt__check *c, const hpt__json *node, const char *path, const char *key) {
@@ -57,13 +59,35 @@ static const char *option_of(const char *key) {
     return key;
 }
 
+// name is one that name_at lists.
+static int check_tool(const hpt__check *c, const hpt__json *node, const char *path, const char *name,
+                      const char *(*name_at)(int64_t)) {
+    enum { LISTED_MAX = 32 };
+    const char *names[LISTED_MAX];
+    int64_t n = 0;
+    for (const char *known; n < LISTED_MAX && (known = name_at(n)); n++) {
+        if (strcmp(known, name) == 0) return HPT_OK;
+        names[n] = known;
+    }
+    const char *near = hpt__nearest(name, names, n);
+    hpt__str list = HPT__STR_INIT;
+    for (int64_t i = 0; i < n; i++) hpt__str_addf(&list, "%s%s", i ? ", " : "", names[i]);
+    int rc = hpt__check_fail(c, node, path, "there is no '%.60s'%s%s%s; there are: %s", name,
+                             near ? ", did you mean '" : "", near ? near : "", near ? "'" : "", hpt__str_text(&list));
+    hpt__str_fini(&list);
+    return rc;
+}
+
 // sampler and pruner: a name, or {type: name, option: value}.
-static int read_tool(const char **name, const hpt__check *c, const hpt__json *node, const char *path) {
+static int read_tool(const char **name, const hpt__check *c, const hpt__json *node, const char *path,
+                     const char *(*name_at)(int64_t)) {
     int rc = 0;
-    if (node->kind != HPT__JSON_OBJECT) return hpt__check_text(name, c, node, path);
-    const hpt__json *type = hpt__json_get(node, "type");
+    const bool map = node->kind == HPT__JSON_OBJECT;
+    const hpt__json *type = map ? hpt__json_get(node, "type") : node;
     if (!type) return hpt__check_fail(c, node, path, "needs 'type', e.g. {type: median}");
     HPT_TRY(hpt__check_text(name, c, type, path));
+    HPT_TRY(check_tool(c, type, path, *name, name_at));
+    if (!map) return HPT_OK;
     for (int64_t i = 0; i < node->o.n; i++) {
         if (strcmp(node->o.keys[i], "type") == 0) continue;
         const char *where = hpt__check_path(c, path, node->o.keys[i]);
@@ -157,6 +181,37 @@ out:
     return rc;
 }
 
+// What regcomp would take without a word and the user would regret: \d, which POSIX reads as the letter d, and
+// repetitions of repetitions, which glibc writes out in memory. NULL if the pattern is fine.
+static const char *bad_regex(const char *regex) {
+    enum { LENGTH_MAX = 1000 };
+    double copies = 1; // an upper bound: as if all repetitions were nested
+    bool bracket = false;
+    if (strlen(regex) > LENGTH_MAX) return "is longer than 1000 bytes; match less of the line";
+    for (const char *p = regex; *p; p++) {
+        if (bracket) {
+            bracket = *p != ']';
+        } else if (*p == '\\') {
+            if (p[1] == 'd') return "uses \\d, which POSIX regular expressions do not have; write [0-9]";
+            if (p[1]) p++;
+        } else if (*p == '[') {
+            bracket = true;
+            if (p[1] == '^') p++;
+            if (p[1] == ']') p++;
+        } else if (*p == '{') {
+            double most = 1, number = 0;
+            for (p++; *p && *p != '}'; p++) {
+                number = *p >= '0' && *p <= '9' ? number * 10 + (*p - '0') : 0;
+                if (number > most) most = number;
+            }
+            copies *= most;
+            if (copies > 1000) return "repeats too often ({n} counts multiply); write + or *";
+            if (!*p) break;
+        }
+    }
+    return NULL;
+}
+
 static int read_metrics(const hpt__check *c, const hpt__json *node, const char *path) {
     int rc = 0;
     hpt_sweep *s = c->sweep;
@@ -169,6 +224,8 @@ static int read_metrics(const hpt__check *c, const hpt__json *node, const char *
         char why[160];
         if (!where) return hpt__fail_memory();
         HPT_TRY(hpt__check_text(&regex, c, node->o.values[i], where));
+        const char *bad = bad_regex(regex);
+        if (bad) return hpt__check_fail(c, node->o.values[i], where, "'%.80s' %s", regex, bad);
         const int err = regcomp(&compiled, regex, REG_EXTENDED);
         if (err) {
             regerror(err, &compiled, why, sizeof why);
@@ -194,8 +251,8 @@ static int read_key(const hpt__check *c, const char *key, const hpt__json *v, co
     hpt_sweep *s = c->sweep;
     int64_t seed = 0;
     if (strcmp(key, "storage") == 0) return hpt__check_text(&s->storage, c, v, where);
-    if (strcmp(key, "sampler") == 0) return read_tool(&s->sampler, c, v, where);
-    if (strcmp(key, "pruner") == 0) return read_tool(&s->pruner, c, v, where);
+    if (strcmp(key, "sampler") == 0) return read_tool(&s->sampler, c, v, where, hpt_sampler_name);
+    if (strcmp(key, "pruner") == 0) return read_tool(&s->pruner, c, v, where, hpt_pruner_name);
     if (strcmp(key, "resources") == 0) return read_resources(c, v, where);
     if (strcmp(key, "parallel") == 0) return hpt__check_int(&s->parallel, c, v, where, 1, 100000);
     if (strcmp(key, "retries") == 0) return hpt__check_int(&s->retries, c, v, where, 0, 1000);
@@ -203,6 +260,11 @@ static int read_key(const hpt__check *c, const char *key, const hpt__json *v, co
     if (strcmp(key, "grace") == 0) return read_seconds(&s->grace, c, v, where);
     if (strcmp(key, "metrics") == 0) return read_metrics(c, v, where);
     if (strcmp(key, "options") == 0) return read_options(c, v, where);
+    if (strcmp(key, "executor") == 0) {
+        const char *executor = hpt__json_string(v);
+        if (executor && strcmp(executor, "local") == 0) return HPT_OK;
+        return hpt__check_unsupported(c, v, where, "write local, or leave it out");
+    }
     int rc = hpt__check_int(&seed, c, v, where, 0, INT64_MAX); // "seed"
     s->seed = (uint64_t)seed;
     s->has_seed = rc >= 0;

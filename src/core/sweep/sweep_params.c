@@ -83,11 +83,43 @@ static const char *infer(const hpt__json *p) {
     return low->kind == HPT__JSON_INT && high->kind == HPT__JSON_INT ? "int_uniform" : "uniform";
 }
 
+// Text that was surely meant as a number: 1e-3 has no point. It reaches the trial unchanged, so this is only a remark.
+static int warn_of_text(const reader *r, const hpt__json *v, const char *path) {
+    double number;
+    char spelling[HPT__SPELLING_MAX];
+    if (v->kind != HPT__JSON_STRING || !strpbrk(v->s.text, "eE")) return HPT_OK;
+    if (!hpt__parse_double(&number, v->s.text, v->s.len, false)) return HPT_OK;
+    hpt__check_spell(spelling, number);
+    return hpt__check_warn(&r->c, v, path,
+                           "'%.60s' is text by YAML 1.1, and a choice without order; for a number write %s", v->s.text,
+                           spelling);
+}
+
+// A key that says something about another kind of parameter is a contradiction, never ignored.
+static int check_fit(const reader *r, const hpt__json *p, const char *path, const char *distribution) {
+    static const char *const keys[] = {"value", "values", "min", "max", "q", "hpt:step", "hpt:log", NULL};
+    const bool constant = strcmp(distribution, "constant") == 0, categorical = strcmp(distribution, "categorical") == 0;
+    for (int64_t i = 0; i < p->o.n; i++) {
+        const int64_t k = find(p->o.keys[i], keys);
+        if (k < 0 || (constant ? k == 0 : categorical ? k == 1 : k >= 2)) continue;
+        const char *where = hpt__check_path(&r->c, path, keys[k]);
+        if (!where) return hpt__fail_memory();
+        return hpt__check_fail(&r->c, p->o.values[i], where, "does not go with %s, which takes %s; remove one of them",
+                               distribution,
+                               constant      ? "value"
+                               : categorical ? "values"
+                                             : "min and max");
+    }
+    return HPT_OK;
+}
+
 static int constant(reader *r, const hpt__json *p, const char *name, const char *path) {
     int rc = 0;
     hpt__str json = HPT__STR_INIT;
     const hpt__json *value = need(&rc, r, p, path, "value", "constant");
     if (!value) return rc;
+    rc = warn_of_text(r, value, path);
+    if (rc < 0) return rc;
     hpt__json_compact(&json, value);
     rc = hpt__str_status(&json);
     if (rc == 0) rc = at(r, value, path, hpt_space_add_constant(r->space, name, hpt__str_text(&json)));
@@ -106,6 +138,8 @@ static int categorical(reader *r, const hpt__json *p, const char *name, const ch
     if (!texts) return hpt__fail_memory();
     for (int64_t i = 0; i < values->a.n; i++) {
         hpt__str json = HPT__STR_INIT;
+        rc = warn_of_text(r, values->a.items[i], path);
+        if (rc < 0) return rc;
         hpt__json_compact(&json, values->a.items[i]);
         texts[i] = hpt__arena_strndup(r->c.arena, hpt__str_text(&json), json.len);
         rc = hpt__str_status(&json);
@@ -178,60 +212,91 @@ static bool whole(double v) {
     return v == rint(v) && fabs(v) <= 0x1p53;
 }
 
+// Moves the bounds to multiples of q.
+static int quantise(bounds *b, const reader *r, const hpt__json *p, const char *path, bool log) {
+    int rc = 0;
+    const hpt__json *node = b->q_node ? b->q_node : p;
+    double low = rint(b->low / b->q) * b->q;
+    const double high = rint(b->high / b->q) * b->q;
+    if (log && low <= 0) { // rounded down to 0, which has no logarithm
+        if (high <= 0)
+            return hpt__check_fail(&r->c, node, path,
+                                   "every value rounds to 0, the nearest multiple of q; make q smaller");
+        low = b->q;
+        HPT_TRY(hpt__check_warn(&r->c, node, path,
+                                "values that round to 0 are left out, for 0 has no logarithm; the lowest is %g", low));
+    } else if (low < b->low || high > b->high) {
+        HPT_TRY(hpt__check_warn(&r->c, node, path,
+                                "rounding to multiples of q gives values from %g to %g, beyond min or max, as in W&B",
+                                low, high));
+    }
+    if (low == high)
+        HPT_TRY(hpt__check_warn(&r->c, node, path, "%g is the only multiple of q in this range; make q smaller", low));
+    const hpt_sweep *s = r->c.sweep;
+    if (!log && s && s->method && strcmp(s->method, "grid") == 0)
+        HPT_TRY(hpt__check_warn(&r->c, p, path, "this grid runs to %g; W&B's leaves max out", high));
+    b->low = low;
+    b->high = high;
+    rc = 0;
+out:
+    return rc;
+}
+
 static int numeric(reader *r, const hpt__json *p, const char *name, const char *path, const char *distribution) {
     bounds b = {0};
     double step = 0;
-    bool log = false;
-    int rc = read_bounds(&b, r, p, path, distribution);
-    if (rc >= 0) rc = read_step(&step, &log, r, p, path);
-    if (rc < 0) return rc;
+    bool log = false, whole_values = false;
+    int rc = 0;
     const bool quantised = distribution[0] == 'q';
     const char *base = distribution + (quantised ? 2 : 0);
+    HPT_TRY(read_bounds(&b, r, p, path, distribution));
+    HPT_TRY(read_step(&step, &log, r, p, path));
     if (strncmp(base, "log_uniform", 11) == 0) {
         if (log || step > 0)
             return hpt__check_fail(&r->c, p, path, "hpt:step and hpt:log go with uniform and int_uniform, not with %s",
                                    distribution);
         log = true;
         if (strcmp(base, "log_uniform") == 0) { // the bounds are natural logarithms
+            const bool as_values = b.low > 0 && b.high <= 1;
             b.low = exp(b.low);
             b.high = exp(b.high);
             if (!isfinite(b.high) || b.low == 0)
-                return hpt__check_fail(
-                    &r->c, b.high_node, path,
-                    "min and max of %s are natural logarithms and these are out of range; for bounds of the value itself use %s_values",
-                    distribution, distribution);
+                return hpt__check_fail(&r->c, b.high_node, path,
+                                       "min and max of %s are natural logarithms and these are out of range; for "
+                                       "bounds of the value itself use %s_values",
+                                       distribution, distribution);
+            if (as_values)
+                HPT_TRY(hpt__check_warn(&r->c, b.low_node, path,
+                                        "min and max of %s are natural logarithms: values run from %g to %g; for "
+                                        "bounds of the value itself use %s_values",
+                                        distribution, b.low, b.high, distribution));
         }
         if (b.low <= 0)
             return hpt__check_fail(&r->c, b.low_node, path, "min of %s must be greater than 0", distribution);
     }
     if (quantised) {
         if (step > 0) return hpt__check_fail(&r->c, p, path, "q and hpt:step say the same; keep q");
+        if (log && strcmp(base, "uniform") == 0)
+            return hpt__check_fail(&r->c, p, path, "hpt:log does not go with q_uniform; use q_log_uniform_values");
+        HPT_TRY(quantise(&b, r, p, path, log));
         step = b.q;
-        const double low = rint(b.low / b.q) * b.q, high = rint(b.high / b.q) * b.q;
-        if (low < b.low || high > b.high)
-            rc = hpt__check_warn(&r->c, b.q_node ? b.q_node : p, path,
-                                 "rounding to multiples of q gives values from %g to %g, beyond min or max, as in W&B",
-                                 low, high);
-        if (rc < 0) return rc;
-        b.low = low;
-        b.high = high;
-        if (log && b.low <= 0) b.low = b.q; // rounded down to 0, which has no logarithm
         // W&B makes whole numbers of the results exactly when q was written as one.
-        const bool whole_q = !b.q_node || b.q_node->kind == HPT__JSON_INT;
-        if (whole_q && whole(b.low) && whole(b.high))
-            return at(
-                r, p, path,
-                hpt_space_add_int(r->space, name, (int64_t)b.low, (int64_t)b.high, (int64_t)b.q, log ? HPT_LOG : 0));
+        whole_values = (!b.q_node || b.q_node->kind == HPT__JSON_INT) && whole(step) && whole(b.low) && whole(b.high);
     } else if (strcmp(base, "int_uniform") == 0) {
         if (!whole(b.low) || !whole(b.high))
-            return hpt__check_fail(&r->c, whole(b.low) ? b.high_node : b.low_node, path,
-                                   "int_uniform needs whole numbers for min and max; use uniform for others");
+            return hpt__check_fail(
+                &r->c, whole(b.low) ? b.high_node : b.low_node, path,
+                "int_uniform needs whole numbers up to 2^53 for min and max; use uniform for others");
         if (step == 0) step = 1;
         if (!whole(step)) return hpt__check_fail(&r->c, p, path, "hpt:step of an int_uniform must be a whole number");
-        return at(r, p, path,
-                  hpt_space_add_int(r->space, name, (int64_t)b.low, (int64_t)b.high, (int64_t)step, log ? HPT_LOG : 0));
+        whole_values = true;
     }
-    return at(r, p, path, hpt_space_add_float(r->space, name, b.low, b.high, step, log ? HPT_LOG : 0));
+    const unsigned flags = log ? HPT_LOG : 0;
+    rc = whole_values ? hpt_space_add_int(r->space, name, (int64_t)b.low, (int64_t)b.high, (int64_t)step, flags)
+                      : hpt_space_add_float(r->space, name, b.low, b.high, step, flags);
+    rc = at(r, p, path, rc);
+out:
+    return rc;
 }
 
 static int block(reader *r, const hpt__json *parameters, const char *prefix, const char *path, int depth);
@@ -277,6 +342,7 @@ static int parameter(reader *r, const hpt__json *p, const char *name, const char
                                half ? "min and max go together; the other one is missing"
                                     : "needs value, values, or min and max");
     }
+    HPT_TRY(check_fit(r, p, path, distribution));
     if (strcmp(distribution, "constant") == 0)
         HPT_TRY(constant(r, p, name, path));
     else if (strcmp(distribution, "categorical") == 0)
@@ -323,9 +389,17 @@ out:
     return rc;
 }
 
-// The text of a condition's value as hpt_space_add_condition reads it: the bare text of a string, else JSON.
-static const char *value_text(const reader *r, const hpt__json *v) {
-    if (v->kind == HPT__JSON_STRING) return v->s.text;
+// The text of a condition's value as hpt_space_add_condition reads it: the bare text of a string, else JSON. A string
+// is written as JSON too where the parent has another choice of the same bare text ("true" beside true).
+static const char *value_text(const reader *r, int64_t parent, const hpt__json *v) {
+    bool ambiguous = false;
+    if (v->kind == HPT__JSON_STRING) {
+        const hpt__param *p = parent >= 0 ? &r->space->params[parent] : NULL;
+        for (int64_t i = 0; p && i < p->n_choices; i++)
+            ambiguous =
+                ambiguous || (p->choices[i]->kind != HPT__JSON_STRING && strcmp(p->choice_text[i], v->s.text) == 0);
+        if (!ambiguous) return v->s.text;
+    }
     hpt__str json = HPT__STR_INIT;
     hpt__json_compact(&json, v);
     const char *text =
@@ -348,7 +422,8 @@ static int add_condition(reader *r, const when *w, const char *key, const hpt__j
     const char **texts = hpt__arena_alloc(r->c.arena, (size_t)n * sizeof *texts);
     if (!texts) return hpt__fail_memory();
     for (int64_t i = 0; i < n; i++)
-        if (!(texts[i] = value_text(r, items ? items[i] : values))) return hpt__fail_memory();
+        if (!(texts[i] = value_text(r, hpt__space_find(r->space, parent), items ? items[i] : values)))
+            return hpt__fail_memory();
     return at(r, values, where, hpt_space_add_condition(r->space, w->child, parent, texts, n));
 }
 

@@ -45,12 +45,16 @@ int hpt__check_warn(const hpt__check *c, const hpt__json *node, const char *path
     locate(where, sizeof where, c, node, path);
     const size_t n = strlen(where) + strlen(text) + 1;
     char *line = hpt__arena_alloc(c->arena, n);
-    const char **warnings = hpt__arena_alloc(c->arena, (size_t)(s->n_warnings + 1) * sizeof *warnings);
-    if (!line || !warnings) return hpt__fail_memory();
+    if (!line) return hpt__fail_memory();
     (void)snprintf(line, n, "%s%s", where, text);
-    if (s->n_warnings) memcpy(warnings, s->warnings, (size_t)s->n_warnings * sizeof *warnings);
-    warnings[s->n_warnings++] = line;
-    s->warnings = warnings;
+    if ((s->n_warnings & (s->n_warnings - 1)) == 0) { // full at 0, 1, 2, 4, ...: doubles, for a file may earn thousands
+        const size_t cap = s->n_warnings ? (size_t)s->n_warnings * 2 : 1;
+        const char **warnings = hpt__arena_alloc(c->arena, cap * sizeof *warnings);
+        if (!warnings) return hpt__fail_memory();
+        if (s->n_warnings) memcpy(warnings, s->warnings, (size_t)s->n_warnings * sizeof *warnings);
+        s->warnings = warnings;
+    }
+    s->warnings[s->n_warnings++] = line;
     return HPT_OK;
 }
 
@@ -98,17 +102,28 @@ int hpt__check_text(const char **out, const hpt__check *c, const hpt__json *node
     return hpt__check_fail(c, node, path, "needs text, not a %s; put it in quotes", hpt__json_kind_name(node->kind));
 }
 
+void hpt__check_spell(char out[HPT__SPELLING_MAX], double v) {
+    char repr[HPT__DOUBLE_MAX];
+    hpt__double_repr(repr, v);
+    const char *e = strchr(repr, 'e');
+    if (e && !strchr(repr, '.'))
+        (void)snprintf(out, HPT__SPELLING_MAX, "%.*s.0%s", (int)(e - repr), repr, e);
+    else
+        (void)snprintf(out, HPT__SPELLING_MAX, "%s", repr);
+}
+
 int hpt__check_number(double *out, const hpt__check *c, const hpt__json *node, const char *path) {
     if (hpt__json_number(out, node)) {
         if (isfinite(*out)) return HPT_OK;
         return hpt__check_fail(c, node, path, "must be finite");
     }
-    char repr[HPT__DOUBLE_MAX];
+    char spelling[HPT__SPELLING_MAX];
     if (node->kind == HPT__JSON_STRING && hpt__parse_double(out, node->s.text, node->s.len, false) && isfinite(*out)) {
-        hpt__double_repr(repr, *out);
-        return hpt__check_warn(c, node, path,
-                               "'%s' is text by YAML 1.1 (a float needs a point and a signed exponent); read as %s",
-                               node->s.text, repr);
+        hpt__check_spell(spelling, *out);
+        return hpt__check_warn(
+            c, node, path,
+            "'%s' is text by YAML 1.1 (a float needs a point and a signed exponent); read as %s, write it so",
+            node->s.text, spelling);
     }
     return hpt__check_fail(c, node, path, "needs a number, not a %s", hpt__json_kind_name(node->kind));
 }

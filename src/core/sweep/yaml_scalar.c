@@ -40,9 +40,33 @@ static bool sexagesimal_tail(const char *p, const char *end) {
     return true;
 }
 
+// Where nodes come from. failed: memory ran out, so that "no number" is not mistaken for "text".
+typedef struct memory {
+    hpt__arena *arena;
+    bool failed;
+} memory;
+
+static void *take(memory *mem, size_t size) {
+    void *p = hpt__arena_alloc(mem->arena, size);
+    if (!p) mem->failed = true;
+    return p;
+}
+
+static hpt__json *new_float(memory *mem, double v) {
+    hpt__json *node = hpt__json_new_float(mem->arena, v);
+    if (!node) mem->failed = true;
+    return node;
+}
+
+static hpt__json *new_int(memory *mem, int64_t v) {
+    hpt__json *node = hpt__json_new_int(mem->arena, v);
+    if (!node) mem->failed = true;
+    return node;
+}
+
 // Copies without underscores; the result is NUL-terminated.
-static char *without_underscores(hpt__arena *arena, const char *text, const char *end, size_t *n) {
-    char *copy = hpt__arena_alloc(arena, (size_t)(end - text) + 1);
+static char *without_underscores(memory *mem, const char *text, const char *end, size_t *n) {
+    char *copy = take(mem, (size_t)(end - text) + 1);
     *n = 0;
     if (!copy) return NULL;
     for (const char *p = text; p < end; p++)
@@ -52,7 +76,7 @@ static char *without_underscores(hpt__arena *arena, const char *text, const char
 }
 
 // digits in a base from 2 to 60 digit groups; as a double when 64 bits do not hold it.
-static hpt__json *number_of_base(hpt__arena *arena, const char *digits, size_t n, int base, bool negative) {
+static hpt__json *number_of_base(memory *mem, const char *digits, size_t n, int base, bool negative) {
     double f = 0;
     int64_t i = 0;
     bool overflow = false;
@@ -64,19 +88,19 @@ static hpt__json *number_of_base(hpt__arena *arena, const char *digits, size_t n
     }
     if (overflow || (!negative && i == INT64_MIN)) {
         if (base == 10 && !hpt__parse_double(&f, digits, n, false)) return NULL; // correctly rounded
-        return hpt__json_new_float(arena, negative ? -f : f);
+        return new_float(mem, negative ? -f : f);
     }
-    return hpt__json_new_int(arena, negative ? i : -i); // summed below zero, where there is room for one more
+    return new_int(mem, negative ? i : -i); // summed below zero, where there is room for one more
 }
 
-static hpt__json *sexagesimal(hpt__arena *arena, const char *text, const char *end, bool negative, bool is_float) {
+static hpt__json *sexagesimal(memory *mem, const char *text, const char *end, bool negative, bool is_float) {
     double f = 0;
     while (text < end) {
         const char *colon = memchr(text, ':', (size_t)(end - text));
         const char *stop = colon ? colon : end;
         size_t n;
         double part = 0;
-        const char *copy = without_underscores(arena, text, stop, &n);
+        const char *copy = without_underscores(mem, text, stop, &n);
         if (!copy) return NULL;
         if (n && copy[n - 1] == '.') n--;
         if (n && !hpt__parse_double(&part, copy, n, false)) part = 0;
@@ -84,39 +108,39 @@ static hpt__json *sexagesimal(hpt__arena *arena, const char *text, const char *e
         text = colon ? colon + 1 : end;
     }
     if (negative) f = -f;
-    if (!is_float && fabs(f) < 9.0e15) return hpt__json_new_int(arena, (int64_t)f);
-    return hpt__json_new_float(arena, f);
+    if (!is_float && fabs(f) < 9.0e15) return new_int(mem, (int64_t)f);
+    return new_float(mem, f);
 }
 
-static hpt__json *as_integer(hpt__arena *arena, const char *text, const char *end, bool negative) {
+static hpt__json *as_integer(memory *mem, const char *text, const char *end, bool negative) {
     const size_t n = (size_t)(end - text);
     size_t m;
     if (n == 0) return NULL;
     if (n > 2 && text[0] == '0' && (text[1] == 'b' || text[1] == 'x')) {
         const char *set = text[1] == 'b' ? "01_" : "0123456789abcdefABCDEF_";
         if (run(text + 2, end, set) != n - 2) return NULL;
-        const char *copy = without_underscores(arena, text + 2, end, &m);
-        return copy && m ? number_of_base(arena, copy, m, text[1] == 'b' ? 2 : 16, negative) : NULL;
+        const char *copy = without_underscores(mem, text + 2, end, &m);
+        return copy && m ? number_of_base(mem, copy, m, text[1] == 'b' ? 2 : 16, negative) : NULL;
     }
     if (text[0] == '0' && n > 1) {
         if (run(text + 1, end, "01234567_") != n - 1) return NULL;
-        const char *copy = without_underscores(arena, text, end, &m);
-        return copy ? number_of_base(arena, copy, m, 8, negative) : NULL;
+        const char *copy = without_underscores(mem, text, end, &m);
+        return copy ? number_of_base(mem, copy, m, 8, negative) : NULL;
     }
     const size_t k = run(text, end, "0123456789_");
     if (!digit(text[0]) || k == 0) return NULL;
     if (k == n) {
-        const char *copy = without_underscores(arena, text, end, &m);
-        return copy ? number_of_base(arena, copy, m, 10, negative) : NULL;
+        const char *copy = without_underscores(mem, text, end, &m);
+        return copy ? number_of_base(mem, copy, m, 10, negative) : NULL;
     }
-    return text[0] != '0' && sexagesimal_tail(text + k, end) ? sexagesimal(arena, text, end, negative, false) : NULL;
+    return text[0] != '0' && sexagesimal_tail(text + k, end) ? sexagesimal(mem, text, end, negative, false) : NULL;
 }
 
-static hpt__json *as_float(hpt__arena *arena, const char *text, const char *end, bool negative, bool has_sign) {
+static hpt__json *as_float(memory *mem, const char *text, const char *end, bool negative, bool has_sign) {
     static const char *const inf[] = {".inf", ".Inf", ".INF", NULL}, *const nan[] = {".nan", ".NaN", ".NAN", NULL};
     const size_t n = (size_t)(end - text);
-    if (one_of(text, n, inf)) return hpt__json_new_float(arena, negative ? -INFINITY : INFINITY);
-    if (!has_sign && one_of(text, n, nan)) return hpt__json_new_float(arena, NAN);
+    if (one_of(text, n, inf)) return new_float(mem, negative ? -INFINITY : INFINITY);
+    if (!has_sign && one_of(text, n, nan)) return new_float(mem, NAN);
     if (n < 2) return NULL;
     const char *p = text;
     if (digit(*p)) {
@@ -128,7 +152,7 @@ static hpt__json *as_float(hpt__arena *arena, const char *text, const char *end,
         const char *point = memchr(p, '.', (size_t)(end - p));
         if (!point || !sexagesimal_tail(p, point)) return NULL;
         if (run(point + 1, end, "0123456789_") != (size_t)(end - point) - 1) return NULL;
-        return sexagesimal(arena, text, end, negative, true);
+        return sexagesimal(mem, text, end, negative, true);
     }
     if (p == end || *p != '.') return NULL;
     p++;
@@ -142,9 +166,9 @@ static hpt__json *as_float(hpt__arena *arena, const char *text, const char *end,
     }
     size_t m;
     double v;
-    const char *copy = without_underscores(arena, text, end, &m);
+    const char *copy = without_underscores(mem, text, end, &m);
     if (!copy || !hpt__parse_double(&v, copy, m, false)) return NULL;
-    return hpt__json_new_float(arena, negative ? -v : v);
+    return new_float(mem, negative ? -v : v);
 }
 
 hpt__json *hpt__yaml_scalar(hpt__arena *arena, const char *text, size_t n) {
@@ -157,9 +181,10 @@ hpt__json *hpt__yaml_scalar(hpt__arena *arena, const char *text, size_t n) {
     if (n && (digit(text[0]) || strchr("+-.", text[0]))) {
         const bool has_sign = text[0] == '+' || text[0] == '-', negative = text[0] == '-';
         const char *start = text + has_sign, *end = text + n;
-        hpt__json *v = as_float(arena, start, end, negative, has_sign);
-        if (!v) v = as_integer(arena, start, end, negative);
-        if (v) return v;
+        memory mem = {.arena = arena};
+        hpt__json *v = as_float(&mem, start, end, negative, has_sign);
+        if (!v && !mem.failed) v = as_integer(&mem, start, end, negative);
+        if (v || mem.failed) return v;
     }
     return hpt__json_new_string(arena, text, n);
 }
