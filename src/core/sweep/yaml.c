@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // yaml.c: a YAML document as a tree of hpt__json nodes with line numbers. libyaml gives events; this composes them.
 //
-// Keys are text as written (`on:` names "on"). Anchors and aliases share nodes; `<<` merges mappings as PyYAML does (keys written out win over merged ones, earlier
-// merged mappings over later ones). A key given twice in one mapping is an error that names both lines, for the file's
-// author meant one of the two. Tags other than the core ones are refused. Depth and node count are bounded with every
-// alias written out, so that no walker of the tree can blow up on a file of nested aliases.
+// Keys are text as written (`on:` names "on"). Anchors and aliases share nodes; `<<` merges mappings as PyYAML does (keys
+// written out win over merged ones, earlier merged mappings over later ones). A key given twice in one mapping is an
+// error that names both lines, for the file's author meant one of the two. Tags other than the core ones are refused.
+// Depth and node count are bounded with every alias written out, so that no walker of the tree can blow up on a file of
+// nested aliases.
 // Ownership: everything is in the arena. Threads: any, with an arena each.
 #include "../base/error.h"
 #include "../base/map.h"
