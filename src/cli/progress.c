@@ -164,8 +164,7 @@ static void trial_ended(cli_progress *p, const hpt_run_event *e) {
     fprintf(stderr, "%s#%lld %s:%s %s\n", cli_color(stderr, "red"), (long long)e->number,
             hpt_outcome_to_string(e->outcome), cli_color(stderr, "off"), reason);
     print_tail(e->log_path, reason);
-    if (e->log_path)
-        fprintf(stderr, "    log: %s (more of this kind are only counted)\n", below_cwd(e->log_path));
+    if (e->log_path) fprintf(stderr, "    log: %s (more of this kind are only counted)\n", below_cwd(e->log_path));
 }
 
 void cli_progress_event(cli_progress *p, const hpt_run_event *e) {

@@ -137,10 +137,10 @@ Test(run_resume, a_lost_trial_starts_again_with_its_number_and_folder)
     cr_assert_eq(run_processes(), 0);
 }
 
-Test(run_resume, a_trial_lost_four_times_is_given_up)
+Test(run_resume, a_trial_lost_eleven_times_is_given_up)
 {
     run_sweep_file("touch up.$HPT_ATTEMPT; sleep 60", 1, NULL);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 11; i++) {
         char up[16];
         pid_t pid = fork_run(NULL);
         snprintf(up, sizeof up, "up.%d", i);
@@ -152,7 +152,7 @@ Test(run_resume, a_trial_lost_four_times_is_given_up)
     cr_assert_eq(s.n_failed, 1);
     cr_assert_eq(record.n_started, 0);
     cr_assert_eq(record.outcome[0], HPT_OUTCOME_LOST);
-    cr_assert(strstr(record.reason[0], "4 times"));
+    cr_assert(strstr(record.reason[0], "11 times"));
 }
 
 Test(run_resume, an_old_folder_of_another_study_is_put_aside)

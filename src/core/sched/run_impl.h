@@ -109,7 +109,7 @@ typedef struct hpt__run {
     double t0, timeout_at, next_tick, pump_at, last_pump;
 } hpt__run;
 
-enum { HPT__READ_SIZE = 1 << 18, HPT__SLOTS_MAX = 4096, HPT__LOST_MAX = 3 };
+enum { HPT__READ_SIZE = 1 << 18, HPT__SLOTS_MAX = 4096, HPT__LOST_MAX = 10 };
 
 // What an epoll event is about: kind in the high word, index in the low one.
 typedef enum hpt__source {
