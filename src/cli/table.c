@@ -86,16 +86,19 @@ static void print_aligned(cli_table *t, FILE *f) {
         }
     }
     for (size_t line = 0; line <= rows; line++) {
+        int blanks = 0; // owed: written only before more text, so that no line ends in blanks
         if (line == 0) fputs(cli_color(f, "bold"), f);
         for (int c = 0; c < t->n_columns; c++) {
             bool right;
             const char *text = header(t, c, &right);
             if (line) text = t->cells[(line - 1) * (size_t)t->n_columns + (size_t)c];
             int pad = width[c] - cli_columns(text);
-            if (c) fputs("  ", f);
-            if (right) fprintf(f, "%*s", pad, "");
-            fputs(text, f);
-            if (!right && c + 1 < t->n_columns) fprintf(f, "%*s", pad, "");
+            if (right) blanks += pad;
+            if (text[0]) {
+                fprintf(f, "%*s%s", blanks, "", text);
+                blanks = 0;
+            }
+            blanks += 2 + (right ? 0 : pad);
         }
         if (line == 0) fputs(cli_color(f, "off"), f);
         fputc('\n', f);
