@@ -16,7 +16,7 @@ static int write_stdout(const char *text, size_t size, void *payload) {
 static void add_params(cli_table *t, const hpt_space *space, hpt_trial *trial, cli_format format) {
     char cell[32];
     for (int64_t i = 0; i < hpt_space_size(space); i++) {
-        const char *name = hpt_space_name(space, i), *text = "-";
+        const char *name = hpt_space_name(space, i), *text = "";
         if (format == CLI_TABLE)
             text = cli_param(cell, trial, name);
         else if (hpt_trial_has(trial, name) && hpt_trial_get_string(&text, trial, name) < 0)
@@ -112,7 +112,57 @@ static int by_value_descending(const void *a, const void *b) {
     return (x < y) - (x > y);
 }
 
+static void print_number(double v) {
+    char text[32];
+    if (isfinite(v))
+        fputs(cli_exact(text, v), stdout);
+    else
+        fputs(isnan(v) ? "NaN" : v > 0 ? "Infinity" : "-Infinity", stdout); // as Python's json reads them
+}
+
+// What chose a trial's point, without the quotes of its JSON text; "-" if nothing says so. size: at least 2.
+static void chosen_by(char *out, size_t size, hpt_trial *trial) {
+    const char *by = NULL;
+    if (hpt_trial_get_attr(&by, trial, "hpt:by") < 0 || !by || by[0] != '"') by = "\"-\"";
+    snprintf(out, size, "%.*s", (int)strlen(by) - 2, by + 1);
+}
+
+// One object a trial, parameters in their JSON types.
+static void print_trials_json(listed *rows, int64_t n) {
+    fputs("[", stdout);
+    for (int64_t i = 0; i < n; i++) {
+        hpt_trial *trial = rows[i].trial;
+        const double *values = NULL;
+        const char *params = "{}";
+        double start, end;
+        int64_t n_values = 0;
+        char by[64];
+        printf("%s\n {\"number\": %lld, \"state\": \"%s\", \"values\": [", i ? "," : "",
+               (long long)hpt_trial_number(trial), hpt_trial_state_to_string(hpt_trial_get_state(trial)));
+        if (hpt_trial_values(&values, &n_values, trial) < 0) n_values = 0;
+        for (int64_t k = 0; k < n_values; k++) {
+            if (k) fputs(", ", stdout);
+            print_number(values[k]);
+        }
+        fputs("], \"seconds\": ", stdout);
+        if (hpt_trial_times(&start, &end, trial) < 0 || isnan(end - start))
+            fputs("null", stdout);
+        else
+            printf("%.6f", end - start);
+        chosen_by(by, sizeof by, trial);
+        if (hpt_trial_params_json(&params, trial) < 0) params = "{}";
+        fputs(", \"by\": ", stdout);
+        cli_put_json_string(stdout, by);
+        printf(", \"params\": %s}", params);
+    }
+    fputs(n ? "\n]\n" : "]\n", stdout);
+}
+
 static void print_trials(hpt_study *study, listed *rows, int64_t n, cli_format format) {
+    if (format == CLI_JSON) {
+        print_trials_json(rows, n);
+        return;
+    }
     const hpt_space *space = hpt_study_space(study);
     int64_t k = hpt_study_n_directions(study), d = hpt_space_size(space);
     const char **columns = calloc((size_t)(4 + k + d), sizeof *columns);
@@ -140,7 +190,7 @@ static void print_trials(hpt_study *study, listed *rows, int64_t n, cli_format f
     for (int64_t i = 0; i < n; i++) {
         hpt_trial *trial = rows[i].trial;
         double start, end;
-        const char *by = NULL;
+        char by[64];
         cli_table_addf(t, "%lld", (long long)hpt_trial_number(trial));
         cli_table_add(t, hpt_trial_state_to_string(hpt_trial_get_state(trial)));
         add_values(t, study, trial);
@@ -148,8 +198,8 @@ static void print_trials(hpt_study *study, listed *rows, int64_t n, cli_format f
             cli_table_add(t, "-");
         else
             cli_table_addf(t, "%.3g", end - start);
-        if (hpt_trial_get_attr(&by, trial, "hpt:by") < 0 || !by || by[0] != '"') by = "\"-\"";
-        cli_table_addf(t, "%.*s", (int)strlen(by) - 2, by + 1);
+        chosen_by(by, sizeof by, trial);
+        cli_table_add(t, by);
         add_params(t, space, trial, format);
     }
     cli_table_print(t, format, stdout);
