@@ -1,52 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // test_api_study.c: asking, telling and questioning a study through the public headers only.
+#include "api_testing.h"
+
 #include <criterion/criterion.h>
 #include <hpt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define OK(call) cr_assert_eq((call), 0, "%s: %s", #call, hpt_last_error())
-#define FAILS(status, call) cr_assert_eq((call), (status), "%s: %s", #call, hpt_last_error())
-
-static hpt_space *mixed_space(void) {
-    hpt_space *s;
-    OK(hpt_space_create(&s));
-    OK(hpt_space_add_float(s, "lr", 1e-5, 1.0, 0.0, HPT_LOG));
-    OK(hpt_space_add_int(s, "layers", 1, 8, 1, 0));
-    OK(hpt_space_add_categorical(s, "opt", (const char *const[]){"sgd", "adam"}, 2));
-    OK(hpt_space_add_float(s, "momentum", 0.0, 0.9, 0.0, 0));
-    OK(hpt_space_add_condition(s, "momentum", "opt", (const char *const[]){"sgd"}, 1));
-    OK(hpt_space_add_categorical_json(s, "width", (const char *const[]){"16", "32", "2.5"}, 3));
-    OK(hpt_space_add_constant(s, "data", "{\"name\": \"x\"}"));
-    return s;
-}
-
-static hpt_space *line_space(void) {
-    hpt_space *s;
-    OK(hpt_space_create(&s));
-    OK(hpt_space_add_float(s, "x", -5.0, 5.0, 0.0, 0));
-    return s;
-}
-
-static hpt_study *open_with(hpt_space *space, const char *sampler, uint64_t seed) {
-    hpt_study *study;
-    hpt_study_options o = HPT_STUDY_OPTIONS_INIT;
-    o.space = space;
-    o.sampler = sampler;
-    o.seed = seed;
-    o.has_seed = true;
-    OK(hpt_study_open(&study, &o));
-    hpt_space_destroy(space);
-    return study;
-}
-
-static const char *params_of(hpt_trial *t) {
-    const char *json;
-    OK(hpt_trial_params_json(&json, t));
-    return json;
-}
 
 Test(api_study, ask_and_tell_find_the_best)
 {
