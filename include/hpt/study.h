@@ -56,7 +56,7 @@ typedef struct hpt_study_options {
     uint64_t seed;       /* used when has_seed; else the stored one, or one drawn from the system and stored */
     bool has_seed;
     hpt_open_mode mode;
-    const char *device; /* NULL: "auto". Recorded; no sampler of this version uses a device. */
+    const char *device; /* NULL: $HPT_DEVICE, else "auto"; "cpu", "ref". HPT_E_DEVICE: cannot be had. Recorded. */
     /* n_options strings "key=value" of the options table, e.g. "tpe.n_startup=20"; see hpt_option_doc(). */
     const char *const *options;
     int64_t n_options;

@@ -128,23 +128,23 @@ static int unknown_key(const char *key) {
     const char *keys[N_OPTIONS];
     for (int i = 0; i < N_OPTIONS; i++) keys[i] = table[i].key;
     const char *near = hpt__nearest(key, keys, N_OPTIONS);
-    if (near) return hpt__fail(HPT_E_ARG, "unknown option \"%s\"; did you mean \"%s\"?", key, near);
-    return hpt__fail(HPT_E_ARG, "unknown option \"%s\"; `hpt --help` lists them", key);
+    if (near) return hpt__fail(HPT_E_ARG, "unknown option '%s'; did you mean '%s'?", key, near);
+    return hpt__fail(HPT_E_ARG, "unknown option '%s'; `hpt help options` lists them", key);
 }
 
 static int bad_value(int64_t i, const char *value) {
     const entry *e = &table[i];
     switch (e->type) {
     case KIND_INT:
-        return hpt__fail(HPT_E_ARG, "option \"%s\": \"%s\" is not an integer in %s", e->key, value, e->bounds);
+        return hpt__fail(HPT_E_ARG, "option '%s': '%s' is not an integer in %s", e->key, value, e->bounds);
     case KIND_FLOAT:
-        return hpt__fail(HPT_E_ARG, "option \"%s\": \"%s\" is not a number in %s", e->key, value, e->bounds);
+        return hpt__fail(HPT_E_ARG, "option '%s': '%s' is not a number in %s", e->key, value, e->bounds);
     case KIND_BOOL:
-        return hpt__fail(HPT_E_ARG, "option \"%s\": \"%s\" is neither true nor false", e->key, value);
+        return hpt__fail(HPT_E_ARG, "option '%s': '%s' is neither true nor false", e->key, value);
     case KIND_ENUM:
         break;
     }
-    return hpt__fail(HPT_E_ARG, "option \"%s\": \"%s\" is none of %s", e->key, value, e->bounds);
+    return hpt__fail(HPT_E_ARG, "option '%s': '%s' is none of %s", e->key, value, e->bounds);
 }
 
 static bool parse_bool(bool *out, const char *text) {
@@ -219,7 +219,7 @@ int hpt__options_set(hpt__options *o, const char *key, const char *value) {
 
 int hpt__options_set_pair(hpt__options *o, const char *key_equals_value) {
     const char *equals = strchr(key_equals_value, '=');
-    if (!equals) return hpt__fail(HPT_E_ARG, "option \"%s\": write it as key=value", key_equals_value);
+    if (!equals) return hpt__fail(HPT_E_ARG, "option '%s': write it as key=value", key_equals_value);
     size_t len = (size_t)(equals - key_equals_value);
     int64_t i = find_key(key_equals_value, len);
     if (i >= 0) return set_at(o, i, equals + 1);
