@@ -167,6 +167,14 @@ static void trial_ended(cli_progress *p, const hpt_run_event *e) {
     if (e->log_path) fprintf(stderr, "    log: %s (more of this kind are only counted)\n", below_cwd(e->log_path));
 }
 
+// What chooses points and what stops trials, in words.
+static void print_tools(const hpt_study *study) {
+    const char *name = hpt_study_sampler(study), *doc = NULL;
+    for (int64_t i = 0; hpt_sampler_name(i); i++)
+        if (!strcmp(hpt_sampler_name(i), name)) doc = hpt_sampler_doc(i);
+    fprintf(stderr, "hpt: sampler %s: %s; pruner %s\n", name, doc ? doc : "?", hpt_study_pruner(study));
+}
+
 void cli_progress_event(cli_progress *p, const hpt_run_event *e) {
     if (!p) return;
     switch (e->kind) {
@@ -175,6 +183,7 @@ void cli_progress_event(cli_progress *p, const hpt_run_event *e) {
         if (!e->text || (p->quiet && e->kind == HPT_RUN_STARTED)) break;
         erase(p);
         fprintf(stderr, "hpt: %s\n", e->text);
+        if (e->kind == HPT_RUN_STARTED && e->study) print_tools(e->study);
         break;
     case HPT_RUN_TRIAL_ENDED:
         if (!p->quiet) trial_ended(p, e);

@@ -114,8 +114,7 @@ out:
 
 const hpt__sampler_ops hpt__sampler_auto_ops = {
     .name = "auto",
-    .doc =
-        "centre and Sobol points, then tpe (several objectives: Sobol points); a small finite space is never repeated",
+    .doc = "centre and Sobol points, then tpe; never a point twice in a small finite space",
     .create = auto_create,
     .destroy = auto_destroy,
     .suggest = auto_suggest,
