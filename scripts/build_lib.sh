@@ -23,14 +23,16 @@ need_packages() {
         exit 3
     fi
     say "installing Debian packages:$missing"
+    aptlog=$(mktemp)
     # An old list of packages may name files that are gone, so a failure is tried once more after an update.
     # shellcheck disable=SC2086
-    apt_install $missing || { apt-get update -qq >&2 && apt_install $missing; } ||
-        die "apt-get could not install:$missing (see the messages above)"
+    apt_install $missing || { apt-get update >"$aptlog" 2>&1 && apt_install $missing; } ||
+        { cat "$aptlog" >&2; die "apt-get could not install:$missing (its messages are above)"; }
+    rm -f "$aptlog"
 }
 
 apt_install() {
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null </dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" >"$aptlog" 2>&1 </dev/null
 }
 
 # build PRESET [cmake option...]: configures once, then builds what changed. Quiet unless something goes wrong.

@@ -43,7 +43,7 @@ if [ "$sanitized" -eq 0 ]; then
 
     fact "C and Fortran programs build by CMake's find_package and run"
     for example in c_api fortran; do
-        cmake -S "$source/examples/$example" -B "b_$example" -DCMAKE_PREFIX_PATH="$place/moved" >cmake.log 2>&1 &&
+        cmake -G Ninja -S "$source/examples/$example" -B "b_$example" -DCMAKE_PREFIX_PATH="$place/moved" >cmake.log 2>&1 &&
             cmake --build "b_$example" >>cmake.log 2>&1 || fail "  $example: $(tail -n 5 cmake.log)"
     done
     expect 0 "best" b_c_api/minimize
