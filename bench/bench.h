@@ -20,7 +20,7 @@ typedef struct bench_options {
 
 typedef struct bench_row {
     const char *group, *name, *sampler, *storage;
-    int64_t d, n;            // parameters, operations of one repetition
+    int64_t d, start, n;     // parameters, trials that the study has before, operations of one repetition
     double median, min, max; // seconds of one repetition
     const char *unit;        // what one operation is: "trial", "report"
 } bench_row;

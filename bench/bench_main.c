@@ -66,12 +66,12 @@ void bench_head(const bench_options *o) {
             "{\"machine\": {\"cpu\": \"%s\", \"cores\": %ld, \"memory\": \"%s\", \"kernel\": \"%s\"}, \"date\": \"%s\", \"build\": %s}\n",
             cpu, cores, memory, u.release, date, hpt_build_info());
     } else if (!strcmp(o->format, "csv")) {
-        fprintf(o->out, "group,case,sampler,storage,d,n,unit,us_per_op,ops_per_second,min_us,max_us\r\n");
+        fprintf(o->out, "group,case,sampler,storage,d,after,n,unit,us_per_op,ops_per_second,min_us,max_us\r\n");
     } else {
         fprintf(o->out, "%s, %ld cores, %s, Linux %s, %s\n%s\n\n", cpu, cores, memory, u.release, date,
                 hpt_build_info());
-        fprintf(o->out, "| case | sampler | storage | d | n | us/op (median) | min..max | op/s | op |\n");
-        fprintf(o->out, "|---|---|---|--:|--:|--:|--:|--:|---|\n");
+        fprintf(o->out, "| case | sampler | storage | d | after | n | us/op (median) | min..max | op/s | op |\n");
+        fprintf(o->out, "|---|---|---|--:|--:|--:|--:|--:|--:|---|\n");
     }
 }
 
@@ -81,14 +81,15 @@ void bench_print(const bench_options *o, const bench_row *r) {
     if (!strcmp(o->format, "jsonl"))
         fprintf(
             o->out,
-            "{\"group\": \"%s\", \"case\": \"%s\", \"sampler\": \"%s\", \"storage\": \"%s\", \"d\": %lld, \"n\": %lld, \"unit\": \"%s\", \"us_per_op\": %.4g, \"min_us\": %.4g, \"max_us\": %.4g}\n",
-            r->group, r->name, r->sampler, r->storage, (long long)r->d, (long long)r->n, r->unit, us, lo, hi);
+            "{\"group\": \"%s\", \"case\": \"%s\", \"sampler\": \"%s\", \"storage\": \"%s\", \"d\": %lld, \"after\": %lld, \"n\": %lld, \"unit\": \"%s\", \"us_per_op\": %.4g, \"min_us\": %.4g, \"max_us\": %.4g}\n",
+            r->group, r->name, r->sampler, r->storage, (long long)r->d, (long long)r->start, (long long)r->n, r->unit,
+            us, lo, hi);
     else if (!strcmp(o->format, "csv"))
-        fprintf(o->out, "%s,%s,%s,%s,%lld,%lld,%s,%.4g,%.4g,%.4g,%.4g\r\n", r->group, r->name, r->sampler, r->storage,
-                (long long)r->d, (long long)r->n, r->unit, us, 1e6 / us, lo, hi);
+        fprintf(o->out, "%s,%s,%s,%s,%lld,%lld,%lld,%s,%.4g,%.4g,%.4g,%.4g\r\n", r->group, r->name, r->sampler,
+                r->storage, (long long)r->d, (long long)r->start, (long long)r->n, r->unit, us, 1e6 / us, lo, hi);
     else
-        fprintf(o->out, "| %s | %s | %s | %lld | %lld | %.4g | %.4g..%.4g | %.4g | %s |\n", r->name, r->sampler,
-                r->storage, (long long)r->d, (long long)r->n, us, lo, hi, 1e6 / us, r->unit);
+        fprintf(o->out, "| %s | %s | %s | %lld | %lld | %lld | %.4g | %.4g..%.4g | %.4g | %s |\n", r->name, r->sampler,
+                r->storage, (long long)r->d, (long long)r->start, (long long)r->n, us, lo, hi, 1e6 / us, r->unit);
     fflush(o->out);
 }
 

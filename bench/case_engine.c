@@ -91,7 +91,7 @@ static void remove_database(const bench_options *o) {
 
 static int bench_ask_tell(const bench_options *o, const engine_case *c) {
     double *times = calloc((size_t)o->repeat, sizeof *times);
-    bench_row row = {"engine", "asktell", c->sampler, c->storage, c->d, c->n, 0, 0, 0, "trial"};
+    bench_row row = {"engine", "asktell", c->sampler, c->storage, c->d, c->start, c->n, 0, 0, 0, "trial"};
     int rc = times ? 0 : HPT_E_MEMORY;
     for (int64_t r = -1; rc == 0 && r < o->repeat; r++) {
         hpt_study *study = NULL;
@@ -115,7 +115,7 @@ static int bench_ask_tell(const bench_options *o, const engine_case *c) {
 static int bench_report(const bench_options *o, const char *storage, int64_t n) {
     double *times = calloc((size_t)o->repeat, sizeof *times);
     engine_case c = {"random", storage, 5, 0, n};
-    bench_row row = {"engine", "report", "-", storage, 5, n, 0, 0, 0, "report"};
+    bench_row row = {"engine", "report", "-", storage, 5, 0, n, 0, 0, 0, "report"};
     int rc = times ? 0 : HPT_E_MEMORY;
     for (int64_t r = -1; rc == 0 && r < o->repeat; r++) {
         hpt_study *study = NULL;
@@ -142,7 +142,7 @@ static int bench_launch(const bench_options *o, int64_t n) {
     static const char sweep_text[] =
         "name: launch\nmethod: random\ncommand: [\"true\"]\nparameters:\n  x: {min: 0.0, max: 1.0}\n";
     double *times = calloc((size_t)o->repeat, sizeof *times);
-    bench_row row = {"engine", "launch", "random", "sqlite", 1, n, 0, 0, 0, "trial of `true`, 2 slots"};
+    bench_row row = {"engine", "launch", "random", "sqlite", 1, 0, n, 0, 0, 0, "trial of `true`, 2 slots"};
     hpt_sweep *sweep = NULL;
     char dir[512];
     int rc = times ? hpt_sweep_parse(&sweep, sweep_text, "launch.yaml") : HPT_E_MEMORY;
@@ -170,7 +170,7 @@ static int bench_launch(const bench_options *o, int64_t n) {
         bench_print(o, &row);
     }
     // The same program started by a tool that does nothing else, in turn with the above: the floor.
-    bench_row floor = {"engine", "launch", "xargs -P 2", "-", 0, n, 0, 0, 0, "process of `true`"};
+    bench_row floor = {"engine", "launch", "xargs -P 2", "-", 0, 0, n, 0, 0, 0, "process of `true`"};
     char command[256];
     snprintf(command, sizeof command, "seq %lld | xargs -P 2 -n 1 true", (long long)n);
     int status = 0;
