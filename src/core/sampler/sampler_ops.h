@@ -31,11 +31,12 @@ typedef struct hpt__sampler_ops {
     // HPT_S_EXHAUSTED: nothing left.
     int (*suggest)(double *point, const char **by, void *state, const hpt__trials *table, int64_t number);
     // The number of the point in the grid that `suggest` just gave, or -1. OPTIONAL (NULL: -1). The study stores it
-    // as "hpt:grid_id" and in info.grid_id. For a batch, `suggest` is called again before the rows are in the table, so
-    // the sampler counts on from max(table->max_grid_id, what it gave in this batch; batch_start is called before each batch).
+    // as "hpt:grid_id" and in info.grid_id. In a batch a cheap sampler is asked again before the earlier points are rows of
+    // the table, so it counts on from the larger of table->max_grid_id and what it gave since batch_start.
     int64_t (*grid_id)(void *state);
     void (*batch_start)(void *state, const hpt__trials *table); // OPTIONAL
-    // Whether the suggestion for a number ignores the table, so that it may be made inside the write lock at no cost.
+    // Whether a suggestion takes microseconds and reads no rows (the table's counters at most): it is then made inside the
+    // write lock. Other samplers see the earlier points of a batch as provisional running rows.
     bool cheap;
 } hpt__sampler_ops;
 

@@ -184,7 +184,7 @@ out:
 
 // Parameters of the sweep by their index in the study, if the orders differ.
 static int map_columns(hpt__run *run) {
-    const hpt_space *a = run->sweep->space, *b = hpt__study_space(run->study);
+    const hpt_space *a = run->sweep->space, *b = hpt_study_space(run->study);
     bool same = true;
     run->column = hpt__malloc(((size_t)a->d + 1) * sizeof *run->column);
     run->point = hpt__malloc(((size_t)a->d + 1) * sizeof *run->point);

@@ -127,7 +127,7 @@ int hpt__run_env(char ***envp, hpt__run *run, const hpt__running *t) {
     if (run->dir.socket) put(s, "HPT_SOCKET", run->dir.socket);
     put_gpus(s, run, t);
     if (sets_threads(run)) put_int(s, "OMP_NUM_THREADS", run->sweep->cpu >= 1 ? (int64_t)run->sweep->cpu : 1);
-    put_params(s, hpt__study_space(run->study), hpt__trial_point(t->trial));
+    put_params(s, hpt_study_space(run->study), hpt__trial_point(t->trial));
     int rc = hpt__str_status(s);
     if (rc < 0) return rc;
     int64_t n = run->n_env;

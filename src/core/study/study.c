@@ -335,10 +335,6 @@ const char *hpt_study_pruner(const hpt_study *study) {
     return study ? study->pruner_name : "";
 }
 
-const hpt_space *hpt__study_space(const hpt_study *study) {
-    return study->space;
-}
-
 const hpt_space *hpt_study_space(const hpt_study *study) {
     return study ? study->space : NULL;
 }

@@ -33,7 +33,6 @@ HPT_NODISCARD int hpt__study_retry(hpt_study *study, hpt_trial *trial);
 HPT_NODISCARD int hpt__study_attr_get(char **out, hpt_study *study, const char *key);
 HPT_NODISCARD int hpt__study_attr_set(hpt_study *study, const char *key, const char *json);
 
-const hpt_space *hpt__study_space(const hpt_study *study); // borrowed, immutable
 // Internal values of a trial: d doubles borrowed from the handle.
 const double *hpt__trial_point(const hpt_trial *trial);
 

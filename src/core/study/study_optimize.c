@@ -9,6 +9,8 @@
 // Deterministic with one thread. With more, points that a model chooses depend on which results were in when
 // they were asked; random, Sobol and grid points depend on the trial's number alone.
 //
+// Threads of its own, not base/pool.h: the pool's workers block every signal, and an objective that starts programs would
+// hand that mask on to them.
 // Ownership: nothing outlives the call. Cost: nothing beside ask and tell.
 #include "../base/alloc.h"
 #include "../base/clock.h"
