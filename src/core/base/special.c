@@ -153,22 +153,3 @@ double hpt__log_diff_ndtr(double a, double b) {
     if (tails < 0.5) return log1p(-tails);
     return log(0.5 * (erf(b * sqrt_half) + erf(-a * sqrt_half)));
 }
-
-double hpt__logaddexp(double a, double b) {
-    if (isnan(a) || isnan(b)) return NAN;
-    if (a == b) return a + 0.69314718055994530942; // also for two infinities of one sign, whose difference is NaN
-    double high = a > b ? a : b, low = a > b ? b : a;
-    return high + log1p(exp(low - high));
-}
-
-double hpt__log_sum_exp(const double *x, long n) {
-    double high = -INFINITY;
-    for (long i = 0; i < n; i++) {
-        if (isnan(x[i])) return x[i];
-        if (x[i] > high) high = x[i];
-    }
-    if (isinf(high)) return high;
-    double sum = 0;
-    for (long i = 0; i < n; i++) sum += exp(x[i] - high);
-    return high + log(sum);
-}

@@ -6,7 +6,5 @@
 double hpt__log_ndtr(double z); // log Phi(z); relative error < 1e-15 up to z = 37.4 (then it is subnormal)
 double hpt__ndtri(double p);    // Phi^-1(p), p in (0, 1); relative error < 1e-14
 double hpt__log_diff_ndtr(double a, double b); // log(Phi(b) - Phi(a)), a < b, without cancellation
-double hpt__logaddexp(double a, double b);
-double hpt__log_sum_exp(const double *x, long n); // -inf for n = 0
 
 #endif
