@@ -24,7 +24,8 @@ HPT_BEGIN_DECLS
 typedef struct hpt_space hpt_space;
 
 enum {
-    HPT_LOG = 1u, /* sample and model the parameter's logarithm; needs low > 0 */
+    HPT_LOG = 1u,   /* sample and model the parameter's logarithm; needs low > 0 */
+    HPT_WHOLE = 2u, /* rounded laws below: the values are integers; needs a whole q */
 };
 
 HPT_API HPT_NODISCARD int hpt_space_create(hpt_space **out);
@@ -50,6 +51,30 @@ HPT_API HPT_NODISCARD int hpt_space_add_categorical_json(hpt_space *space, const
 
 /* A value that every trial receives and no sampler varies, as JSON text. */
 HPT_API HPT_NODISCARD int hpt_space_add_constant(hpt_space *space, const char *name, const char *json);
+
+/* ---- laws other than the uniform one: what "random" draws, and the prior of every sampler. The unit cube that samplers
+ * work in is the law's own (u = F(v)), so a quasi-random or model-based sampler follows it too.
+ *
+ * Rounding, all of them: q > 0 gives round(X / q) * q, half to even, and nothing is cut off after it, so values may lie
+ * half a q beyond the bounds, and the two end values have less mass than the others (W&B's rule). q = 0: not rounded. */
+
+/* X uniform in [low, high] (HPT_LOG: log-uniform), rounded to multiples of q > 0. */
+HPT_API HPT_NODISCARD int hpt_space_add_rounded(hpt_space *space, const char *name, double low, double high, double q,
+                                                unsigned flags);
+
+/* X normal with mean mu and standard deviation sigma > 0; HPT_LOG: ln X is. Optuna's tables know only ranges: the stored
+ * one is mu -+ 7 sigma, in which all but 3e-12 of the draws lie; the others are moved to its ends. */
+HPT_API HPT_NODISCARD int hpt_space_add_normal(hpt_space *space, const char *name, double mu, double sigma, double q,
+                                               unsigned flags);
+
+/* X from the beta law on [0, 1] with shape parameters a, b > 0. */
+HPT_API HPT_NODISCARD int hpt_space_add_beta(hpt_space *space, const char *name, double a, double b, double q,
+                                             unsigned flags);
+
+/* Probabilities of the choices of a categorical, n = n_choices numbers >= 0 with a sum within 1e-6 of 1. A choice of
+ * probability 0 is legal (it may be enqueued) and never drawn. */
+HPT_API HPT_NODISCARD int hpt_space_set_probabilities(hpt_space *space, const char *name, const double *probabilities,
+                                                      int64_t n);
 
 /* child exists only while parent exists and has one of the values. A value is the text of a choice
  * ("adam"; JSON text for choices that are no strings, so "true", "0.5"; a string "true" beside a true is

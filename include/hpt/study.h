@@ -114,7 +114,8 @@ HPT_API const char *hpt_study_pruner(const hpt_study *study);  /* name in use */
 HPT_API const hpt_space *hpt_study_space(const hpt_study *study);
 
 /* Everything known about the trials with number >= since: "json" (one document with the study's head),
- * "jsonl" (a trial a line), "csv" (columns as Optuna's trials_dataframe names them: number, value or
+ * "jsonl" (a trial a line, each with its distributions and directions, so that it can be imported again), "journal" (Optuna's journal
+ * file), "csv" (columns as Optuna's trials_dataframe names them: number, value or
  * values_0.., datetime_start, datetime_complete, duration, params_<name>, state). write is called with
  * pieces of text and returns 0 to go on. */
 typedef int (*hpt_write_fn)(const char *text, size_t size, void *payload);

@@ -25,6 +25,9 @@ HPT_API const char *hpt_sweep_path(const hpt_sweep *sweep);
 HPT_API const char *hpt_sweep_method(const hpt_sweep *sweep); /* "grid", "random", "bayes" */
 HPT_API const char *hpt_sweep_metric(const hpt_sweep *sweep);
 HPT_API hpt_direction hpt_sweep_direction(const hpt_sweep *sweep);
+HPT_API int64_t hpt_sweep_n_metrics(const hpt_sweep *sweep); /* several: several objectives */
+HPT_API const char *hpt_sweep_metric_at(const hpt_sweep *sweep, int64_t i);
+HPT_API hpt_direction hpt_sweep_direction_at(const hpt_sweep *sweep, int64_t i);
 HPT_API int64_t hpt_sweep_run_cap(const hpt_sweep *sweep); /* 0: none */
 HPT_API const hpt_space *hpt_sweep_space(const hpt_sweep *sweep);
 

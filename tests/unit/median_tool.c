@@ -54,7 +54,8 @@ static void run_case(const hpt_space *space, const hpt__json *j) {
     printf("[");
     for (int64_t r = 0; r < running->a.n; r++) {
         report(&t, row, running->a.items[r]);
-        printf("%s%s", r > 0 ? ", " : "", hpt__pruner_median_ops.should_prune(state, &t, row) ? "true" : "false");
+        printf("%s%s", r > 0 ? ", " : "",
+               hpt__pruner_median_ops.should_prune(state, &t, row, &(hpt__pruner_notes){0}) ? "true" : "false");
     }
     printf("]");
     hpt__pruner_median_ops.destroy(state);

@@ -45,7 +45,7 @@ static bool judge(lab *l, int64_t step, double value) {
     int64_t row;
     OK(hpt__trials_add(&row, &l->table, l->table.n, l->table.n, HPT_TRIAL_RUNNING));
     OK(hpt__trials_report(&l->table, row, step, value));
-    return hpt__pruner_median_ops.should_prune(l->state, &l->table, row);
+    return hpt__pruner_median_ops.should_prune(l->state, &l->table, row, &(hpt__pruner_notes){0});
 }
 
 Test(pruner_median, worse_than_the_median_stops_and_equal_goes_on)
@@ -76,7 +76,7 @@ Test(pruner_median, the_best_report_so_far_counts_not_the_last)
     OK(hpt__trials_add(&row, &l.table, 2, 2, HPT_TRIAL_RUNNING));
     OK(hpt__trials_report(&l.table, row, 0, 1));
     OK(hpt__trials_report(&l.table, row, 2, 100));
-    cr_expect(!hpt__pruner_median_ops.should_prune(l.state, &l.table, row));
+    cr_expect(!hpt__pruner_median_ops.should_prune(l.state, &l.table, row, &(hpt__pruner_notes){0}));
     lab_close(&l);
 }
 
@@ -93,7 +93,7 @@ Test(pruner_median, no_report_or_too_few_trials_goes_on)
     cr_expect(judge(&l, 0, 99));
     int64_t row;
     OK(hpt__trials_add(&row, &l.table, l.table.n, 9, HPT_TRIAL_RUNNING));
-    cr_expect(!hpt__pruner_median_ops.should_prune(l.state, &l.table, row));
+    cr_expect(!hpt__pruner_median_ops.should_prune(l.state, &l.table, row, &(hpt__pruner_notes){0}));
     lab_close(&l);
 }
 
@@ -142,8 +142,8 @@ Test(pruner_median, warm_up_and_interval_postpone_a_check_to_the_next_report)
     OK(hpt__trials_add(&row, &l.table, 2, 2, HPT_TRIAL_RUNNING));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         OK(hpt__trials_report(&l.table, row, cases[i].step, 1));
-        cr_expect_eq(hpt__pruner_median_ops.should_prune(l.state, &l.table, row), cases[i].stops, "step %d",
-                     (int)cases[i].step);
+        cr_expect_eq(hpt__pruner_median_ops.should_prune(l.state, &l.table, row, &(hpt__pruner_notes){0}),
+                     cases[i].stops, "step %d", (int)cases[i].step);
     }
     lab_close(&l);
 }
@@ -164,12 +164,12 @@ Test(pruner_median, out_of_memory_keeps_the_trial)
     OK(hpt__trials_report(&l.table, row, 0, 2));
     void *none = NULL;
     hpt__alloc_set_hook(refuse, NULL);
-    const bool stop = hpt__pruner_median_ops.should_prune(l.state, &l.table, row);
+    const bool stop = hpt__pruner_median_ops.should_prune(l.state, &l.table, row, &(hpt__pruner_notes){0});
     const int rc = hpt__pruner_median_ops.create(&none, &l.env);
     hpt__alloc_set_hook(NULL, NULL);
     cr_expect(!stop);
     cr_expect_eq(rc, HPT_E_MEMORY);
-    cr_expect(hpt__pruner_median_ops.should_prune(l.state, &l.table, row));
+    cr_expect(hpt__pruner_median_ops.should_prune(l.state, &l.table, row, &(hpt__pruner_notes){0}));
     lab_close(&l);
 }
 
@@ -197,7 +197,7 @@ Test(pruner_list, nop_never_stops)
     void *state = &l;
     OK(hpt__pruner_nop_ops.create(&state, &l.env));
     judge(&l, 0, NAN);
-    cr_expect(!hpt__pruner_nop_ops.should_prune(state, &l.table, 1));
+    cr_expect(!hpt__pruner_nop_ops.should_prune(state, &l.table, 1, &(hpt__pruner_notes){0}));
     hpt__pruner_nop_ops.destroy(state);
     lab_close(&l);
 }

@@ -119,7 +119,8 @@ static bool first_in_interval(const median_state *s, const hpt__trial_info *info
     return before < (step - s->n_warmup) / s->interval * s->interval + s->n_warmup;
 }
 
-static bool median_should_prune(void *state, const hpt__trials *table, int64_t row) {
+static bool median_should_prune(void *state, const hpt__trials *table, int64_t row, hpt__pruner_notes *notes) {
+    (void)notes;
     median_state *s = state;
     const hpt__trial_info *info = &table->info[row];
     const int64_t n_complete = table->counts[HPT_TRIAL_COMPLETE];

@@ -12,10 +12,11 @@ static void nop_destroy(void *state) {
     (void)state;
 }
 
-static bool nop_should_prune(void *state, const hpt__trials *table, int64_t row) {
+static bool nop_should_prune(void *state, const hpt__trials *table, int64_t row, hpt__pruner_notes *notes) {
     (void)state;
     (void)table;
     (void)row;
+    (void)notes;
     return false;
 }
 

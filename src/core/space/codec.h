@@ -5,6 +5,9 @@
 // Grid of k values (int, step, categorical): cell j is [j/k, (j+1)/k); decoding takes the cell, encoding
 // gives its centre. Log integers: cells are [log(v - step/2), log(v + step/2)) of the widened range, so
 // that every integer has the mass a log-uniform draw gives it (as Optuna does). The lower edge is never below low/2.
+// Laws other than FLAT: u = F(v), F the law's distribution function before rounding; the cell of a rounded value v is
+// [F(v - q/2), F(v + q/2)) and encodes to its middle. Choices with probabilities: cells as wide as these; a choice of
+// probability 0 encodes to the border at which it stands, the one exception to the identity below.
 // Fixed parameters encode to 0.5. decode(encode(v)) == v for grid values (up to 2^51 of them, log: about 2^40).
 #ifndef HPT_SPACE_CODEC_H
 #define HPT_SPACE_CODEC_H

@@ -26,6 +26,14 @@ typedef enum hpt__param_kind {
     HPT__PARAM_CATEGORICAL = 2, // a constant is a categorical with one choice and is_constant
 } hpt__param_kind;
 
+// What is drawn before rounding. FLAT: every grid value has the same mass (log integers: codec.h), as in Optuna.
+typedef enum hpt__law {
+    HPT__LAW_FLAT = 0,
+    HPT__LAW_ROUNDED = 1, // uniform (log: log-uniform) in [a, b], then rounded to multiples of step
+    HPT__LAW_NORMAL = 2,  // mean a, deviation b (log: of ln X)
+    HPT__LAW_BETA = 3,    // shapes a, b
+} hpt__law;
+
 typedef struct hpt__condition {
     int32_t parent;
     double *values; // internal form of the parent's values that switch the child on, ascending
@@ -37,8 +45,11 @@ typedef struct hpt__param {
     hpt__param_kind kind;
     bool log, is_constant;
     double low, high, step; // internal form; step 0: continuous; categorical: 0, n_choices - 1, 0
-    hpt__json **choices;    // categorical; in the space's arena
-    char **choice_text;     // what get_string gives: bare string, else compact JSON
+    hpt__law law;           // not FLAT: legal values are k * step (step > 0), in [low, high]
+    double law_a, law_b;
+    double *cumulative;  // categorical with probabilities: n_choices running sums, the last is 1; NULL: all alike
+    hpt__json **choices; // categorical; in the space's arena
+    char **choice_text;  // what get_string gives: bare string, else compact JSON
     int64_t n_choices;
     hpt__condition *conditions; // all must hold
     int64_t n_conditions;

@@ -244,6 +244,7 @@ out:
 int hpt_trial_should_prune(bool *out, hpt_trial *trial) {
     int rc = 0;
     int64_t row;
+    hpt__pruner_notes notes = {.n = 0};
     if (!out || !trial) return hpt__fail(HPT_E_ARG, "hpt_trial_should_prune: an argument is NULL");
     hpt_study *study = trial->study;
     // Several objectives have no order to prune by; the pruner `nop` needs no look at the trials.
@@ -255,7 +256,7 @@ int hpt_trial_should_prune(bool *out, hpt_trial *trial) {
     HPT_TRY(hpt__study_sync(study)); // other processes' results count
     HPT_TRY(hpt__study_row(&row, study, trial->number));
     *out = study->table.state[row] == HPT_TRIAL_RUNNING &&
-           study->pruner->should_prune(study->pruner_state, &study->table, row);
+           study->pruner->should_prune(study->pruner_state, &study->table, row, &notes);
     rc = 0;
 out:
     pthread_mutex_unlock(&study->lock);

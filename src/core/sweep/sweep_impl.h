@@ -20,8 +20,11 @@ struct hpt_sweep {
     hpt__arena arena;              // everything below
     const char *name, *path, *dir; // dir: absolute folder of the file ("" when parsed from text)
     const char *method;            // "grid", "random", "bayes"
-    const char *metric;            // NULL only for grid and random without metric
+    const char *metric;            // first metric; NULL only for grid and random without metric
     hpt_direction direction;
+    const char **metrics; // n_metrics names, metrics[0] == metric; several: several objectives, in this order
+    const hpt_direction *directions;
+    int64_t n_metrics; // 0 without metric
     bool has_target;
     double target;
     int64_t run_cap;      // 0: none
@@ -44,7 +47,7 @@ struct hpt_sweep {
     bool has_seed;
     const hpt__sweep_pattern *patterns;
     int64_t n_patterns;
-    const char **options; // "key=value" for the options table
+    const char **options; // "key=value" for the options table (early_terminate and impute end up here and in pruner)
     int64_t n_options;
     const char **warnings;
     int64_t n_warnings;
