@@ -4,6 +4,7 @@
 // asktell   one ask and one tell, n times on a growing study (the last n of `start + n` trials are timed, so that a
 //           sampler which reads the history is measured with one)
 // report    intermediate values of one running trial
+// intake    metric lines of one trial: from its start until all are stored, beside the same program alone
 // launch    whole trials of the program `true` through hpt_run_sweep on 2 slots: folder, files, process, ask, tell
 #include "bench.h"
 
@@ -75,6 +76,14 @@ static int open_study(hpt_study **study, const bench_options *o, const engine_ca
     options.sampler = c->sampler;
     options.has_seed = true;
     options.seed = 1;
+    // A long history is drawn at random: making it by the sampler itself would take minutes.
+    char startup[48];
+    const char *const extra[] = {startup};
+    if (!strcmp(c->sampler, "tpe") && c->start > 1000) {
+        snprintf(startup, sizeof startup, "tpe.n_startup=%lld", (long long)c->start);
+        options.options = extra;
+        options.n_options = 1;
+    }
     if (rc == 0) rc = hpt_study_open(study, &options);
     hpt_space_destroy(space);
     return rc;
@@ -98,6 +107,7 @@ static int bench_ask_tell(const bench_options *o, const engine_case *c) {
         char url[512];
         rc = open_study(&study, o, c, url);
         if (rc == 0) rc = ask_tell(study, c->start, c->d);
+        if (rc == 0 && c->start > 0) rc = ask_tell(study, 2, c->d); // the first builds what the others extend
         double t0 = bench_now();
         if (rc == 0) rc = ask_tell(study, c->n, c->d);
         if (r >= 0) times[r] = bench_now() - t0;
@@ -193,12 +203,68 @@ static int bench_launch(const bench_options *o, int64_t n) {
     return rc < 0 ? bench_fail("launch") : 0;
 }
 
+// Seconds of a shell command, or -1.
+static double shell_seconds(const char *command) {
+    const double t0 = bench_now();
+    return system(command) == 0 ? bench_now() - t0 : -1;
+}
+
+static int bench_intake(const bench_options *o, int64_t n) {
+    static const char program[] = "BEGIN { for (i = 1; i <= %lld; i++) print \"loss=\" 1 / i }";
+    double *times = calloc((size_t)o->repeat * 2, sizeof *times), *alone = times + o->repeat;
+    bench_row row = {"engine", "intake", "random", "sqlite", 1, 0, n, 0, 0, 0, "metric line of a trial"};
+    bench_row floor = {"engine", "intake", "awk > file", "-", 0, 0, n, 0, 0, 0, "the same line into a file"};
+    hpt_sweep *sweep = NULL;
+    char awk[200], text[600], command[800], dir[512];
+    snprintf(awk, sizeof awk, program, (long long)n);
+    snprintf(text, sizeof text,
+             "name: intake\nmethod: random\nmetric: {name: loss}\nparameters: {x: {min: 0.0, max: 1.0}}\n"
+             "command:\n  - awk\n  - '%s'\n",
+             awk);
+    int rc = times ? hpt_sweep_parse(&sweep, text, "intake.yaml") : HPT_E_MEMORY;
+    for (int64_t r = -1; rc >= 0 && r < o->repeat; r++) {
+        hpt_run_options options = HPT_RUN_OPTIONS_INIT;
+        hpt_run_summary summary;
+        snprintf(dir, sizeof dir, "%s/intake-%lld", o->dir, (long long)(r + 1));
+        options.run_dir = dir;
+        options.slots = 1;
+        options.n_trials = 1;
+        options.has_seed = true;
+        double t0 = bench_now();
+        rc = hpt_run_sweep(&summary, sweep, &options);
+        if (r >= 0) times[r] = bench_now() - t0;
+        snprintf(command, sizeof command, "awk '%s' > '%s/alone.txt'", awk, o->dir);
+        const double seconds = rc < 0 ? 0 : shell_seconds(command);
+        if (r >= 0) alone[r] = seconds;
+        if (rc >= 0 && (seconds < 0 || summary.n_done != 1)) {
+            fprintf(stderr, "hpt-bench: intake: the trial or awk failed\n");
+            rc = HPT_E_STATE;
+        }
+    }
+    if (rc >= 0) {
+        bench_summarise(&row, times, o->repeat);
+        bench_print(o, &row);
+        bench_summarise(&floor, alone, o->repeat);
+        bench_print(o, &floor);
+    }
+    for (int64_t r = -1; !o->keep && r < o->repeat; r++) {
+        snprintf(dir, sizeof dir, "%s/intake-%lld", o->dir, (long long)(r + 1));
+        remove_tree(dir);
+    }
+    snprintf(dir, sizeof dir, "%s/alone.txt", o->dir);
+    remove(dir);
+    free(times);
+    hpt_sweep_destroy(sweep);
+    return rc < 0 ? bench_fail("intake") : 0;
+}
+
 int bench_engine(const bench_options *o) {
     const engine_case cases[] = {
         {"random", "memory", 5, 0, o->quick ? 2000 : 20000}, {"random", "memory", 40, 0, o->quick ? 2000 : 20000},
         {"qmc", "memory", 40, 0, o->quick ? 2000 : 20000},   {"grid", "memory", 5, 0, o->quick ? 2000 : 20000},
         {"tpe", "memory", 10, 100, o->quick ? 50 : 200},     {"tpe", "memory", 10, 1000, o->quick ? 20 : 100},
-        {"tpe", "memory", 40, 1000, o->quick ? 20 : 100},    {"auto", "memory", 10, 100, o->quick ? 50 : 200},
+        {"tpe", "memory", 40, 1000, o->quick ? 20 : 100},    {"tpe", "memory", 40, 3000, o->quick ? 20 : 100},
+        {"tpe", "memory", 40, 20000, o->quick ? 5 : 20},     {"auto", "memory", 10, 100, o->quick ? 50 : 200},
         {"random", "sqlite", 5, 0, o->quick ? 500 : 5000},   {"random", "sqlite", 40, 0, o->quick ? 500 : 2000},
         {"tpe", "sqlite", 10, 100, o->quick ? 50 : 200},
     };
@@ -206,5 +272,6 @@ int bench_engine(const bench_options *o) {
         if (bench_ask_tell(o, &cases[i]) != 0) return 1;
     if (bench_report(o, "memory", o->quick ? 5000 : 100000) != 0) return 1;
     if (bench_report(o, "sqlite", o->quick ? 1000 : 20000) != 0) return 1;
+    if (bench_intake(o, o->quick ? 20000 : 200000) != 0) return 1;
     return bench_launch(o, o->quick ? 200 : 2000);
 }

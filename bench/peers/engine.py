@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """engine.py: ask and tell of libhpt_gpu beside Optuna's and Rustuna's, on the same machine, disk and work, in turn.
 
-    build/python/bin/python bench/peers/engine.py [--hpt-bench build/release/bin/hpt-bench] [--rounds 3] [--quick]
+    python3 bench/peers/engine.py [--hpt-bench build/release/bin/hpt-bench] [--rounds 3] [--quick]
+
+The peers come from PyPI into build/python (tests/requirements.txt) at the first call, and hpt-bench is built if it is
+not there.
 
 Each round runs every contender once; the figures are medians over rounds and ratios within a round, because times of
 two runs on a shared machine cannot be compared. hpt-bench measures ours (C interface), the peers run in this process
-through their own Python interface, as their users do. Writes bench/results/engine_peers.{md,jsonl} unless --no-write.
+through their own Python interface, as their users do. Writes bench/results/engine_peers.{md,jsonl}, unless --no-write or
+--quick (a fifth of the work, for a look).
 """
 import argparse
 import json
+import os
 import pathlib
 import shutil
 import statistics
@@ -17,10 +22,23 @@ import sys
 import tempfile
 import time
 
-import optuna
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+try:
+    import optuna
+except ImportError:
+    venv = ROOT / "build/python"
+    python = venv / "bin/python"
+    if pathlib.Path(sys.prefix).resolve() == venv.resolve():
+        sys.exit("build/python has no optuna; delete that folder and try again")
+    if not python.exists():
+        print("installing the peers from PyPI into build/python", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+        pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", str(ROOT / "tests/requirements.txt")]
+        subprocess.run(pip, check=True)
+    os.execv(python, [str(python), *sys.argv])
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def optuna_loop(sampler, storage, d, start, n):
@@ -99,6 +117,7 @@ def measure(args, place):
             "tpe at 100 trials, memory, d=10, Optuna": (us("asktell", "tpe", "memory", 10, 0), optuna_loop(tpe(), None, 10, 100, 50 // scale)),
             "tpe at 1000 trials, memory, d=40, Optuna": (us("asktell", "tpe", "memory", 40), optuna_loop(tpe(), None, 40, 1000, 10)) if not args.quick else None,
             "tpe at 1000 trials, memory, d=40, Rustuna": (us("asktell", "tpe", "memory", 40), rustuna_loop("TPESampler", 40, 1000, 50 // scale)),
+            "tpe at 3000 trials, memory, d=40, Rustuna": (us("asktell", "tpe", "memory", 40, 1), rustuna_loop("TPESampler", 40, 3000, 20)) if not args.quick else None,
             "2,000 launches of `true`, 2 slots, xargs -P 2": (us("launch", "random", "sqlite", 1), us("launch", "xargs -P 2", "-", 0)),
         }
         for name, pair in pairs.items():
@@ -115,6 +134,8 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--no-write", action="store_true")
     args = parser.parse_args()
+    if not pathlib.Path(args.hpt_bench).exists():
+        subprocess.run([str(ROOT / "scripts/hpt"), "version"], check=True)
     # Everything is deleted at the end only: on ext4, creating files is slow for minutes after many were deleted.
     place = pathlib.Path(tempfile.mkdtemp(prefix="hpt-peers-", dir="."))
     try:
@@ -138,7 +159,7 @@ def main():
         )
     text = "\n".join(lines) + "\n"
     print(text)
-    if not args.no_write:
+    if not args.no_write and not args.quick:
         results = ROOT / "bench/results"
         results.mkdir(exist_ok=True)
         (results / "engine_peers.md").write_text(text)
