@@ -89,8 +89,9 @@ HPT_API int64_t hpt_space_size(const hpt_space *space);
 /* Name of parameter i in order of addition; NULL if out of range. Borrowed from the space. */
 HPT_API const char *hpt_space_name(const hpt_space *space, int64_t i);
 
-/* The number of different points, absent parameters not counted; -1 if the space has a continuous parameter, more
- * than 2^62 points, or conditions too entangled to count (2^20 joint cases around one parameter), or without memory. */
+/* The number of different points, absent parameters not counted; -1 if the space has a continuous parameter or one with
+ * a normal law (rounded too), more than 2^62 points, or conditions too entangled to count (2^20 joint cases around one
+ * parameter), or without memory. Choices of probability 0 are not counted. */
 HPT_API int64_t hpt_space_cardinality(const hpt_space *space);
 
 /* The space as one JSON text (owned by the caller, hpt_free), and back. The text is what a study stores. */
@@ -98,7 +99,8 @@ HPT_API HPT_NODISCARD int hpt_space_to_json(char **out, const hpt_space *space);
 HPT_API HPT_NODISCARD int hpt_space_from_json(hpt_space **out, const char *json);
 
 /* A parameter's range in words, for tables and messages: "float 1e-05..1.0 log", "int 1..8 step 2",
- * "{sgd, adam}", "constant 25"; and under which condition it exists: "optimizer in {sgd}", "" if always.
+ * "{sgd, adam}", "{sgd 0.7, adam 0.3}", "constant 25", "log-uniform 1..100 rounded to 0.5", "normal mu 0 sigma 1",
+ * "int log-normal mu 4 sigma 1 rounded to 8", "beta a 2 b 5"; and under which condition it exists: "optimizer in {sgd}", "" if always.
  * Owned by the caller (hpt_free). */
 HPT_API HPT_NODISCARD int hpt_space_describe(char **out, const hpt_space *space, const char *name);
 HPT_API HPT_NODISCARD int hpt_space_describe_condition(char **out, const hpt_space *space, const char *name);

@@ -12,6 +12,7 @@ import math
 import random
 import sys
 import warnings
+from fractions import Fraction
 
 import numpy as np
 from optuna._transform import _SearchSpaceTransform
@@ -82,6 +83,16 @@ REFUSED = [
     '{"type": "int", "low": 0, "high": 3, "log": true}', '{"type": "categorical", "choices": []}', '{"type": "float"}',
     '{"name": "IntDistribution"}', '{"name": "CategoricalDistribution", "attributes": {}}', "{",
 ]
+LAWS = [  # law as in space_impl.h (1 rounded, 2 normal, 3 beta), whole, a, b, q, log
+    (1, 0, 0.0, 10.0, 0.5, 0), (1, 0, 0.3, 0.7, 0.1, 0), (1, 0, 0.05, 0.95, 0.1, 0), (1, 0, -0.75, 0.35, 0.1, 0),
+    (1, 1, 1.0, 100.0, 7.0, 0), (1, 1, 0.5, 1.5, 1.0, 0), (1, 1, -5.0, 5.0, 2.0, 0), (1, 0, 0.0, 0.4, 1.0, 0),
+    (1, 1, 16.0, 256.0, 16.0, 0), (1, 1, 1.0, 100.0, 1.0, 1), (1, 1, 1.0, 100.0, 10.0, 1), (1, 0, 1e-5, 1.0, 1e-5, 1),
+    (1, 1, 0.4, 100.0, 1.0, 1), (1, 0, 2.0, 2.0, 1.0, 0), (1, 0, 0.0, 1e-4, 1e-7, 0), (1, 0, 2.5, 2.5, 1.0, 0),
+    (2, 0, 0.0, 1.0, 0.0, 0), (2, 0, 0.5, 0.1, 0.1, 0), (2, 1, 100.0, 30.0, 8.0, 0), (2, 0, 0.0, 1.0, 0.0, 1),
+    (2, 0, -7.0, 2.0, 0.0, 1), (2, 0, 0.0, 1.0, 0.1, 1), (2, 1, 4.0, 0.5, 1.0, 1), (2, 1, 7.0, 0.5, 1.0, 1),
+    (2, 0, 0.0, 0.001, 1.0, 0), (3, 0, 2.0, 5.0, 0.0, 0), (3, 0, 2.0, 5.0, 0.1, 0), (3, 0, 2.0, 5.0, 0.3, 0),
+    (3, 1, 2.0, 2.0, 1.0, 0), (3, 0, 1.0, 3.0, 0.4, 0), (3, 1, 1.0, 1.0, 2.0, 0),
+]
 SOBOL = [(1, 256), (2, 256), (3, 256), (10, 256), (100, 128), (1000, 64), (1111, 64)]  # d, n
 
 
@@ -90,6 +101,23 @@ def ranges():
         yield 0, low, high, step, log, FloatDistribution(low, high, log=bool(log), step=step or None)
     for low, high, step, log in INTS:
         yield 1, low, high, step, log, IntDistribution(low, high, log=bool(log), step=step)
+
+
+def law_distribution(law, whole, a, b, q, log):
+    """What Optuna can know of a law: the range of its values, -+ 7 sigma of a normal one."""
+    low, high = (a, b) if law == 1 else (a - 7 * b, a + 7 * b) if law == 2 else (0.0, 1.0)
+    if law == 2 and log:
+        low, high = math.exp(low), math.exp(high)
+    if q:
+        # The multiples that numbers inside (low, high) round to. Where a bound is half way, in decimals, only one side is.
+        low_k, high_k = (Fraction(str(v)) / Fraction(str(q)) for v in (low, high))
+        first, last = math.floor(low_k + Fraction(1, 2)), math.ceil(high_k - Fraction(1, 2))
+        if first > last:
+            first = last = round(low_k)
+        low, high = (float(k * Fraction(str(q))) for k in (first, last))
+    if whole:
+        return IntDistribution(int(low), int(high), step=int(q), log=bool(log) and q == 1 and low > 0)
+    return FloatDistribution(low, high, step=q or None, log=bool(log) and not q)
 
 
 def decoded():
@@ -126,6 +154,13 @@ def golden():
     for kind, low, high, step, log, dist in ranges():
         numbers = ", ".join(c_double(v) for v in (low, high, step))
         out.append(f"    {{{kind}, {numbers}, {log},\n     {c_string(distribution_to_json(dist))}}},")
+    out += ["};", "", "static const golden_law golden_laws[] = { // law, whole, a, b, q, log, distribution_json"]
+    for law, whole, a, b, q, log in LAWS:
+        text = distribution_to_json(law_distribution(law, whole, a, b, q, log))
+        if json_to_distribution(text) != law_distribution(law, whole, a, b, q, log):
+            sys.exit(f"Optuna reads another distribution from {text}")
+        numbers = ", ".join(c_double(v) for v in (a, b, q))
+        out.append(f"    {{{law}, {whole}, {numbers}, {log},\n     {c_string(text)}}},")
     out += ["};", "", "static const char *const golden_categoricals[] = { // distribution_json"]
     out += [f"    {c_string(distribution_to_json(CategoricalDistribution(c)))}," for c in CATEGORICALS]
     out += ["};", "", "static const char *const golden_reads[][2] = { // text, the same as Optuna writes it today"]

@@ -18,6 +18,13 @@ typedef struct golden_range {
     const char *json;
 } golden_range;
 
+typedef struct golden_law {
+    int law, whole;
+    double a, b, q;
+    int log;
+    const char *json;
+} golden_law;
+
 typedef struct golden_decode {
     int kind;
     double low, high, step;
@@ -60,6 +67,13 @@ static inline int add_range(hpt_space *s, const char *name, int kind, double low
     unsigned flags = log ? HPT_LOG : 0;
     return kind ? hpt_space_add_int(s, name, (int64_t)low, (int64_t)high, (int64_t)step, flags)
                 : hpt_space_add_float(s, name, low, high, step, flags);
+}
+
+static inline int add_law(hpt_space *s, const char *name, const golden_law *g) {
+    const unsigned flags = (g->log ? HPT_LOG : 0) | (g->whole ? HPT_WHOLE : 0);
+    return g->law == HPT__LAW_ROUNDED  ? hpt_space_add_rounded(s, name, g->a, g->b, g->q, flags)
+           : g->law == HPT__LAW_NORMAL ? hpt_space_add_normal(s, name, g->a, g->b, g->q, flags)
+                                       : hpt_space_add_beta(s, name, g->a, g->b, g->q, flags);
 }
 
 // The space as JSON text; valid until the next call.

@@ -33,9 +33,25 @@ static int step_condition(hpt_space *s) {
 static int step_numeric_condition(hpt_space *s) {
     return hpt_space_add_condition(s, "f", "i", LIST("1", "3"));
 }
+static int step_rounded(hpt_space *s) {
+    return hpt_space_add_rounded(s, "r", 0, 1, 0.1, 0);
+}
+static int step_normal(hpt_space *s) {
+    return hpt_space_add_normal(s, "n", 0, 1, 1, HPT_LOG | HPT_WHOLE);
+}
+static int step_beta(hpt_space *s) {
+    return hpt_space_add_beta(s, "b", 2, 5, 0, 0);
+}
+static int step_probabilities(hpt_space *s) {
+    return hpt_space_set_probabilities(s, "c", (const double[]){0.5, 0, 0.5}, 3);
+}
+static int step_law_condition(hpt_space *s) {
+    return hpt_space_add_condition(s, "n", "r", LIST("0.5"));
+}
 
 static const step_fn steps[] = {
-    step_float, step_int, step_cat, step_constant, step_distribution, step_condition, step_numeric_condition};
+    step_float,   step_int,    step_cat,  step_constant,      step_distribution, step_condition, step_numeric_condition,
+    step_rounded, step_normal, step_beta, step_probabilities, step_law_condition};
 
 Test(space_fault, an_addition_that_runs_out_of_memory_leaves_the_space_unchanged)
 {
@@ -62,7 +78,7 @@ Test(space_fault, an_addition_that_runs_out_of_memory_leaves_the_space_unchanged
 }
 
 // Everything that hands out an object.
-static int make_all(const hpt_space *s, const char *text) {
+static int make_all(const hpt_space *s, const hpt_space *finite, const char *text) {
     int rc = 0;
     hpt_space *copy = NULL, *read = NULL;
     hpt__grid *g = NULL;
@@ -71,7 +87,7 @@ static int make_all(const hpt_space *s, const char *text) {
     rc = hpt__space_dup(&copy, s);
     if (rc == 0) rc = hpt_space_from_json(&read, text);
     if (rc == 0) rc = hpt_space_to_json(&json, s);
-    if (rc == 0) rc = hpt__grid_create(&g, s);
+    if (rc == 0) rc = hpt__grid_create(&g, finite);
     if (rc == 0) rc = hpt__sobol_create(&q, 3, true, 1);
     if (rc == 0) cr_expect_str_eq(json, text);
     hpt_space_destroy(copy);
@@ -86,18 +102,22 @@ Test(space_fault, no_object_comes_out_of_a_failed_allocation)
 {
     hpt_space *s = new_space();
     for (int64_t i = 0; i < COUNT(steps); i++) OK(steps[i](s));
+    hpt_space *finite = new_space(); // beside it, as a grid takes no normal law
+    for (int64_t i = 0; i < COUNT(steps); i++)
+        if (steps[i] != step_normal && steps[i] != step_beta && steps[i] != step_law_condition) OK(steps[i](finite));
     char text[2048];
     snprintf(text, sizeof text, "%s", json_of(s));
     int64_t k = 0;
     for (int rc = -1; rc < 0; k++) {
         int64_t left = k;
         hpt__alloc_set_hook(fail_kth, &left);
-        rc = make_all(s, text);
+        rc = make_all(s, finite, text);
         hpt__alloc_set_hook(NULL, NULL);
         cr_assert(rc == 0 || rc == HPT_E_MEMORY, "allocation %d: %d %s", (int)k, rc, hpt_last_error());
     }
     cr_expect_gt(k, 30);
     hpt_space_destroy(s);
+    hpt_space_destroy(finite);
 }
 
 Test(space_fault, messages_come_without_memory_for_suggestions)

@@ -28,6 +28,12 @@ static double upper_tail(double z) {
     return 0.5 * erfc(x) - rest * exp(-x * x) * 0.56418958354775628695; // 1/sqrt(pi)
 }
 
+double hpt__ndtr(double z) {
+    if (isnan(z)) return z;
+    const double tail = fabs(z) < 39 ? upper_tail(fabs(z)) : 0.5 * erfc(fabs(z) * sqrt_half);
+    return z > 0 ? 1 - tail : tail;
+}
+
 double hpt__log_ndtr(double z) {
     if (isnan(z)) return z;
     if (z > 0) return log1p(-(z < 39 ? upper_tail(z) : 0.5 * erfc(z * sqrt_half)));

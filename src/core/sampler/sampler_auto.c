@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // sampler_auto.c: the default: a good start, then a model, and no point twice where points can be counted.
 //
-//   trial 0                       the centre of the space: the middle of every range, the first choice
+//   trial 0                       the centre of the space: the middle of every range, under a law its median, and the
+//                                 likeliest choice, of equals the first
 //   until auto.n_startup trials   points of the scrambled Sobol sequence (random ones beyond its 1111 dimensions), also
 //                                 while fewer than tpe.n_startup trials have a result for the model
 //   after that                    TPE for one objective; with several the Sobol sequence goes on
@@ -66,6 +67,13 @@ out:
     return rc;
 }
 
+static double likeliest(const hpt__param *p) {
+    int64_t best = 0;
+    for (int64_t k = 1; p->probabilities && k < p->n_choices; k++)
+        if (p->probabilities[k] > p->probabilities[best]) best = k;
+    return (double)best;
+}
+
 static void centre(double *point, const hpt_space *space) {
     for (int64_t t = 0; t < space->d; t++) {
         const int64_t i = space->topo[t];
@@ -73,7 +81,7 @@ static void centre(double *point, const hpt_space *space) {
         if (!hpt__space_active(space, i, point))
             point[i] = NAN;
         else if (isnan(point[i]))
-            point[i] = p->kind == HPT__PARAM_CATEGORICAL ? 0 : hpt__codec_decode1(p, 0.5);
+            point[i] = p->kind == HPT__PARAM_CATEGORICAL ? likeliest(p) : hpt__codec_decode1(p, 0.5);
     }
 }
 

@@ -6,8 +6,9 @@
 // a hit is confirmed by making the point again. counts[i] trials have point i; `taken` is the same as bits.
 //
 // Any trial counts whatever became of it: told, running, waiting, failed. Trials of other programs with values outside
-// the space have no point. Unfinished trials are looked at again at every call, because a row's point may come later or,
-// for rows that a batch makes provisionally, change; finished ones do not change. Nothing is rescanned.
+// the space, and those with a choice of probability 0, have no point. Unfinished trials are looked at again at every call,
+// because a row's point may come later or, for rows that a batch makes provisionally, change; finished ones do not
+// change. Nothing is rescanned.
 //
 // Ownership: owns its grid and tables; borrows the space. Threads: one at a time.
 // Cost: create O(points * d), 60 ms at 65,536 points of 40 parameters; sync O((new + unfinished rows) * d);
@@ -79,7 +80,7 @@ void hpt__visited_destroy(hpt__visited *v) {
 static bool may_be_small(const hpt_space *space) {
     int64_t product = 1;
     for (int64_t i = 0; i < space->d; i++) {
-        const int64_t n = hpt__param_cardinality(&space->params[i]);
+        const int64_t n = hpt__param_enumerable(&space->params[i]);
         if (n < 0) return false;
         if (space->params[i].n_conditions > 0) continue;
         if (n > HPT__VISITED_MAX / product) return false;

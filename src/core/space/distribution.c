@@ -4,7 +4,8 @@
 // Written: {"name": "FloatDistribution", "attributes": {"step": null, "low": 0.0, "high": 1.0, "log": false}} and
 // the like, byte for byte what Optuna writes (key order, blanks, shortest numbers), because Optuna workers
 // compare and show them. Optuna knows no log range with a step, so that pair is written with log false: the
-// values are the same, only its own samplers then see a linear range.
+// values are the same, only its own samplers then see a linear range. Likewise laws other than the uniform one: Optuna is
+// told the range (space_law.c); the law, as the probabilities of choices, is in the text of space_json.c.
 //
 // Read: all that Optuna 3 to 5 reads (its optuna/distributions.py, json_to_distribution): the three classes, the
 // five of before 3.0 (UniformDistribution, LogUniformDistribution, DiscreteUniformDistribution with q,
@@ -24,7 +25,8 @@ static bool has_step(const hpt__param *p) {
 }
 
 bool hpt__distribution_log(const hpt__param *p) {
-    return p->log && !has_step(p);
+    // Rounding a law of the logarithm may give 0.
+    return p->log && !has_step(p) && p->low > 0;
 }
 
 void hpt__distribution_write(hpt__str *out, const hpt__param *p) {

@@ -16,6 +16,8 @@
 // product of the values over sorted names. In a component: assignments in lexicographic order of the parents'
 // runs (parents sorted by depth, then name), then the values inside the runs, then the leaves by name, last fastest.
 //
+// Values are those that can be drawn: a choice of probability 0 has no place in the numbering, though trials may have it.
+//
 // Owns: tables of runs and assignments; borrows the space. Immutable: any thread.
 // Cost: create O(d log d + assignments * members), point O(d + log assignments); no points are stored.
 #include "grid.h"
@@ -32,7 +34,8 @@ enum { ASSIGNMENTS_MAX = 1 << 20 };
 typedef struct member {
     int32_t param;
     int64_t n_values;
-    int64_t *starts; // parents: first value of each run, and n_values at the end; in the arena
+    int64_t *drawable; // indices of the values, ascending; NULL: 0..n_values-1; in the arena
+    int64_t *starts;   // parents: first value of each run, and n_values at the end; in the arena
     int64_t n_runs;
 } member;
 
@@ -121,14 +124,34 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-// Adds the borders of the intervals of values that a condition lists.
-static int add_borders(int64_t **borders, int64_t *n, int64_t *cap, const hpt__param *parent, const hpt__condition *c) {
+// Number of the first drawable value that is not below index k.
+static int64_t place_of(const member *mb, int64_t k) {
+    if (!mb->drawable) return k;
+    int64_t lo = 0, hi = mb->n_values;
+    while (lo < hi) {
+        const int64_t mid = lo + (hi - lo) / 2;
+        if (mb->drawable[mid] < k)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static double member_value(const hpt_space *space, const member *mb, int64_t k) {
+    return hpt__param_value_at(&space->params[mb->param], mb->drawable ? mb->drawable[k] : k);
+}
+
+// Adds the borders of the intervals of values that a condition lists. A value that is never drawn is an empty one.
+static int add_borders(int64_t **borders, int64_t *n, int64_t *cap, const member *mb, const hpt__param *parent,
+                       const hpt__condition *c) {
     int rc = hpt__grow(borders, cap, *n + 2 * c->n_values, sizeof **borders);
     if (rc < 0) return rc;
     for (int64_t i = 0; i < c->n_values; i++) {
         const int64_t k = hpt__param_index_of(parent, c->values[i]);
-        if (i == 0 || hpt__param_index_of(parent, c->values[i - 1]) != k - 1) (*borders)[(*n)++] = k;
-        if (i + 1 == c->n_values || hpt__param_index_of(parent, c->values[i + 1]) != k + 1) (*borders)[(*n)++] = k + 1;
+        if (i == 0 || hpt__param_index_of(parent, c->values[i - 1]) != k - 1) (*borders)[(*n)++] = place_of(mb, k);
+        if (i + 1 == c->n_values || hpt__param_index_of(parent, c->values[i + 1]) != k + 1)
+            (*borders)[(*n)++] = place_of(mb, k + 1);
     }
     return 0;
 }
@@ -144,7 +167,7 @@ static int find_runs(hpt__grid *g, member *mb, const component *c) {
         const hpt__param *child = &g->space->params[c->members[k].param];
         for (int64_t i = 0; i < child->n_conditions; i++)
             if (child->conditions[i].parent == mb->param)
-                HPT_TRY(add_borders(&borders, &n, &cap, parent, &child->conditions[i]));
+                HPT_TRY(add_borders(&borders, &n, &cap, mb, parent, &child->conditions[i]));
     }
     qsort(borders, (size_t)n, sizeof *borders, ascending);
     int64_t kept = 1;
@@ -209,7 +232,7 @@ static int record(component *c, const hpt_space *space, const int32_t *run, cons
 static void enter_run(int32_t *run, double *point, const component *c, const hpt_space *space, int64_t k, int32_t r) {
     const member *mb = &c->members[k];
     run[k] = r;
-    point[mb->param] = r < 0 ? NAN : hpt__param_value_at(&space->params[mb->param], mb->starts[r]);
+    point[mb->param] = r < 0 ? NAN : member_value(space, mb, mb->starts[r]);
 }
 
 // Walks all joint assignments like an odometer whose wheels may be absent. point: scratch, d values.
@@ -236,12 +259,30 @@ out:
 // ---- interface
 
 static int check_finite(const hpt_space *space) {
-    for (int64_t i = 0; i < space->d; i++)
-        if (hpt__param_cardinality(&space->params[i]) < 0)
+    for (int64_t i = 0; i < space->d; i++) {
+        const hpt__param *p = &space->params[i];
+        if (hpt__param_enumerable(p) >= 0) continue;
+        if (p->law == HPT__LAW_NORMAL)
             return hpt__fail(HPT_E_ARG,
-                             "parameter '%s' has no finite number of values; a grid needs a step (hpt:step), "
-                             "a list of values, or an integer",
-                             space->params[i].name);
+                             "parameter '%s' has a normal law, whose values have no ends; a grid needs a range with a "
+                             "step, a list of values, or an integer",
+                             p->name);
+        return hpt__fail(HPT_E_ARG,
+                         "parameter '%s' has no finite number of values; a grid needs a step (hpt:step), "
+                         "a list of values, or an integer",
+                         p->name);
+    }
+    return 0;
+}
+
+static int find_drawable(hpt__grid *g, member *mb) {
+    const hpt__param *p = &g->space->params[mb->param];
+    mb->n_values = hpt__param_enumerable(p);
+    if (mb->n_values == hpt__param_cardinality(p)) return 0;
+    mb->drawable = hpt__arena_alloc(&g->arena, (size_t)mb->n_values * sizeof *mb->drawable);
+    if (!mb->drawable) return hpt__fail_memory();
+    for (int64_t k = 0, n = 0; k < p->n_choices; k++)
+        if (hpt__param_drawable(p, k)) mb->drawable[n++] = k;
     return 0;
 }
 
@@ -259,7 +300,7 @@ static int build(hpt__grid *g) {
         if (k == 0 || keys[k].group != keys[k - 1].group) g->components[g->n_components++].members = &members[k];
         component *c = &g->components[g->n_components - 1];
         members[k].param = keys[k].param;
-        members[k].n_values = hpt__param_cardinality(&space->params[keys[k].param]);
+        HPT_TRY(find_drawable(g, &members[k]));
         c->n++;
         if (space->params[keys[k].param].is_parent) c->m++;
     }
@@ -328,19 +369,18 @@ static void component_point(double *point, const hpt_space *space, const compone
     // Parents first on the first values of their runs, which decides what leaves exist; then the digits from the last.
     for (int64_t k = 0; k < c->m; k++) {
         const member *mb = &c->members[k];
-        point[mb->param] = run[k] < 0 ? NAN : hpt__param_value_at(&space->params[mb->param], mb->starts[run[k]]);
+        point[mb->param] = run[k] < 0 ? NAN : member_value(space, mb, mb->starts[run[k]]);
     }
     for (int64_t k = c->n - 1; k >= c->m; k--) {
         const member *mb = &c->members[k];
-        point[mb->param] = hpt__space_active(space, mb->param, point)
-                               ? hpt__param_value_at(&space->params[mb->param], digit(&rest, mb->n_values))
-                               : NAN;
+        point[mb->param] =
+            hpt__space_active(space, mb->param, point) ? member_value(space, mb, digit(&rest, mb->n_values)) : NAN;
     }
     for (int64_t k = c->m - 1; k >= 0; k--) {
         const member *mb = &c->members[k];
         if (run[k] < 0) continue;
         const int64_t start = mb->starts[run[k]], n = mb->starts[run[k] + 1] - start;
-        point[mb->param] = hpt__param_value_at(&space->params[mb->param], start + digit(&rest, n));
+        point[mb->param] = member_value(space, mb, start + digit(&rest, n));
     }
 }
 

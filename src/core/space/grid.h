@@ -5,7 +5,8 @@
 // enumerate active combinations only: the parents of one connected component of the condition graph are
 // enumerated (their joint assignments, at most 2^20 of them, else HPT_E_UNSUPPORTED; neighbouring values that no
 // condition tells apart count as one), every other parameter is a mixed-radix digit. A component stands where its
-// first name sorts; in it parents vary slowest, children under their parents' values faster.
+// first name sorts; in it parents vary slowest, children under their parents' values faster. Choices of probability 0 are
+// left out; a rounded law has its multiples of q, a normal law has no finite number of values.
 #ifndef HPT_SPACE_GRID_H
 #define HPT_SPACE_GRID_H
 

@@ -87,8 +87,7 @@ int hpt__space_check_name(const hpt_space *space, const char *name) {
     return 0;
 }
 
-// Takes p into the table. What it points to is in the arena.
-static int append(hpt_space *space, const char *name, hpt__param *p) {
+int hpt__space_append(hpt_space *space, const char *name, hpt__param *p) {
     int rc = 0;
     hpt__str text = HPT__STR_INIT;
     HPT_FAIL_IF(space->d >= INT32_MAX, HPT_E_ARG, "parameter '%s': the space is full", name);
@@ -134,10 +133,10 @@ static int check_range(const char *name, hpt__param_kind kind, const hpt__range 
     return 0;
 }
 
-// Whether high is low + k step up to rounding.
+// Whether high is low + k step up to rounding: half a unit in the last place of a bound, seen in steps, and the division's.
 static bool on_grid(const hpt__range *r) {
-    const double k = (r->high - r->low) / r->step;
-    return fabs(k - nearbyint(k)) <= 1e-10 * fmax(1.0, k * 0x1p-20);
+    const double k = (r->high - r->low) / r->step, bound = fmax(fabs(r->low), fabs(r->high)) / r->step;
+    return fabs(k - nearbyint(k)) <= fmax(1e-10, bound * 0x1p-51);
 }
 
 int hpt__space_add_range(hpt_space *space, const char *name, hpt__param_kind kind, hpt__range r) {
@@ -153,7 +152,7 @@ int hpt__space_add_range(hpt_space *space, const char *name, hpt__param_kind kin
         if (!(r.high >= r.low)) r.high = r.low;
     }
     hpt__param p = {.kind = kind, .log = r.log, .low = r.low, .high = r.high, .step = r.step};
-    return append(space, name, &p);
+    return hpt__space_append(space, name, &p);
 }
 
 static int check_flags(const char *name, unsigned flags) {
@@ -218,7 +217,7 @@ int hpt__space_add_choices(hpt_space *space, const char *name, hpt__json *const 
         p.choice_text[i] = hpt__arena_strndup(&space->arena, hpt__str_text(&text), text.len);
         if (!p.choices[i] || !p.choice_text[i]) HPT_TRY(hpt__fail_memory());
     }
-    HPT_TRY(append(space, name, &p));
+    HPT_TRY(hpt__space_append(space, name, &p));
 out:
     hpt__str_fini(&text);
     return rc;
@@ -301,9 +300,17 @@ int hpt__space_dup(hpt_space **out, const hpt_space *space) {
         const hpt__param *p = &space->params[i];
         if (p->kind == HPT__PARAM_CATEGORICAL) {
             HPT_TRY(hpt__space_add_choices(copy, p->name, p->choices, p->n_choices, p->is_constant));
+            if (p->probabilities) HPT_TRY(hpt__space_set_probabilities(copy, i, p->probabilities, p->n_choices));
         } else {
-            hpt__param q = {.kind = p->kind, .log = p->log, .low = p->low, .high = p->high, .step = p->step};
-            HPT_TRY(append(copy, p->name, &q));
+            hpt__param q = {.kind = p->kind,
+                            .log = p->log,
+                            .low = p->low,
+                            .high = p->high,
+                            .step = p->step,
+                            .law = p->law,
+                            .law_a = p->law_a,
+                            .law_b = p->law_b};
+            HPT_TRY(hpt__space_append(copy, p->name, &q));
         }
     }
     for (int64_t i = 0; i < space->d; i++)

@@ -16,10 +16,17 @@ typedef struct hpt__range {
     bool keep_high; // high was adjusted to the step before it was stored: leave it if it is on the grid
 } hpt__range;
 
+// Takes p into the table. What it points to is in the arena; name and dist_json are set here.
+HPT_NODISCARD int hpt__space_append(hpt_space *space, const char *name, hpt__param *p);
 HPT_NODISCARD int hpt__space_add_range(hpt_space *space, const char *name, hpt__param_kind kind, hpt__range range);
 // Choices are copied. Not checked for being different (add_categorical does): Optuna allows equal ones.
 HPT_NODISCARD int hpt__space_add_choices(hpt_space *space, const char *name, hpt__json *const *choices, int64_t n,
                                          bool is_constant);
+// A parameter with a law, as hpt_space_add_rounded, _normal and _beta describe it; kind: float or integer.
+HPT_NODISCARD int hpt__space_add_law(hpt_space *space, const char *name, hpt__param_kind kind, hpt__law law, double a,
+                                     double b, double q, bool log);
+// As hpt_space_set_probabilities, for parameter i.
+HPT_NODISCARD int hpt__space_set_probabilities(hpt_space *space, int64_t i, const double *probabilities, int64_t n);
 // values: internal form, legal; sorted and made unique here.
 HPT_NODISCARD int hpt__space_add_condition_values(hpt_space *space, int64_t child, int64_t parent, const double *values,
                                                   int64_t n);

@@ -3,7 +3,7 @@
 //
 // Parameters are the same when Optuna's == says so: same class, bounds, step and log flag as Optuna sees it;
 // choices equal one by one in Python's sense (1 == 1.0 == True, NaN equal to NaN). Spaces are compared by
-// name, whatever the order; first parameters, then conditions, as sets.
+// name, whatever the order; first parameters with their laws and probabilities, then conditions, as sets.
 // Owns nothing. Threads: any. Cost: O(size of both) expected, O(c^2) for c conditions of one parameter.
 #include "space_build.h"
 #include <string.h>
@@ -20,6 +20,14 @@ bool hpt__param_same_distribution(const hpt__param *a, const hpt__param *b) {
     if (a->kind == HPT__PARAM_CATEGORICAL) return same_choices(a, b);
     return a->low == b->low && a->high == b->high && a->step == b->step &&
            hpt__distribution_log(a) == hpt__distribution_log(b);
+}
+
+static bool same_law(const hpt__param *a, const hpt__param *b) {
+    if (a->kind != HPT__PARAM_CATEGORICAL)
+        return a->law == b->law && (a->law == HPT__LAW_FLAT || (a->law_a == b->law_a && a->law_b == b->law_b &&
+                                                                a->step == b->step && a->log == b->log));
+    if (!a->probabilities || !b->probabilities) return a->probabilities == b->probabilities;
+    return memcmp(a->cumulative, b->cumulative, (size_t)a->n_choices * sizeof *a->cumulative) == 0;
 }
 
 static bool number_differs(hpt__str *out, const hpt__param *p, const char *what, double stored, double given) {
@@ -41,14 +49,14 @@ static bool number_differs(hpt__str *out, const hpt__param *p, const char *what,
 static bool param_differs(hpt__str *out, const hpt__param *stored, const hpt__param *given) {
     const bool categorical = stored->kind == HPT__PARAM_CATEGORICAL;
     if (stored->kind != given->kind || stored->is_constant != given->is_constant ||
-        (categorical && !same_choices(stored, given))) {
+        (categorical && !same_choices(stored, given)) || !same_law(stored, given)) {
         hpt__str_addf(out, "parameter '%s': ", stored->name);
         hpt__param_describe(out, stored);
         hpt__str_add(out, " is now ");
         hpt__param_describe(out, given);
         return true;
     }
-    if (categorical) return false;
+    if (categorical || stored->law != HPT__LAW_FLAT) return false;
     if (number_differs(out, stored, "low", stored->low, given->low)) return true;
     if (number_differs(out, stored, "high", stored->high, given->high)) return true;
     if (number_differs(out, stored, "step", stored->step, given->step)) return true;

@@ -27,6 +27,7 @@ typedef enum hpt__param_kind {
 } hpt__param_kind;
 
 // What is drawn before rounding. FLAT: every grid value has the same mass (log integers: codec.h), as in Optuna.
+// Other laws are drawn by the codec; bounds and step are what Optuna is told (space_law.c).
 typedef enum hpt__law {
     HPT__LAW_FLAT = 0,
     HPT__LAW_ROUNDED = 1, // uniform (log: log-uniform) in [a, b], then rounded to multiples of step
@@ -47,9 +48,10 @@ typedef struct hpt__param {
     double low, high, step; // internal form; step 0: continuous; categorical: 0, n_choices - 1, 0
     hpt__law law;           // not FLAT: legal values are k * step (step > 0), in [low, high]
     double law_a, law_b;
-    double *cumulative;  // categorical with probabilities: n_choices running sums, the last is 1; NULL: all alike
-    hpt__json **choices; // categorical; in the space's arena
-    char **choice_text;  // what get_string gives: bare string, else compact JSON
+    double *cumulative;    // categorical with probabilities: n_choices running sums, the last is 1; NULL: all alike
+    double *probabilities; // the same as given, NULL likewise
+    hpt__json **choices;   // categorical; in the space's arena
+    char **choice_text;    // what get_string gives: bare string, else compact JSON
     int64_t n_choices;
     hpt__condition *conditions; // all must hold
     int64_t n_conditions;
@@ -73,6 +75,11 @@ HPT_NODISCARD int hpt__space_dup(hpt_space **out, const hpt_space *space);
 int64_t hpt__param_cardinality(const hpt__param *p);
 // A parameter that can take one value only (constant, low == high, one choice).
 bool hpt__param_fixed(const hpt__param *p);
+// Number of values that grids and sets of points count: as above, but without the choices of probability 0, which are
+// never drawn, and -1 for rounded normal laws, whose ends are not the user's but ours.
+int64_t hpt__param_enumerable(const hpt__param *p);
+// Whether choice k may be drawn: its probability is not 0.
+bool hpt__param_drawable(const hpt__param *p, int64_t k);
 double hpt__param_value_at(const hpt__param *p, int64_t k); // k-th grid value, 0 <= k < cardinality
 int64_t hpt__param_index_of(const hpt__param *p, double v); // nearest grid index
 // Whether v is a legal internal value (on the grid up to rounding, in range, choice index).
@@ -99,12 +106,15 @@ HPT_NODISCARD int hpt__space_point_from_json(double *point, const hpt_space *spa
 // Adds a parameter described by Optuna's distribution_json (all forms that Optuna 3 to 5 reads,
 // reference: optuna/distributions.py). Used for studies that Optuna made.
 HPT_NODISCARD int hpt__space_add_distribution(hpt_space *space, const char *name, const char *distribution_json);
-// Whether two parameters are the same distribution (Optuna's ==), conditions not looked at.
+// Whether two parameters are the same distribution to Optuna (its ==): laws, probabilities and conditions, which its
+// tables do not hold, are not looked at.
 bool hpt__param_same_distribution(const hpt__param *a, const hpt__param *b);
 // First difference between two spaces as one line ("parameter 'lr': high 1.0 is now 0.1"); false if equal
 // (order of parameters ignored).
 bool hpt__space_difference(hpt__str *out, const hpt_space *stored, const hpt_space *given);
-// Description of a range in words for messages and tables: "float 1e-05..1.0 log", "int 1..8 step 2", "{sgd, adam}".
+// Description of a range in words for messages and tables: "float 1e-05..1.0 log", "int 1..8 step 2", "{sgd, adam}",
+// "uniform 0..10 rounded to 0.5", "log-normal mu 0 sigma 1", "int normal mu 32 sigma 8 rounded to 1", "beta a 2 b 5",
+// "{sgd 0.7, adam 0.3}".
 void hpt__param_describe(hpt__str *out, const hpt__param *p);
 
 #endif

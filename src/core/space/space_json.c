@@ -7,15 +7,21 @@
 //     {"name": "optimizer", "type": "categorical", "choices": ["sgd", "adam"]},
 //     {"name": "momentum", "type": "float", "low": 0.0, "high": 0.9, "step": 0.1,
 //      "when": [{"parent": "optimizer", "values": ["sgd"]}]},
-//     {"name": "epochs", "type": "constant", "value": 10}]}
+//     {"name": "epochs", "type": "constant", "value": 10},
+//     {"name": "width", "type": "int", "law": "uniform", "low": 16.0, "high": 256.0, "q": 16, "log": true},
+//     {"name": "decay", "type": "float", "law": "normal", "mu": -7.0, "sigma": 2.0, "log": true},
+//     {"name": "mix", "type": "float", "law": "beta", "a": 0.5, "b": 0.5, "q": 0.01},
+//     {"name": "init", "type": "categorical", "choices": ["he", "zero"], "probabilities": [0.9, 0.1]}]}
 //
 // on one line, in the form of json.dumps. Order is the order of addition; parents may follow children. Absent:
-// step of a continuous float or of an integer with step 1, log false, no conditions. Numbers are the shortest that
+// step of a continuous float or of an integer with step 1, log false, no conditions, the uniform law without rounding, q of
+// a law that is not rounded. Probabilities are written as they were given. Numbers are the shortest that
 // read back as the same double, so to_json(from_json(text)) is text. An unknown key is an error and not
 // skipped: a space that means more than this version knows must not be searched as if it did not.
 //
-// Why not Optuna's distributions: they have no conditions, no log with step and no constants.
+// Why not Optuna's distributions: they have no conditions, no log with step, no constants and no laws.
 // Ownership: the text is the caller's. Threads: as the space. Cost: linear.
+#include "../base/alloc.h"
 #include "../base/error.h"
 #include "space_build.h"
 #include <math.h>
@@ -55,6 +61,35 @@ static void write_range(hpt__str *out, const hpt__param *p) {
     }
 }
 
+// Names of the law's numbers, in the order of law_a, law_b.
+typedef struct law_keys {
+    const char *name, *a, *b;
+} law_keys;
+
+static const law_keys laws[] = {
+    [HPT__LAW_ROUNDED] = {"uniform", "low", "high"},
+    [HPT__LAW_NORMAL] = {"normal", "mu", "sigma"},
+    [HPT__LAW_BETA] = {"beta", "a", "b"},
+};
+enum { N_LAWS = sizeof laws / sizeof *laws };
+
+static void write_law(hpt__str *out, const hpt__param *p) {
+    const law_keys *law = &laws[p->law];
+    hpt__str_addf(out, "%s, \"law\": \"%s\"", p->kind == HPT__PARAM_INT ? "\"int\"" : "\"float\"", law->name);
+    write_key(out, law->a);
+    hpt__str_add_double(out, p->law_a);
+    write_key(out, law->b);
+    hpt__str_add_double(out, p->law_b);
+    if (p->step > 0) {
+        write_key(out, "q");
+        write_value(out, p, p->step);
+    }
+    if (p->log) {
+        write_key(out, "log");
+        hpt__str_add(out, "true");
+    }
+}
+
 static void write_choices(hpt__str *out, const hpt__param *p) {
     if (p->is_constant) {
         hpt__str_add(out, "\"constant\"");
@@ -67,6 +102,13 @@ static void write_choices(hpt__str *out, const hpt__param *p) {
     for (int64_t i = 0; i < p->n_choices; i++) {
         hpt__str_add(out, i > 0 ? ", " : "[");
         hpt__json_dumps(out, p->choices[i]);
+    }
+    hpt__str_addc(out, ']');
+    if (!p->probabilities) return;
+    write_key(out, "probabilities");
+    for (int64_t i = 0; i < p->n_choices; i++) {
+        hpt__str_add(out, i > 0 ? ", " : "[");
+        hpt__str_add_double(out, p->probabilities[i]);
     }
     hpt__str_addc(out, ']');
 }
@@ -101,6 +143,8 @@ int hpt_space_to_json(char **out, const hpt_space *space) {
         write_key(&text, "type");
         if (p->kind == HPT__PARAM_CATEGORICAL)
             write_choices(&text, p);
+        else if (p->law != HPT__LAW_FLAT)
+            write_law(&text, p);
         else
             write_range(&text, p);
         write_conditions(&text, space, p);
@@ -160,9 +204,39 @@ typedef struct draft {
     int64_t n_choices;
     bool is_constant;
     hpt__json *value;
+    const hpt__json *probabilities; // NULL: none
+    hpt__law law;                   // with range.step as q
+    double law_a, law_b;
 } draft;
 
+static int read_log(bool *out, const hpt__json *o) {
+    const hpt__json *log = hpt__json_get(o, "log");
+    if (log && log->kind != HPT__JSON_BOOL) return hpt__fail(HPT_E_ARG, "'log' must be true or false");
+    *out = log && log->b;
+    return 0;
+}
+
+static int read_law(draft *out, const hpt__json *o, hpt__param_kind kind) {
+    int rc = 0;
+    const char *name;
+    HPT_TRY(read_text(&name, o, "law"));
+    int law = HPT__LAW_ROUNDED;
+    while (law < N_LAWS && strcmp(laws[law].name, name) != 0) law++;
+    HPT_FAIL_IF(law == N_LAWS, HPT_E_ARG, "unknown law '%s'; one of uniform, normal, beta", name);
+    HPT_TRY(CHECK_KEYS(o, "name", "type", "law", laws[law].a, laws[law].b, "q", "log", "when"));
+    HPT_TRY(read_bound(&out->law_a, o, laws[law].a, false));
+    HPT_TRY(read_bound(&out->law_b, o, laws[law].b, false));
+    if (hpt__json_get(o, "q")) HPT_TRY(read_bound(&out->range.step, o, "q", kind == HPT__PARAM_INT));
+    HPT_TRY(read_log(&out->range.log, o));
+    HPT_FAIL_IF(out->range.log && law == HPT__LAW_BETA, HPT_E_ARG, "a beta law has no 'log'");
+    out->kind = kind;
+    out->law = (hpt__law)law;
+out:
+    return rc;
+}
+
 static int read_range(draft *out, const hpt__json *o, hpt__param_kind kind) {
+    if (hpt__json_get(o, "law")) return read_law(out, o, kind);
     int rc = 0;
     const bool is_int = kind == HPT__PARAM_INT;
     hpt__range r = {.step = is_int ? 1 : 0, .keep_high = true};
@@ -171,9 +245,7 @@ static int read_range(draft *out, const hpt__json *o, hpt__param_kind kind) {
     HPT_TRY(read_bound(&r.high, o, "high", is_int));
     if (hpt__json_get(o, "step")) HPT_TRY(read_bound(&r.step, o, "step", is_int));
     HPT_FAIL_IF(is_int && r.step < 1, HPT_E_ARG, "'step' of an integer is at least 1");
-    const hpt__json *log = hpt__json_get(o, "log");
-    HPT_FAIL_IF(log && log->kind != HPT__JSON_BOOL, HPT_E_ARG, "'log' must be true or false");
-    r.log = log && log->b;
+    HPT_TRY(read_log(&r.log, o));
     out->kind = kind;
     out->range = r;
 out:
@@ -193,10 +265,13 @@ static int read_constant(draft *out, const hpt__json *o) {
 }
 
 static int read_choices(draft *out, const hpt__json *o) {
-    int rc = CHECK_KEYS(o, "name", "type", "choices", "when");
+    int rc = CHECK_KEYS(o, "name", "type", "choices", "probabilities", "when");
     if (rc < 0) return rc;
     const hpt__json *list = hpt__json_get(o, "choices");
     if (!list || list->kind != HPT__JSON_ARRAY) return hpt__fail(HPT_E_ARG, "'choices' must be a list");
+    out->probabilities = hpt__json_get(o, "probabilities");
+    if (out->probabilities && out->probabilities->kind != HPT__JSON_ARRAY)
+        return hpt__fail(HPT_E_ARG, "'probabilities' must be a list");
     out->kind = HPT__PARAM_CATEGORICAL;
     out->choices = list->a.items;
     out->n_choices = list->a.n;
@@ -217,6 +292,20 @@ static int read_parameter(draft *out, const hpt__json *o) {
                    : hpt__fail(HPT_E_ARG, "unknown type '%s'; one of float, int, categorical, constant", type);
 }
 
+// To the parameter added last.
+static int add_probabilities(hpt_space *space, const hpt__json *list) {
+    const int64_t i = space->d - 1;
+    double *p = hpt__calloc((size_t)list->a.n + 1, sizeof *p);
+    int rc = p ? 0 : hpt__fail_memory();
+    for (int64_t k = 0; rc == 0 && k < list->a.n; k++)
+        if (!hpt__json_number(&p[k], list->a.items[k]))
+            rc = hpt__fail(HPT_E_ARG, "parameter '%s': probability %lld is no number", space->params[i].name,
+                           (long long)k);
+    if (rc == 0) rc = hpt__space_set_probabilities(space, i, p, list->a.n);
+    hpt__free(p);
+    return rc;
+}
+
 static int add_parameter(hpt_space *space, const hpt__json *o, int64_t i) {
     if (o->kind != HPT__JSON_OBJECT) return hpt__fail(HPT_E_ARG, "parameter %lld is no mapping", (long long)i);
     const char *name;
@@ -225,8 +314,11 @@ static int add_parameter(hpt_space *space, const hpt__json *o, int64_t i) {
     if (rc < 0) return hpt__fail_prefix(rc, "parameter %lld", (long long)i);
     rc = read_parameter(&p, o);
     if (rc < 0) return hpt__fail_prefix(rc, "parameter '%s'", name);
-    return p.kind == HPT__PARAM_CATEGORICAL ? hpt__space_add_choices(space, name, p.choices, p.n_choices, p.is_constant)
-                                            : hpt__space_add_range(space, name, p.kind, p.range);
+    if (p.law != HPT__LAW_FLAT)
+        return hpt__space_add_law(space, name, p.kind, p.law, p.law_a, p.law_b, p.range.step, p.range.log);
+    if (p.kind != HPT__PARAM_CATEGORICAL) return hpt__space_add_range(space, name, p.kind, p.range);
+    rc = hpt__space_add_choices(space, name, p.choices, p.n_choices, p.is_constant);
+    return rc == 0 && p.probabilities ? add_probabilities(space, p.probabilities) : rc;
 }
 
 static int read_condition(int64_t *parent, const hpt__json **values, const hpt_space *space, const hpt__json *c) {

@@ -6,6 +6,7 @@
 //   stepped      low + k step in doubles, at most high, and high itself for the last k: Optuna computes the
 //                same (optuna/_transform.py), and high was found in decimal arithmetic, so 0, 0.1 .. 0.3 ends
 //                in 0.3 and not in 0.30000000000000004
+//   with a law   (round(low / step) + k) step, numpy's round(x / q) * q; at the ends low and high (space_law.c)
 //   categorical  k
 // Legal up to rounding: |v - low - k step| <= 1e-8 step (Optuna's tolerance) or a few units in the last place.
 // Every function takes any double, infinite or NaN. Owns nothing. Threads: any. Cost: O(1); internal() O(choices).
@@ -34,6 +35,18 @@ bool hpt__param_fixed(const hpt__param *p) {
     return hpt__param_cardinality(p) == 1;
 }
 
+bool hpt__param_drawable(const hpt__param *p, int64_t k) {
+    return !p->probabilities || p->probabilities[k] > 0;
+}
+
+int64_t hpt__param_enumerable(const hpt__param *p) {
+    int64_t n = hpt__param_cardinality(p);
+    if (p->law == HPT__LAW_NORMAL && n > 1) return -1;
+    for (int64_t k = 0; p->probabilities && k < p->n_choices; k++)
+        if (!hpt__param_drawable(p, k)) n--;
+    return n;
+}
+
 double hpt__param_value_at(const hpt__param *p, int64_t k) {
     const int64_t n = hpt__param_cardinality(p);
     HPT_ASSERT(n > 0);
@@ -47,6 +60,7 @@ double hpt__param_value_at(const hpt__param *p, int64_t k) {
     case HPT__PARAM_FLOAT:
         break;
     }
+    if (p->law != HPT__LAW_FLAT) return fmin(fmax((rint(p->low / p->step) + (double)k) * p->step, p->low), p->high);
     return fmin(p->low + (double)k * p->step, p->high);
 }
 
@@ -68,9 +82,11 @@ int64_t hpt__param_index_of(const hpt__param *p, double v) {
 }
 
 bool hpt__param_contains(const hpt__param *p, double v) {
-    if (!(v >= p->low && v <= p->high)) return false;
+    // Laws: round(x / q) * q of other programs may pass our end by a last bit, and a single value has a step too.
+    const bool rounded_float = p->law != HPT__LAW_FLAT && p->step > 0 && p->kind == HPT__PARAM_FLOAT;
+    if (!(v >= p->low && v <= p->high) && !rounded_float) return false;
     if (p->kind != HPT__PARAM_FLOAT) return hpt__param_value_at(p, hpt__param_index_of(p, v)) == v;
-    if (p->step <= 0 || p->low >= p->high) return true;
+    if (!rounded_float && (p->step <= 0 || p->low >= p->high)) return true;
     const double at = hpt__param_value_at(p, hpt__param_index_of(p, v));
     const double ulps = 4 * DBL_EPSILON * fmax(fabs(p->low), fabs(p->high));
     return fabs(v - at) <= fmax(1e-8 * p->step, fmin(ulps, 0.25 * p->step));
@@ -138,6 +154,29 @@ int hpt__param_internal(double *out, const hpt__param *p, const hpt__json *exter
     return 0;
 }
 
+// 0.5, 10 and not 10.0: in a law's numbers it says nothing about the type of the values.
+static void add_short(hpt__str *out, double v) {
+    char text[HPT__DOUBLE_MAX];
+    size_t n = hpt__double_repr(text, v);
+    if (n > 2 && strcmp(text + n - 2, ".0") == 0) n -= 2;
+    hpt__str_addn(out, text, n);
+}
+
+static void describe_law(hpt__str *out, const hpt__param *p) {
+    static const char *const first[] = {"", "uniform ", "normal mu ", "beta a "};
+    static const char *const second[] = {"", "..", " sigma ", " b "};
+    if (p->kind == HPT__PARAM_INT) hpt__str_add(out, "int ");
+    if (p->log) hpt__str_add(out, "log-");
+    hpt__str_add(out, first[p->law]);
+    add_short(out, p->law_a);
+    hpt__str_add(out, second[p->law]);
+    add_short(out, p->law_b);
+    if (p->step > 0) {
+        hpt__str_add(out, " rounded to ");
+        add_short(out, p->step);
+    }
+}
+
 void hpt__param_describe(hpt__str *out, const hpt__param *p) {
     if (p->kind == HPT__PARAM_CATEGORICAL) {
         if (p->is_constant) {
@@ -148,8 +187,15 @@ void hpt__param_describe(hpt__str *out, const hpt__param *p) {
         for (int64_t i = 0; i < p->n_choices; i++) {
             if (i > 0) hpt__str_add(out, ", ");
             hpt__str_add(out, p->choice_text[i]);
+            if (!p->probabilities) continue;
+            hpt__str_addc(out, ' ');
+            add_short(out, p->probabilities[i]);
         }
         hpt__str_addc(out, '}');
+        return;
+    }
+    if (p->law != HPT__LAW_FLAT) {
+        describe_law(out, p);
         return;
     }
     const bool is_int = p->kind == HPT__PARAM_INT;
