@@ -22,7 +22,7 @@ HPT_API void hpt_sweep_destroy(hpt_sweep *sweep);
 
 HPT_API const char *hpt_sweep_name(const hpt_sweep *sweep); /* `name`, else the file's stem */
 HPT_API const char *hpt_sweep_path(const hpt_sweep *sweep);
-HPT_API const char *hpt_sweep_method(const hpt_sweep *sweep); /* "grid", "random", "bayes" */
+HPT_API const char *hpt_sweep_method(const hpt_sweep *sweep); /* "grid", "random", "bayes" (custom as well) */
 HPT_API const char *hpt_sweep_metric(const hpt_sweep *sweep);
 HPT_API hpt_direction hpt_sweep_direction(const hpt_sweep *sweep);
 HPT_API int64_t hpt_sweep_n_metrics(const hpt_sweep *sweep); /* several: several objectives */

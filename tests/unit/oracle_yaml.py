@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """oracle_yaml.py TOOL: our YAML 1.1 scalars against PyYAML's safe_load, and our Python formatting against Python's.
 
-2,000 generated plain scalars around the resolver's edges, and 2,000 generated values whose str() must agree.
+At least 2,000 generated plain scalars around the resolver's edges, and 2,000 generated values whose str() must agree.
 """
 import json
 import math
@@ -26,11 +26,24 @@ def scalars(rng):
     1.0e-3 1.e-3 .5 -.5 +.5 .5e-3 5. -5. 1.5_0 . .. .e3 +. - + .inf -.inf +.inf .Inf .iNf inf nan .nan .NaN -.nan 12e
     1.2.3 1-2 190:20:30.15 685_230.15 6.8523015e+5 9223372036854775807 9223372036854775808 -9223372036854775808 1e400
     1.0e+400 -1.0e+400 1.7976931348623157e+308 4.9e-324 0.1 100.0 1.0 abc a.b =""".split()
-    alphabet = "0123456789+-._eExXbo:ainfn"
-    while len(fixed) < 2000:
-        fixed.append("".join(rng.choice(alphabet) for _ in range(rng.randint(1, 7))))
-    keep = []
-    for text in fixed:
+    alphabets = ["0123456789+-._eExXbo:ainfn", "0123456789.", "0123456789_:", "-+.0123456789eE", "abcefxon01~ .-é世"]
+    shapes = ["{d}.{d}e{s}{d}", "{s}{d}.{d}", ".{d}", "0x{d}", "0{d}", "{d}:{d}:{d}", "{s}{d}:{d}.{d}", "{d}_{d}", "{d}e{d}"]
+    keep, seen = [], set()
+
+    def made():
+        if rng.random() < 0.6:
+            return "".join(rng.choice(rng.choice(alphabets)) for _ in range(rng.randint(1, 9))).strip()
+        text = rng.choice(shapes)
+        while "{" in text:
+            text = text.replace("{d}", str(rng.randrange(10 ** rng.randint(1, 4))), 1)
+            text = text.replace("{s}", rng.choice(["", "+", "-"]), 1)
+        return text
+
+    while len(keep) < 2400:
+        text = fixed.pop(0) if fixed else made()
+        if text in seen:
+            continue
+        seen.add(text)
         try:
             value = yaml.safe_load("- " + text)
         except (yaml.YAMLError, ValueError, AttributeError):
@@ -69,6 +82,7 @@ def main():
     bad = 0
 
     cases = scalars(rng)
+    kinds = {t.__name__: sum(type(v) is t for _, v in cases) for t in (str, int, float, bool, type(None))}
     document = "\n".join("- " + text for text, _ in cases) + "\n"
     out = subprocess.run([tool], input=document, capture_output=True, text=True, check=True).stdout
     ours = json.loads(out.splitlines()[0])
@@ -91,6 +105,7 @@ def main():
             if a != b:
                 print(f"str(): Python {b!r}, ours {a!r}")
                 break
+    print(f"scalars by kind: {kinds}")
     print(f"{len(cases)} scalars and {len(made)} values compared, {bad} differences")
     return bad != 0
 

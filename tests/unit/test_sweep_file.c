@@ -50,7 +50,7 @@ Test(sweep_bad, every_bad_file_is_refused_with_one_line_that_names_place_and_key
         cases++;
         at = end;
     }
-    cr_assert(cases >= 45, "only %d cases", cases);
+    cr_assert(cases >= 150, "only %d cases", cases);
     free(text);
 }
 
@@ -83,8 +83,8 @@ Test(sweep_good, distributions_become_the_ranges_that_the_schema_says)
     expect_describe(s, "a", "int 1..8");
     expect_describe(s, "b", "float 1.0..8.0");
     expect_describe(s, "c", "float 0.0001..1.0 log");
-    expect_describe(s, "d", "int 0..10 step 5");
-    expect_describe(s, "e", "int 16..256 step 16 log");
+    expect_describe(s, "d", "int uniform 0..10 rounded to 5");
+    expect_describe(s, "e", "int log-uniform 16..256 rounded to 16");
     expect_describe(s, "f", "{a, 1, true, null}");
     expect_describe(s, "g", "constant 3");
     expect_describe(s, "h", "float 1.0..2.0 log");
@@ -311,9 +311,23 @@ Test(sweep_good, doubtful_things_are_remarked_with_their_line)
     expect_warning("method: random\nparameters: {x: {distribution: q_uniform, min: 1, max: 2, q: 50}}",
                    "only multiple of q");
     expect_warning("method: random\nparameters: {x: {distribution: q_log_uniform_values, min: 0.1, max: 3, q: 1}}",
-                   "the lowest is 1");
-    expect_warning("method: grid\nparameters: {x: {distribution: q_uniform, min: 0, max: 3, q: 1}}",
-                   "W&B's leaves max out");
+                   "0 is among the values");
+    expect_warning("method: grid\nparameters: {x: {distribution: q_normal, mu: 5}}", "W&B's grid refuses q_normal");
+    expect_warning("method: random\nparameters: {x: {distribution: normal, mu: 5, sigma: 0}}",
+                   "this is the constant 5.0");
+    expect_warning("method: random\nparameters: {x: {distribution: q_beta}}", "values lie between 0 and 1");
+    expect_warning("method: random\nparameters: {x: {distribution: inv_log_uniform, min: 0.1, max: 0.9}}",
+                   "natural logarithms of 1/value: values run from 0.40657 to 0.904837");
+    expect_warning("method: random\nparameters: {x: {values: [a, 1, b, a, 1.0]}}", "2 of 5 choices stand here again");
+    expect_warning("method: custom\nmetric: {name: loss}\nparameters: {x: {values: [1, 2]}}", "read as bayes");
+    expect_warning("method: random\nmetric: {name: loss}\nparameters: {x: {values: [1, 2]}}\n"
+                   "early_terminate: {type: hyperband, min_iter: 1, max_iter: 9, s: 2}",
+                   "min_iter is not used");
+    expect_warning("method: random\nmetric: {name: loss}\nparameters: {x: {values: [1, 2]}}\n"
+                   "hpt: {metrics: {los: 'l ([0-9]+)'}}",
+                   "hpt.metrics.los: is neither a metric of this sweep nor 'step'");
+    expect_warning("method: random\nparameters: {x: {values: [1, 2]}}\ncommand: [a, '${args_dict}', '${envvar:low}']",
+                   "'${envvar:low}' is no macro");
     expect_warning("method: grid\nparameters: {x: {min: 0.0, max: 1.0}}", "a grid needs a step");
     expect_warning("method: random\nparameters: {x: {values: [1, 2]}}\ncommand: [a, '--o=${args}']",
                    "an element of its own");
@@ -384,13 +398,16 @@ Test(sweep_fault, a_number_never_turns_into_text_for_want_of_memory)
 
 Test(sweep_fault, each_failing_allocation_gives_an_error_or_the_same_sweep)
 {
-    static const char text[] = "method: bayes\nmetric: {name: loss}\nprogram: t\nrun_cap: 3\nparameters:\n"
-                               "  kind: {values: [a, b]}\n  x: {min: 1e-3, max: 1.0, hpt:when: {kind: a}}\n"
-                               "  n: {parameters: {m: {min: 1, max: 4}}}\n"
-                               "description: &d text\nentity: *d\nkind: !!str sweep\n"
-                               "command: [\"${env}\", a, b, \"${args}\", '-o=${args}', no]\n"
-                               "hpt: {sampler: {type: tpe, n_startup: 3}, metrics: {loss: 'l ([0-9]+)'}}\n";
-    const double point[] = {0, 0.5, 2};
+    static const char text[] =
+        "method: bayes\nmetric: {name: loss, impute: best}\nprogram: t\nrun_cap: 3\nparameters:\n"
+        "  kind: {values: [a, b]}\n  x: {min: 1e-3, max: 1.0, hpt:when: {kind: a}}\n"
+        "  n: {parameters: {m: {min: 1, max: 4}}, hpt:when: {kind: [a, b]}}\n"
+        "  c: {values: [u, v, u]}\n  d: {distribution: q_normal, mu: 4}\n"
+        "early_terminate: {type: hyperband, min_iter: 3, eta: 2}\n"
+        "description: &d text\nentity: *d\nkind: !!str sweep\n"
+        "command: [\"${env}\", a, b, \"${args}\", '-o=${args}', no]\n"
+        "hpt: {sampler: {type: tpe, n_startup: 3}, metrics: {loss: 'l ([0-9]+)'}}\n";
+    const double point[] = {0, 0.5, 2, 0, 3};
     int failed = 0;
     for (int64_t k = 0; k < 5000; k++) {
         hpt_sweep *sweep = NULL;

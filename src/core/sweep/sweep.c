@@ -15,16 +15,10 @@
 enum { FILE_MAX_BYTES = 16 * 1024 * 1024 };
 static const double GRACE_DEFAULT = 30; // seconds; what W&B's agent and Slurm wait
 
-static const char *const KEYS[] = {"method",     "parameters", "metric",  "name",   "description",
-                                   "program",    "command",    "run_cap", "entity", "project",
-                                   "controller", "apiVersion", "kind",    "hpt",    NULL};
-static const struct {
-    const char *key, *remedy;
-} LATER[] = {
-    {"early_terminate", "use `hpt: {pruner: median}`"},          {"metrics", "name one metric under `metric`"},
-    {"scheduler", "leave it out; `method` chooses the sampler"}, {"job", "write the command under `command`"},
-    {"image_uri", "write the command under `command`"},
-};
+static const char *const KEYS[] = {
+    "method",  "parameters", "metric",  "metrics",    "early_terminate", "name", "description", "program", "command",
+    "run_cap", "entity",     "project", "controller", "apiVersion",      "kind", "scheduler",   "hpt",     NULL};
+static const char *const LAUNCH[] = {"job", "image_uri", NULL};
 
 static int read_method(const hpt__check *c, const hpt__json *top) {
     static const char *const methods[] = {"grid", "random", "bayes", NULL};
@@ -33,51 +27,62 @@ static int read_method(const hpt__check *c, const hpt__json *top) {
     if (!node) return hpt__check_fail(c, top, "method", "is missing; write grid, random or bayes");
     int rc = hpt__check_text(&text, c, node, "method");
     if (rc < 0) return rc;
-    if (strcmp(text, "custom") == 0) return hpt__check_unsupported(c, node, "method", "use grid, random or bayes");
     for (int i = 0; methods[i]; i++) {
         if (strcmp(methods[i], text) != 0) continue;
         c->sweep->method = methods[i];
         return HPT_OK;
     }
-    return hpt__check_fail(c, node, "method", "'%s' is not one of grid, random, bayes", text);
+    if (strcmp(text, "custom") != 0)
+        return hpt__check_fail(c, node, "method", "'%.60s' is not one of grid, random, bayes, custom", text);
+    c->sweep->method = "bayes";
+    return hpt__check_warn(c, node, "method", "custom leaves the choice of points to a scheduler: read as bayes");
 }
 
-static int read_metric(const hpt__check *c, const hpt__json *top) {
-    static const char *const keys[] = {"name", "goal", "target", "impute", "impute_while_running", NULL};
+// `scheduler` names who chooses the points. Only W&B's own engine has nothing to say beyond `method`.
+static int read_scheduler(const hpt__check *c, const hpt__json *top) {
+    static const char *const keys[] = {"engine", "source", "optimizer", "search_space", NULL};
     int rc = 0;
-    hpt_sweep *s = c->sweep;
-    const hpt__json *node = hpt__json_get(top, "metric");
-    s->direction = HPT_MINIMIZE;
-    if (!node) {
-        if (strcmp(s->method, "bayes") != 0) return HPT_OK;
-        return hpt__check_fail(c, top, "metric", "is missing; bayes needs one: {name: val_loss, goal: minimize}");
+    const hpt__json *node = hpt__json_get(top, "scheduler");
+    const char *text = NULL, *method = hpt__json_string(hpt__json_get(top, "method"));
+    if (!node) return HPT_OK;
+    HPT_TRY(hpt__check_map(c, node, "scheduler"));
+    HPT_TRY(hpt__check_keys(c, node, "scheduler", keys));
+    const hpt__json *engine = hpt__json_get(node, "engine");
+    if (!engine) return hpt__check_fail(c, node, "scheduler", "needs 'engine: wandb', or leave it out");
+    HPT_TRY(hpt__check_text(&text, c, engine, "scheduler.engine"));
+    if (strcmp(text, "wandb") != 0)
+        return hpt__check_unsupported(c, engine, "scheduler.engine",
+                                      "write wandb, or leave scheduler out and choose with `hpt: {sampler: ...}`");
+    for (int i = 1; keys[i]; i++) {
+        const hpt__json *code = hpt__json_get(node, keys[i]);
+        const char *where = hpt__check_path(c, "scheduler", keys[i]);
+        if (!where) return hpt__fail_memory();
+        if (code) return hpt__check_unsupported(c, code, where, "leave it out and write the space under `parameters`");
     }
-    HPT_TRY(hpt__check_map(c, node, "metric"));
-    HPT_TRY(hpt__check_keys(c, node, "metric", keys));
-    static const char *const later[] = {"impute", "impute_while_running"};
-    for (int i = 0; i < 2; i++) {
-        const hpt__json *v = hpt__json_get(node, later[i]);
-        if (v)
-            return hpt__check_unsupported(c, v, i ? "metric.impute_while_running" : "metric.impute",
-                                          "leave it out; failed trials have no value");
-    }
-    const hpt__json *name = hpt__json_get(node, "name"), *goal = hpt__json_get(node, "goal"),
-                    *target = hpt__json_get(node, "target");
-    if (!name)
-        return hpt__check_fail(c, node, "metric.name", "is missing; name what the program prints, e.g. val_loss");
-    HPT_TRY(hpt__check_text(&s->metric, c, name, "metric.name"));
-    if (goal) {
-        const char *text = NULL;
-        HPT_TRY(hpt__check_text(&text, c, goal, "metric.goal"));
-        if (strcmp(text, "maximize") == 0)
-            s->direction = HPT_MAXIMIZE;
-        else if (strcmp(text, "minimize") != 0)
-            return hpt__check_fail(c, goal, "metric.goal", "'%s' is neither minimize nor maximize", text);
-    }
-    if (target) {
-        HPT_TRY(hpt__check_number(&s->target, c, target, "metric.target"));
-        s->has_target = true;
-    }
+    if (method && strcmp(method, "custom") == 0)
+        return hpt__check_fail(c, engine, "scheduler.engine",
+                               "wandb has no method custom; write bayes, random or grid");
+    if (hpt__json_get(top, "early_terminate"))
+        return hpt__check_fail(c, node, "scheduler", "stands beside early_terminate; keep one of them");
+    rc = 0;
+out:
+    return rc;
+}
+
+// Where W&B would decide; here it is always this process.
+static int read_controller(const hpt__check *c, const hpt__json *top) {
+    int rc = 0;
+    const hpt__json *node = hpt__json_get(top, "controller");
+    const char *text = NULL;
+    if (!node) return HPT_OK;
+    HPT_TRY(hpt__check_map(c, node, "controller"));
+    const hpt__json *type = hpt__json_get(node, "type");
+    if (!type) return hpt__check_fail(c, node, "controller", "needs 'type', local or cloud; or leave it out");
+    HPT_TRY(hpt__check_text(&text, c, type, "controller.type"));
+    if (strcmp(text, "local") != 0 && strcmp(text, "cloud") != 0)
+        return hpt__check_fail(c, type, "controller.type", "'%.60s' is neither local nor cloud", text);
+    if (strcmp(text, "local") == 0 && hpt__json_get(top, "scheduler"))
+        return hpt__check_fail(c, type, "controller.type", "local does not go with `scheduler`; remove one of them");
     rc = 0;
 out:
     return rc;
@@ -118,14 +123,17 @@ static int read_top(const hpt__check *c, const hpt__json *top) {
     if (top->kind != HPT__JSON_OBJECT)
         return hpt__check_fail(c, top, "", "a sweep file is a mapping with `method` and `parameters`, not a %s",
                                hpt__json_kind_name(top->kind));
-    for (size_t i = 0; i < sizeof LATER / sizeof *LATER; i++) {
-        const hpt__json *node = hpt__json_get(top, LATER[i].key);
-        if (node) return hpt__check_unsupported(c, node, LATER[i].key, LATER[i].remedy);
+    for (size_t i = 0; LAUNCH[i]; i++) {
+        const hpt__json *node = hpt__json_get(top, LAUNCH[i]);
+        if (node) return hpt__check_unsupported(c, node, LAUNCH[i], "write the command under `command`");
     }
     HPT_TRY(hpt__check_keys(c, top, "", KEYS));
     HPT_TRY(read_kind(c, top));
     HPT_TRY(read_method(c, top));
-    HPT_TRY(read_metric(c, top));
+    HPT_TRY(read_scheduler(c, top));
+    HPT_TRY(read_controller(c, top));
+    HPT_TRY(hpt__check_metrics(c, top));
+    HPT_TRY(hpt__check_early_terminate(c, top));
     HPT_TRY(read_label(&s->name, c, top, "name"));
     HPT_TRY(read_label(&s->description, c, top, "description"));
     HPT_TRY(read_label(&s->entity, c, top, "entity"));
@@ -242,6 +250,15 @@ const char *hpt_sweep_metric(const hpt_sweep *sweep) {
 }
 hpt_direction hpt_sweep_direction(const hpt_sweep *sweep) {
     return sweep->direction;
+}
+int64_t hpt_sweep_n_metrics(const hpt_sweep *sweep) {
+    return sweep->n_metrics;
+}
+const char *hpt_sweep_metric_at(const hpt_sweep *sweep, int64_t i) {
+    return i >= 0 && i < sweep->n_metrics ? sweep->metrics[i] : NULL;
+}
+hpt_direction hpt_sweep_direction_at(const hpt_sweep *sweep, int64_t i) {
+    return i >= 0 && i < sweep->n_metrics ? sweep->directions[i] : HPT_MINIMIZE;
 }
 int64_t hpt_sweep_run_cap(const hpt_sweep *sweep) {
     return sweep->run_cap;

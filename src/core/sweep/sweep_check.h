@@ -41,9 +41,27 @@ enum { HPT__SPELLING_MAX = 40 };
 void hpt__check_spell(char out[HPT__SPELLING_MAX], double v);
 HPT_NODISCARD int hpt__check_bool(bool *out, const hpt__check *c, const hpt__json *node, const char *path);
 
+// Puts "key=value" on the list for the options table, after trying it on a scratch set. value NULL: what node says.
+HPT_NODISCARD int hpt__check_option(const hpt__check *c, const hpt__json *node, const char *path, const char *key,
+                                    const char *value);
+// A refusal from below (rc < 0, its message recorded) becomes one that points at node; other rc pass.
+int hpt__check_at(const hpt__check *c, const hpt__json *node, const char *path, int rc);
+
+// sweep_metric.c: `metric`, `metrics` or `hpt.objectives`, whichever the file has; needs the method.
+HPT_NODISCARD int hpt__check_metrics(const hpt__check *c, const hpt__json *top);
+// sweep_metric.c: `early_terminate` into pruner and options; needs the metrics.
+HPT_NODISCARD int hpt__check_early_terminate(const hpt__check *c, const hpt__json *top);
+// sweep_law.c: the keys of one parameter that is no nested block; adds it to the space.
+HPT_NODISCARD int hpt__check_parameter(const hpt__check *c, hpt_space *space, const hpt__json *p, const char *name,
+                                       const char *path);
 // sweep_hpt.c: the `hpt:` block into sweep.
 HPT_NODISCARD int hpt__check_hpt(const hpt__check *c, const hpt__json *node);
 // sweep_command.c: `command` into sweep; warns of unknown macros.
 HPT_NODISCARD int hpt__check_command(const hpt__check *c, const hpt__json *node);
+
+// sweep_value.c: a value as W&B's server passes it on: floats that are whole become integers, at any depth. In place.
+void hpt__sweep_integral(hpt__json *v);
+// sweep_value.c: the nested configuration of a trial as a tree in the arena; NULL when out of memory.
+hpt__json *hpt__sweep_config(hpt__arena *arena, const hpt_sweep *sweep, const double *point);
 
 #endif

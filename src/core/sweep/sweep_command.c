@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // sweep_command.c: the command of a trial: macros and Python's way of writing arguments, as W&B's agent has them.
 //
-// A macro is a whole element of the list; one that is unknown vanishes (W&B), with a warning when the file is loaded.
-// ${envvar:NAME} is replaced inside any element; NAME is capitals, digits and _; an unset one gives its name (W&B).
-// Values are written as Python's str(): True, None, [1, 2], {'lr': 0.001}, 1e-05; a float that is whole is written as an
-// integer, for W&B's configuration passes through JSON on its server. Order of arguments: the file's.
+// First ${envvar:NAME} is replaced inside any element; NAME is capitals, digits and _; an unset one gives its name. Then an
+// element that begins with "${" and ends with "}" is a macro; one that is unknown vanishes, with a warning when the file
+// is loaded. Values are written as Python's str(): True, None, [1, 2], {'lr': 0.001}, 1e-05. Order of arguments: the
+// file's. Facts: wandb/wandb, wandb/wandb_agent.py and wandb/sdk/launch/sweeps/utils.py.
 #include "../base/alloc.h"
 #include "../space/space_impl.h"
 #include "sweep_check.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +28,8 @@ typedef enum macro {
     MACRO_UNKNOWN,
 } macro;
 
+static const char ENVVAR[] = "${envvar:";
+
 static macro macro_of(const char *element) {
     static const struct {
         const char *text;
@@ -47,8 +48,41 @@ static macro macro_of(const char *element) {
     const size_t n = strlen(element);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(known[i].text, element) == 0) return known[i].m;
-    const bool whole = n > 3 && strncmp(element, "${", 2) == 0 && strchr(element, '}') == element + n - 1;
-    return whole && strncmp(element, "${envvar:", 9) != 0 ? MACRO_UNKNOWN : MACRO_NONE;
+    return n > 2 && strncmp(element, "${", 2) == 0 && element[n - 1] == '}' ? MACRO_UNKNOWN : MACRO_NONE;
+}
+
+// Length of the ${envvar:NAME} that text begins with, and of its NAME; 0: it begins with none.
+static size_t envvar_at(const char *text, size_t *n_name) {
+    if (strncmp(text, ENVVAR, sizeof ENVVAR - 1) != 0) return 0;
+    *n_name = strspn(text + sizeof ENVVAR - 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+    return text[sizeof ENVVAR - 1 + *n_name] == '}' ? sizeof ENVVAR + *n_name : 0;
+}
+
+// The text with every ${envvar:NAME} replaced; what comes in is not looked at again.
+static void replace_envvars(hpt__str *out, const char *text) {
+    hpt__str_clear(out);
+    while (*text) {
+        size_t n_name;
+        const size_t n = envvar_at(text, &n_name);
+        if (n == 0) {
+            hpt__str_addc(out, *text++);
+            continue;
+        }
+        hpt__str name = HPT__STR_INIT;
+        hpt__str_addn(&name, text + sizeof ENVVAR - 1, n_name);
+        const char *value = getenv(hpt__str_text(&name));
+        hpt__str_add(out, value ? value : hpt__str_text(&name));
+        out->failed = out->failed || name.failed;
+        hpt__str_fini(&name);
+        text += n;
+    }
+}
+
+static bool holds_envvar(const char *text) {
+    size_t n_name;
+    for (const char *p = strstr(text, ENVVAR); p; p = strstr(p + 1, ENVVAR))
+        if (envvar_at(p, &n_name)) return true;
+    return false;
 }
 
 // Whether a known macro is a part of the text.
@@ -70,8 +104,10 @@ int hpt__check_command(const hpt__check *c, const hpt__json *node) {
     static const char *const standard[] = {"${env}", "${interpreter}", "${program}", "${args}"};
     int rc = 0;
     hpt_sweep *s = c->sweep;
-    const int64_t n = node ? node->kind == HPT__JSON_ARRAY ? node->a.n : 0 : 4;
-    if (n == 0) return hpt__check_fail(c, node, "command", "needs a list, e.g. [./train, \"${args}\"]");
+    if (node && node->kind != HPT__JSON_ARRAY)
+        return hpt__check_fail(c, node, "command", "needs a list, e.g. [./train, \"${args}\"]");
+    if (node && node->a.n == 0) node = NULL; // W&B's default stands for an empty list too
+    const int64_t n = node ? node->a.n : 4;
     const char **command = hpt__arena_alloc(c->arena, (size_t)n * sizeof *command);
     if (!command) return hpt__fail_memory();
     bool needs_program = false;
@@ -91,6 +127,7 @@ int hpt__check_command(const hpt__check *c, const hpt__json *node) {
             return hpt__check_fail(c, item, "command", "every element must be text, not a %s; put it in quotes",
                                    hpt__json_kind_name(item->kind));
         }
+        if (holds_envvar(command[i])) continue; // known only when a trial starts
         const macro m = macro_of(command[i]);
         needs_program = needs_program || m == MACRO_PROGRAM;
         if (m == MACRO_UNKNOWN)
@@ -114,74 +151,6 @@ int hpt__check_command(const hpt__check *c, const hpt__json *node) {
     rc = 0;
 out:
     return rc;
-}
-
-// ---- the configuration of one trial
-
-static bool integral(double v) {
-    return v == rint(v) && fabs(v) < 1e15;
-}
-
-// Floats that are whole become integers, at any depth. v is a copy of our own.
-static void make_integral(hpt__json *v) {
-    if (v->kind == HPT__JSON_FLOAT && integral(v->f)) {
-        const int64_t i = (int64_t)v->f;
-        v->kind = HPT__JSON_INT;
-        v->i = i;
-    } else if (v->kind == HPT__JSON_ARRAY) {
-        for (int64_t i = 0; i < v->a.n; i++) make_integral(v->a.items[i]);
-    } else if (v->kind == HPT__JSON_OBJECT) {
-        for (int64_t i = 0; i < v->o.n; i++) make_integral(v->o.values[i]);
-    }
-}
-
-// JSON tree of a parameter's value as the trial gets it.
-static hpt__json *value_node(hpt__arena *arena, const hpt__param *p, double v) {
-    if (p->kind == HPT__PARAM_CATEGORICAL) {
-        hpt__json *choice = hpt__json_dup(arena, p->choices[(int64_t)v]);
-        if (choice) make_integral(choice);
-        return choice;
-    }
-    if (p->kind == HPT__PARAM_INT || integral(v)) return hpt__json_new_int(arena, (int64_t)v);
-    return hpt__json_new_float(arena, v);
-}
-
-// The active parameters below a block, nested as the file nests them. NULL when out of memory.
-static hpt__json *config_of(hpt__arena *arena, const hpt_sweep *s, const hpt__json *block, const char *prefix,
-                            const double *point) {
-    hpt__json *map = hpt__json_new(arena, HPT__JSON_OBJECT);
-    for (int64_t i = 0; map && i < block->o.n; i++) {
-        const char *key = block->o.keys[i];
-        const size_t n = strlen(prefix) + strlen(key) + 2;
-        char *name = hpt__arena_alloc(arena, n);
-        if (!name) return NULL;
-        strcpy(name, prefix);
-        if (prefix[0]) strcat(name, ".");
-        strcat(name, key);
-        const hpt__json *nested = hpt__json_get(block->o.values[i], "parameters");
-        hpt__json *value = NULL;
-        if (nested) {
-            value = config_of(arena, s, nested, name, point);
-            if (value && value->o.n == 0) continue; // every member is inactive
-        } else {
-            const int64_t k = hpt__space_find(s->space, name);
-            if (k < 0 || isnan(point[k])) continue;
-            value = value_node(arena, &s->space->params[k], point[k]);
-        }
-        if (!value || hpt__json_set(arena, map, key, value) < 0) return NULL;
-    }
-    return map;
-}
-
-void hpt__sweep_config_json(hpt__str *out, const hpt_sweep *sweep, const double *point) {
-    hpt__arena arena;
-    hpt__arena_init(&arena);
-    const hpt__json *config = config_of(&arena, sweep, sweep->parameters, "", point);
-    if (config)
-        hpt__json_dumps(out, config);
-    else
-        out->failed = true;
-    hpt__arena_fini(&arena);
 }
 
 // ---- expansion: all words in one string, NUL after each, then pointers into it
@@ -225,36 +194,12 @@ static void add_args(words *w, const hpt__json *config, macro m) {
     }
 }
 
-// Text with ${envvar:NAME} replaced.
-static void add_text(words *w, const char *text) {
-    static const char open[] = "${envvar:";
-    for (const char *p = text; *p;) {
-        size_t n = 0;
-        if (strncmp(p, open, sizeof open - 1) == 0) {
-            const char *name = p + sizeof open - 1;
-            while ((name[n] >= 'A' && name[n] <= 'Z') || (name[n] >= '0' && name[n] <= '9') || name[n] == '_') n++;
-            if (name[n] == '}') {
-                hpt__str key = HPT__STR_INIT;
-                hpt__str_addn(&key, name, n);
-                const char *value = getenv(hpt__str_text(&key));
-                hpt__str_add(&w->text, value ? value : hpt__str_text(&key));
-                w->text.failed = w->text.failed || key.failed;
-                hpt__str_fini(&key);
-                p = name + n + 1;
-                continue;
-            }
-        }
-        hpt__str_addc(&w->text, *p++);
-    }
-    end_word(w);
-}
-
 static void expand(words *w, const hpt_sweep *s, const char *element, const hpt__json *config,
                    const char *config_path) {
     const macro m = macro_of(element);
     switch (m) {
     case MACRO_NONE:
-        add_text(w, element);
+        add_word(w, element);
         break;
     case MACRO_ENV:
         add_word(w, "/usr/bin/env");
@@ -283,17 +228,24 @@ static void expand(words *w, const hpt_sweep *s, const char *element, const hpt_
 int hpt__sweep_command(char ***argv, const hpt_sweep *sweep, const double *point, const char *config_path) {
     int rc = 0;
     words w = {0};
+    hpt__str element = HPT__STR_INIT;
     hpt__arena arena;
     hpt__arena_init(&arena);
-    const hpt__json *config = config_of(&arena, sweep, sweep->parameters, "", point);
+    const hpt__json *config = hpt__sweep_config(&arena, sweep, point);
     if (!config) {
         rc = hpt__fail_memory();
         goto out;
     }
-    for (int64_t i = 0; i < sweep->n_command; i++)
-        HPT_FAIL_IF(!config_path && macro_of(sweep->command[i]) == MACRO_ARGS_JSON_FILE, HPT_E_ARG,
+    for (int64_t i = 0; i < sweep->n_command; i++) {
+        replace_envvars(&element, sweep->command[i]);
+        HPT_TRY(hpt__str_status(&element));
+        const macro m = macro_of(hpt__str_text(&element));
+        HPT_FAIL_IF(!config_path && m == MACRO_ARGS_JSON_FILE, HPT_E_ARG,
                     "%s: command: ${args_json_file} needs a file, and none was written for this trial", sweep->path);
-    for (int64_t i = 0; i < sweep->n_command; i++) expand(&w, sweep, sweep->command[i], config, config_path);
+        HPT_FAIL_IF(!sweep->program && m == MACRO_PROGRAM, HPT_E_ARG, // it came out of an environment variable
+                    "%s: command: ${program} has no value; write `program: train.py`", sweep->path);
+        expand(&w, sweep, hpt__str_text(&element), config, config_path);
+    }
     HPT_TRY(hpt__str_status(&w.text));
     HPT_FAIL_IF(w.n == 0, HPT_E_ARG, "%s: command: every element expanded to nothing; write a program", sweep->path);
     char **block = hpt__malloc((size_t)(w.n + 1) * sizeof *block + w.text.len);
@@ -311,6 +263,7 @@ int hpt__sweep_command(char ***argv, const hpt_sweep *sweep, const double *point
     *argv = block;
     rc = 0;
 out:
+    hpt__str_fini(&element);
     hpt__str_fini(&w.text);
     hpt__arena_fini(&arena);
     return rc;

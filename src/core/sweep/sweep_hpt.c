@@ -10,16 +10,18 @@
 #include <regex.h>
 #include <string.h>
 
-static const char *const KEYS[] = {"storage", "sampler", "pruner",  "resources", "parallel", "retries", "timeout",
-                                   "grace",   "seed",    "metrics", "options",   "executor", NULL};
-static const char *const LATER[] = {"folds", "objectives", "constraints", "enforce", NULL};
+static const char *const KEYS[] = {"storage", "sampler", "pruner",  "resources", "parallel", "retries",    "timeout",
+                                   "grace",   "seed",    "metrics", "options",   "executor", "objectives", NULL};
+static const char *const LATER[] = {"folds", "constraints", "enforce", NULL};
 
-// Keeps "key=value" for the options table after trying it on a scratch set.
-static int add_option(const hpt__check *c, const hpt__json *node, const char *path, const char *key) {
+int hpt__check_option(const hpt__check *c, const hpt__json *node, const char *path, const char *key,
+                      const char *given) {
     hpt_sweep *s = c->sweep;
     hpt__options scratch;
     hpt__str value = HPT__STR_INIT, pair = HPT__STR_INIT;
-    if (node->kind == HPT__JSON_BOOL)
+    if (given)
+        hpt__str_add(&value, given);
+    else if (node->kind == HPT__JSON_BOOL)
         hpt__str_add(&value, node->b ? "true" : "false");
     else
         hpt__json_pystr(&value, node);
@@ -27,11 +29,7 @@ static int add_option(const hpt__check *c, const hpt__json *node, const char *pa
     int rc = hpt__str_status(&value);
     if (rc >= 0) rc = hpt__str_status(&pair);
     hpt__options_default(&scratch);
-    if (rc >= 0 && (rc = hpt__options_set(&scratch, key, hpt__str_text(&value))) < 0 && rc != HPT_E_MEMORY) {
-        char message[HPT__ERROR_MAX];
-        hpt__error_copy(message);
-        rc = hpt__check_fail(c, node, path, "%s", message);
-    }
+    if (rc >= 0) rc = hpt__check_at(c, node, path, hpt__options_set(&scratch, key, hpt__str_text(&value)));
     if (rc >= 0) {
         const char **options = hpt__arena_alloc(c->arena, (size_t)(s->n_options + 1) * sizeof *options);
         const char *copy = hpt__arena_strndup(c->arena, hpt__str_text(&pair), pair.len);
@@ -53,7 +51,7 @@ static const char *option_of(const char *key) {
     static const char *const alias[][2] = {{"warmup_steps", "n_warmup"},    {"n_warmup_steps", "n_warmup"},
                                            {"startup_trials", "n_startup"}, {"n_startup_trials", "n_startup"},
                                            {"interval_steps", "interval"},  {"n_ei_candidates", "n_candidates"},
-                                           {"min_trials", "n_min_trials"}};
+                                           {"min_trials", "n_min_trials"},  {"wrapped_pruner", "pruner"}};
     for (size_t i = 0; i < sizeof alias / sizeof *alias; i++)
         if (strcmp(alias[i][0], key) == 0) return alias[i][1];
     return key;
@@ -93,18 +91,36 @@ static int read_tool(const char **name, const hpt__check *c, const hpt__json *no
         const char *where = hpt__check_path(c, path, node->o.keys[i]);
         const char *key = hpt__check_path(c, *name, option_of(node->o.keys[i]));
         if (!where || !key) return hpt__fail_memory();
-        HPT_TRY(add_option(c, node->o.values[i], where, key));
+        const hpt__json *v = node->o.values[i];
+        if (v->kind == HPT__JSON_OBJECT && strcmp(key, "patience.pruner") == 0) { // with options of its own
+            const char *inner = NULL;
+            HPT_TRY(read_tool(&inner, c, v, where, name_at));
+            HPT_TRY(hpt__check_option(c, v, where, key, inner));
+        } else {
+            HPT_TRY(hpt__check_option(c, v, where, key, NULL));
+        }
     }
     rc = 0;
 out:
     return rc;
 }
 
+// The pruner, which only one may choose and which looks at one metric.
+static int read_pruner(const hpt__check *c, const hpt__json *node, const char *path) {
+    hpt_sweep *s = c->sweep;
+    if (s->pruner)
+        return hpt__check_fail(c, node, path, "stands beside early_terminate, which is a pruner too; keep one of them");
+    int rc = read_tool(&s->pruner, c, node, path, hpt_pruner_name);
+    if (rc < 0 || s->n_metrics < 2 || strcmp(s->pruner, "nop") == 0) return rc;
+    return hpt__check_fail(c, node, path, "a pruner looks at one metric, and this sweep has %lld; remove it",
+                           (long long)s->n_metrics);
+}
+
 static int read_options(const hpt__check *c, const hpt__json *node, const char *path) {
     int rc = hpt__check_map(c, node, path);
     for (int64_t i = 0; rc >= 0 && i < node->o.n; i++) {
         const char *where = hpt__check_path(c, path, node->o.keys[i]);
-        rc = where ? add_option(c, node->o.values[i], where, node->o.keys[i]) : hpt__fail_memory();
+        rc = where ? hpt__check_option(c, node->o.values[i], where, node->o.keys[i], NULL) : hpt__fail_memory();
     }
     return rc;
 }
@@ -181,35 +197,59 @@ out:
     return rc;
 }
 
-// What regcomp would take without a word and the user would regret: \d, which POSIX reads as the letter d, and
-// repetitions of repetitions, which glibc writes out in memory. NULL if the pattern is fine.
+// What regcomp would take without a word and the user would regret: \d, which POSIX reads as the letter d; \1, a glibc
+// extension that takes exponential time; and repetitions of repetitions, which glibc writes out in memory: x{n} as n
+// copies of x, x+ as two. So the written-out size is counted, group by group. NULL if the pattern is fine.
 static const char *bad_regex(const char *regex) {
-    enum { LENGTH_MAX = 1000 };
-    double copies = 1; // an upper bound: as if all repetitions were nested
-    bool bracket = false;
+    enum { LENGTH_MAX = 1000, SIZE_MAX_NODES = 4000, NESTED_MAX = 50 };
+    double before[NESTED_MAX + 1] = {0}, last[NESTED_MAX + 1] = {0}; // size of a group's last part, and of those before
+    int depth = 0;
     if (strlen(regex) > LENGTH_MAX) return "is longer than 1000 bytes; match less of the line";
     for (const char *p = regex; *p; p++) {
-        if (bracket) {
-            bracket = *p != ']';
-        } else if (*p == '\\') {
+        double copies = 0; // 0: a new part begins
+        if (*p == '\\') {
             if (p[1] == 'd') return "uses \\d, which POSIX regular expressions do not have; write [0-9]";
+            if (p[1] >= '1' && p[1] <= '9') return "refers back to a group, which takes too long; write the text again";
             if (p[1]) p++;
-        } else if (*p == '[') {
-            bracket = true;
-            if (p[1] == '^') p++;
-            if (p[1] == ']') p++;
+        } else if (*p == '[') { // a ']' that comes first is a member
+            p += p[1] == '^' ? 2 : 1;
+            if (*p) p++;
+            while (*p && *p != ']') p++;
+        } else if (*p == '(') {
+            if (depth == NESTED_MAX) return "nests more than 50 groups; match less of the line";
+            depth++;
+            before[depth] = last[depth] = 0;
+            continue;
+        } else if (*p == ')' && depth > 0) {
+            depth--;
+            before[depth] += last[depth];
+            last[depth] = before[depth + 1] + last[depth + 1] + 1;
+            copies = 1;
+        } else if (*p == '*' || *p == '?' || *p == '+') {
+            copies = *p == '+' ? 2 : 1;
         } else if (*p == '{') {
-            double most = 1, number = 0;
-            for (p++; *p && *p != '}'; p++) {
-                number = *p >= '0' && *p <= '9' ? number * 10 + (*p - '0') : 0;
-                if (number > most) most = number;
+            double number = 0;
+            for (copies = 1; p[1] && *p != '}'; p++) {
+                number = p[1] >= '0' && p[1] <= '9' ? number * 10 + (p[1] - '0') : 0;
+                if (number > copies) copies = number;
             }
-            copies *= most;
-            if (copies > 1000) return "repeats too often ({n} counts multiply); write + or *";
-            if (!*p) break;
         }
+        if (copies > 0) {
+            last[depth] = last[depth] * copies + 1;
+        } else {
+            before[depth] += last[depth];
+            last[depth] = 1;
+        }
+        if (before[depth] + last[depth] > SIZE_MAX_NODES) return "repeats too often (counts and + of groups multiply)";
+        if (!*p) break;
     }
     return NULL;
+}
+
+static bool is_reported(const hpt_sweep *s, const char *name) {
+    for (int64_t i = 0; i < s->n_metrics; i++)
+        if (strcmp(s->metrics[i], name) == 0) return true;
+    return strcmp(name, "step") == 0;
 }
 
 static int read_metrics(const hpt__check *c, const hpt__json *node, const char *path) {
@@ -224,6 +264,9 @@ static int read_metrics(const hpt__check *c, const hpt__json *node, const char *
         char why[160];
         if (!where) return hpt__fail_memory();
         HPT_TRY(hpt__check_text(&regex, c, node->o.values[i], where));
+        if (!is_reported(s, node->o.keys[i]))
+            HPT_TRY(hpt__check_warn(c, node->o.values[i], where,
+                                    "is neither a metric of this sweep nor 'step', so nothing looks for it"));
         const char *bad = bad_regex(regex);
         if (bad) return hpt__check_fail(c, node->o.values[i], where, "'%.80s' %s", regex, bad);
         const int err = regcomp(&compiled, regex, REG_EXTENDED);
@@ -252,7 +295,7 @@ static int read_key(const hpt__check *c, const char *key, const hpt__json *v, co
     int64_t seed = 0;
     if (strcmp(key, "storage") == 0) return hpt__check_text(&s->storage, c, v, where);
     if (strcmp(key, "sampler") == 0) return read_tool(&s->sampler, c, v, where, hpt_sampler_name);
-    if (strcmp(key, "pruner") == 0) return read_tool(&s->pruner, c, v, where, hpt_pruner_name);
+    if (strcmp(key, "pruner") == 0) return read_pruner(c, v, where);
     if (strcmp(key, "resources") == 0) return read_resources(c, v, where);
     if (strcmp(key, "parallel") == 0) return hpt__check_int(&s->parallel, c, v, where, 1, 100000);
     if (strcmp(key, "retries") == 0) return hpt__check_int(&s->retries, c, v, where, 0, 1000);
@@ -260,6 +303,7 @@ static int read_key(const hpt__check *c, const char *key, const hpt__json *v, co
     if (strcmp(key, "grace") == 0) return read_seconds(&s->grace, c, v, where);
     if (strcmp(key, "metrics") == 0) return read_metrics(c, v, where);
     if (strcmp(key, "options") == 0) return read_options(c, v, where);
+    if (strcmp(key, "objectives") == 0) return HPT_OK; // read with the metrics
     if (strcmp(key, "executor") == 0) {
         const char *executor = hpt__json_string(v);
         if (executor && strcmp(executor, "local") == 0) return HPT_OK;

@@ -34,6 +34,13 @@ int hpt__check_unsupported(const hpt__check *c, const hpt__json *node, const cha
     return hpt__fail(HPT_E_UNSUPPORTED, "%sthis version does not support it; %s", where, remedy);
 }
 
+int hpt__check_at(const hpt__check *c, const hpt__json *node, const char *path, int rc) {
+    if (rc >= 0 || rc == HPT_E_MEMORY) return rc;
+    char message[HPT__ERROR_MAX];
+    hpt__error_copy(message);
+    return hpt__check_fail(c, node, path, "%s", message);
+}
+
 int hpt__check_warn(const hpt__check *c, const hpt__json *node, const char *path, const char *fmt, ...) {
     char where[300], text[400];
     hpt_sweep *s = c->sweep;
@@ -47,6 +54,8 @@ int hpt__check_warn(const hpt__check *c, const hpt__json *node, const char *path
     char *line = hpt__arena_alloc(c->arena, n);
     if (!line) return hpt__fail_memory();
     (void)snprintf(line, n, "%s%s", where, text);
+    for (char *p = line; *p; p++) // text of the file may hold them; a remark is one line
+        if ((unsigned char)*p < 0x20 || *p == 0x7F) *p = '?';
     if ((s->n_warnings & (s->n_warnings - 1)) == 0) { // full at 0, 1, 2, 4, ...: doubles, for a file may earn thousands
         const size_t cap = s->n_warnings ? (size_t)s->n_warnings * 2 : 1;
         const char **warnings = hpt__arena_alloc(c->arena, cap * sizeof *warnings);
