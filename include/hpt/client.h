@@ -139,6 +139,30 @@ static inline int hpt_client_report(int64_t step, double value) {
     return hpt_client_stop_check(true) ? HPT_CLIENT_STOP : HPT_CLIENT_CONTINUE;
 }
 
+/* The same for one metric by its name: a sweep with several metrics needs the last value of each. */
+static inline int hpt_client_report_metric(int64_t step, const char *name, double value) {
+    char line[1024], number[48], *comma;
+    int n;
+    if (!hpt_client_enabled()) return HPT_CLIENT_CONTINUE;
+    snprintf(number, sizeof number, "%.17g", value);
+    comma = strchr(number, ',');
+    if (comma) *comma = '.';
+    if (step >= 0)
+        n = snprintf(line, sizeof line, "step=%lld %s=%s", (long long)step, name, number);
+    else
+        n = snprintf(line, sizeof line, "%s=%s", name, number);
+    if (n > 0 && (size_t)n < sizeof line) (void)hpt_client_report_line(line);
+    return hpt_client_stop_check(true) ? HPT_CLIENT_STOP : HPT_CLIENT_CONTINUE;
+}
+
+/* Announces that this process is about to be cut off through no fault of its own (a node that is drained, a batch job
+ * whose time is up). If it then ends with a code other than 0, or by a signal, the trial counts neither as failed nor
+ * as a retry: it is started again under its number, with the same checkpoint folder and HPT_RESUME=1. Write the
+ * checkpoint, call this, exit with a code other than 0. 0, or -1 with errno. */
+static inline int hpt_client_preempting(void) {
+    return hpt_client_report_line("{\"preempting\": true}");
+}
+
 /* Folder that stays the same over all attempts of the trial; NULL outside one. */
 static inline const char *hpt_client_checkpoint_dir(void) {
     return hpt_client_enabled() ? getenv("HPT_CHECKPOINT_DIR") : NULL;

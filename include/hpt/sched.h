@@ -19,16 +19,17 @@ typedef enum hpt_outcome {
     HPT_OUTCOME_PRUNED = 1,
     HPT_OUTCOME_FAILED = 2,
     HPT_OUTCOME_TIMEOUT = 3,
-    HPT_OUTCOME_LOST = 4,    /* its run was killed; the trial is started again */
-    HPT_OUTCOME_STOPPED = 5, /* the user ended the run; the trial is started again by the next run */
+    HPT_OUTCOME_LOST = 4,      /* its run was killed; the trial is started again */
+    HPT_OUTCOME_STOPPED = 5,   /* the user ended the run; the trial is started again by the next run */
+    HPT_OUTCOME_PREEMPTED = 6, /* it announced preemption and ended; it is started again under its number */
 } hpt_outcome;
 HPT_API const char *hpt_outcome_to_string(hpt_outcome outcome);
 
 typedef enum hpt_run_event_kind {
     HPT_RUN_STARTED = 1,       /* the study is open; counts hold what it already has; text: one line about it */
     HPT_RUN_TRIAL_STARTED = 2, /* number */
-    HPT_RUN_TRIAL_REPORT = 3,  /* number, step, value */
-    HPT_RUN_TRIAL_ENDED = 4,   /* number, outcome, value (NaN if none), text: reason, log_path */
+    HPT_RUN_TRIAL_REPORT = 3,  /* number, step, value; of several metrics the first */
+    HPT_RUN_TRIAL_ENDED = 4,   /* number, outcome, value (NaN if none), text: reason, log_path, cause, n_cause */
     HPT_RUN_NOTICE = 5,        /* text: one line worth telling */
     HPT_RUN_TICK = 6,          /* about every 0.2 s, for progress displays */
     HPT_RUN_ENDED = 7,         /* text: why the sweep ended */
@@ -42,9 +43,13 @@ typedef struct hpt_run_event {
     bool is_best;         /* TRIAL_ENDED: best so far */
     const char *text;     /* borrowed for the call; may be NULL */
     const char *log_path; /* borrowed; the trial's stderr or stdout file */
+    /* TRIAL_ENDED of a failed, timed-out or given-up trial: its reason with numbers as 'N', the same for all failures
+     * of one kind, and how many of this kind this run has had, this one included (1: show it). Else NULL and 0. */
+    const char *cause;
+    int64_t n_cause;
     /* the sweep as a whole, set in every event */
     int64_t n_done, n_running, n_pruned, n_failed, n_waiting, cap /* 0: none */;
-    double best; /* NaN if none */
+    double best; /* NaN if none, and with several metrics */
     int64_t best_number;
     double elapsed;       /* seconds of this run */
     int64_t n_ended_here; /* trials ended by this run */
@@ -71,6 +76,8 @@ typedef struct hpt_run_options {
     int64_t n_options;
     hpt_run_fn on_event; /* called on the loop's thread */
     void *payload;
+    const char *const *env; /* n_env texts "NAME=value" for every trial, instead of inherited ones of these names */
+    int64_t n_env;          /* names that the trial protocol sets are left to it */
 } hpt_run_options;
 
 #define HPT_RUN_OPTIONS_INIT \
@@ -82,7 +89,7 @@ typedef enum hpt_run_end {
     HPT_RUN_END_EXHAUSTED = 3, /* grid or space has no further point */
     HPT_RUN_END_TIMEOUT = 4,   /* time limit of the sweep */
     HPT_RUN_END_STOPPED = 5,   /* `hpt stop`, or the first SIGINT/SIGTERM; the same command resumes it */
-    HPT_RUN_END_FLAPPING = 6,  /* the first trials all failed */
+    HPT_RUN_END_FLAPPING = 6,  /* too many of the first trials failed; docs/trial-protocol.md 5 has the rules */
 } hpt_run_end;
 
 typedef struct hpt_run_summary {

@@ -13,10 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 run_record record;
+void (*run_patch)(hpt_sweep *sweep);
 static char folder[64], mark[64];
 
 void run_enter(void) {
@@ -24,8 +26,21 @@ void run_enter(void) {
     strcpy(folder, "/tmp/hpt-test-run-XXXXXX");
     cr_assert(mkdtemp(folder), "no temporary folder");
     cr_assert_eq(chdir(folder), 0);
-    static const char *const unset[] = {"HPT_FAKE_DEVICES",     "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "HPT_TRIAL",
-                                        "HPT_DISABLE_FLAPPING", "HPT_SWEEP_DIR",        "HPT_STORAGE"};
+    static const char *const unset[] = {"HPT_FAKE_DEVICES",
+                                        "CUDA_VISIBLE_DEVICES",
+                                        "OMP_NUM_THREADS",
+                                        "HPT_TRIAL",
+                                        "HPT_DISABLE_FLAPPING",
+                                        "HPT_SWEEP_DIR",
+                                        "HPT_STORAGE",
+                                        "WANDB_MODE",
+                                        "WANDB_API_KEY",
+                                        "WANDB_DIR",
+                                        "WANDB_SWEEP_ID",
+                                        "WANDB_DISABLED",
+                                        "WANDB_AGENT_DISABLE_FLAPPING",
+                                        "WANDB_AGENT_MAX_INITIAL_FAILURES",
+                                        "HPT_RUN_LOG_LIMIT"};
     for (size_t i = 0; i < sizeof unset / sizeof *unset; i++) unsetenv(unset[i]);
     snprintf(mark, sizeof mark, "%s", folder);
     setenv("HPT_TEST_MARK", mark, 1);
@@ -88,6 +103,8 @@ static void on_event(const hpt_run_event *e, void *payload) {
         record.outcome[i] = e->outcome;
         record.value[i] = e->value;
         snprintf(record.reason[i], sizeof record.reason[i], "%s", e->text ? e->text : "");
+        snprintf(record.cause[i], sizeof record.cause[i], "%s", e->cause ? e->cause : "");
+        record.n_cause[i] = e->n_cause;
         break;
     case HPT_RUN_NOTICE:
         record.n_notices++;
@@ -99,8 +116,10 @@ static void on_event(const hpt_run_event *e, void *payload) {
     case HPT_RUN_TICK:
         record.n_ticks++;
         break;
-    case HPT_RUN_STARTED:
     case HPT_RUN_ENDED:
+        snprintf(record.end, sizeof record.end, "%s", e->text ? e->text : "");
+        break;
+    case HPT_RUN_STARTED:
         break;
     }
     if (record.hook) record.hook(e);
@@ -119,6 +138,7 @@ int run_it(hpt_run_summary *out, const hpt_run_options *o) {
     options.on_event = on_event;
     int rc = hpt_sweep_load(&sweep, "sweep.yaml");
     cr_assert_eq(rc, 0, "sweep.yaml: %s", hpt_last_error());
+    if (run_patch) run_patch(sweep);
     rc = hpt_run_sweep(out, sweep, &options);
     hpt_sweep_destroy(sweep);
     return rc;
@@ -129,6 +149,40 @@ hpt_run_summary run_ok(const hpt_run_options *o) {
     int rc = run_it(&s, o);
     cr_assert_eq(rc, 0, "%d: %s", rc, hpt_last_error());
     return s;
+}
+
+void run_nap(double seconds) {
+    nanosleep(&(struct timespec){.tv_sec = (time_t)seconds, .tv_nsec = (long)(fmod(seconds, 1) * 1e9)}, NULL);
+}
+
+pid_t run_fork(const hpt_run_options *o) {
+    fflush(NULL);
+    pid_t pid = fork();
+    cr_assert(pid >= 0);
+    if (pid > 0) return pid;
+    hpt_run_summary s;
+    alarm(60);
+    record.hook = NULL;
+    hpt_sweep *sweep = NULL;
+    hpt_run_options options = HPT_RUN_OPTIONS_INIT;
+    if (o) options = *o;
+    if (options.slots == 0) options.slots = 2;
+    int rc = hpt_sweep_load(&sweep, "sweep.yaml");
+    if (rc == 0 && run_patch) run_patch(sweep);
+    if (rc == 0) rc = hpt_run_sweep(&s, sweep, &options);
+    _exit(rc < 0 ? -rc : 100 + (int)s.end);
+}
+
+int run_wait_exit(pid_t pid) {
+    int status;
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_assert(WIFEXITED(status), "status %x", status);
+    return WEXITSTATUS(status);
+}
+
+void run_wait_for(const char *path) {
+    for (int i = 0; i < 1000 && access(path, F_OK) != 0; i++) run_nap(0.02);
+    cr_assert_eq(access(path, F_OK), 0, "%s did not appear", path);
 }
 
 hpt_study *run_study(const char *name) {

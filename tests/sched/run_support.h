@@ -8,6 +8,7 @@
 #include <hpt/status.h>
 #include <hpt/storage.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum { RUN_TRIALS_MAX = 256 };
 
@@ -20,10 +21,14 @@ typedef struct run_record {
     char reason[RUN_TRIALS_MAX][256];
     char notices[4096]; // one a line
     int64_t best_events;
+    char cause[RUN_TRIALS_MAX][128];
+    int64_t n_cause[RUN_TRIALS_MAX];
+    char end[256];                            // text of the last event
     void (*hook)(const hpt_run_event *event); // called for every event
 } run_record;
 
 extern run_record record;
+extern void (*run_patch)(hpt_sweep *sweep); // changes a sweep after it was read; NULL: nothing
 
 void run_enter(void); // Criterion .init: a new working folder, a clean environment, an alarm
 void run_leave(void); // .fini: removes the folder
@@ -36,6 +41,13 @@ void run_sweep_file(const char *script, int run_cap, const char *extra);
 int run_it(hpt_run_summary *out, const hpt_run_options *o);
 // The same, and asserts success.
 hpt_run_summary run_ok(const hpt_run_options *o);
+
+// Runs sweep.yaml in a process of its own, with two slots unless o says otherwise; its exit code is -status, or
+// 100 + end.
+pid_t run_fork(const hpt_run_options *o);
+int run_wait_exit(pid_t pid);
+void run_wait_for(const char *path); // until the file is there
+void run_nap(double seconds);
 
 // Opens hpt_runs/<name>/study.db read-only.
 hpt_study *run_study(const char *name);

@@ -27,10 +27,6 @@ TestSuite(run_socket, .init = run_enter, .fini = run_leave);
 TestSuite(run_shares, .init = run_enter, .fini = run_leave);
 TestSuite(run_client, .init = run_enter, .fini = run_leave);
 
-static void nap(double seconds) {
-    nanosleep(&(struct timespec){.tv_sec = (time_t)seconds, .tv_nsec = (long)(fmod(seconds, 1) * 1e9)}, NULL);
-}
-
 static int count_files(const char *command) { // number of lines of a shell command
     char text[64] = "";
     FILE *p = popen(command, "r");
@@ -39,48 +35,18 @@ static int count_files(const char *command) { // number of lines of a shell comm
     return atoi(text);
 }
 
-// Runs sweep.yaml in a process of its own; its exit code is 0 or -status, plus 100 + end.
-static pid_t fork_run(const hpt_run_options *o) {
-    fflush(NULL);
-    pid_t pid = fork();
-    cr_assert(pid >= 0);
-    if (pid > 0) return pid;
-    hpt_run_summary s;
-    alarm(60);
-    record.hook = NULL;
-    hpt_sweep *sweep = NULL;
-    hpt_run_options options = HPT_RUN_OPTIONS_INIT;
-    if (o) options = *o;
-    options.slots = 2;
-    int rc = hpt_sweep_load(&sweep, "sweep.yaml");
-    if (rc == 0) rc = hpt_run_sweep(&s, sweep, &options);
-    _exit(rc < 0 ? -rc : 100 + (int)s.end);
-}
-
-static int wait_exit(pid_t pid) {
-    int status;
-    cr_assert_eq(waitpid(pid, &status, 0), pid);
-    cr_assert(WIFEXITED(status), "status %x", status);
-    return WEXITSTATUS(status);
-}
-
-static void wait_for(const char *path) {
-    for (int i = 0; i < 1000 && access(path, F_OK) != 0; i++) nap(0.02);
-    cr_assert_eq(access(path, F_OK), 0, "%s did not appear", path);
-}
-
 Test(run_resume, a_second_run_of_one_folder_is_refused)
 {
     run_sweep_file("touch up; while [ ! -e go ]; do sleep 0.02; done; echo loss=1", 2, NULL);
-    pid_t pid = fork_run(NULL);
-    wait_for("up");
+    pid_t pid = run_fork(NULL);
+    run_wait_for("up");
     hpt_run_summary s;
     char owner[32];
     cr_assert_eq(run_it(&s, NULL), HPT_E_BUSY);
     snprintf(owner, sizeof owner, "process %ld", (long)pid);
     cr_assert(strstr(hpt_last_error(), owner) && strstr(hpt_last_error(), "hpt stop"), "%s", hpt_last_error());
     run_file("go", "", false);
-    cr_assert_eq(wait_exit(pid), 100 + HPT_RUN_END_CAP);
+    cr_assert_eq(run_wait_exit(pid), 100 + HPT_RUN_END_CAP);
     int64_t counts[5];
     run_counts(counts, "t");
     cr_assert_eq(counts[HPT_TRIAL_COMPLETE], 2, "the refused run changed nothing");
@@ -91,8 +57,8 @@ Test(run_resume, kill_9_at_any_time_loses_no_told_trial_and_makes_none_too_many)
     run_sweep_file("sh -c 'sleep 0.05; :' & (setsid sleep 300 &); sleep 0.03; echo loss=$HPT_TRIAL", 24, NULL);
     int64_t told = 0;
     for (int round = 0; round < 6; round++) {
-        pid_t pid = fork_run(NULL);
-        nap(0.08 + 0.07 * round);
+        pid_t pid = run_fork(NULL);
+        run_nap(0.08 + 0.07 * round);
         kill(pid, SIGKILL);
         int status;
         cr_assert_eq(waitpid(pid, &status, 0), pid);
@@ -123,9 +89,9 @@ Test(run_resume, a_lost_trial_starts_again_with_its_number_and_folder)
     run_sweep_file("if [ $HPT_RESUME = 0 ]; then echo saved > $HPT_CHECKPOINT_DIR/c; touch up.$HPT_TRIAL; sleep 60; "
                    "else cat $HPT_CHECKPOINT_DIR/c; echo loss=$HPT_ATTEMPT; fi",
                    2, NULL);
-    pid_t pid = fork_run(NULL);
-    wait_for("up.0");
-    wait_for("up.1");
+    pid_t pid = run_fork(NULL);
+    run_wait_for("up.0");
+    run_wait_for("up.1");
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
     hpt_run_summary s = run_ok(NULL);
@@ -142,9 +108,9 @@ Test(run_resume, a_trial_lost_eleven_times_is_given_up)
     run_sweep_file("touch up.$HPT_ATTEMPT; sleep 60", 1, NULL);
     for (int i = 0; i < 11; i++) {
         char up[16];
-        pid_t pid = fork_run(NULL);
+        pid_t pid = run_fork(NULL);
         snprintf(up, sizeof up, "up.%d", i);
-        wait_for(up);
+        run_wait_for(up);
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
     }
@@ -174,11 +140,11 @@ Test(run_stop, sigterm_ends_trials_gently_and_the_next_run_goes_on)
     run_sweep_file("trap 'touch saved.$HPT_TRIAL; exit 0' TERM; touch up.$HPT_TRIAL; "
                    "[ $HPT_RESUME = 1 ] && { echo loss=1; exit; }; while :; do sleep 0.02; done",
                    3, "hpt: {grace: 20}\n");
-    pid_t pid = fork_run(NULL);
-    wait_for("up.0");
-    wait_for("up.1");
+    pid_t pid = run_fork(NULL);
+    run_wait_for("up.0");
+    run_wait_for("up.1");
     kill(pid, SIGTERM);
-    cr_assert_eq(wait_exit(pid), 100 + HPT_RUN_END_STOPPED);
+    cr_assert_eq(run_wait_exit(pid), 100 + HPT_RUN_END_STOPPED);
     cr_assert(access("saved.0", F_OK) == 0 && access("saved.1", F_OK) == 0);
     cr_assert_eq(run_processes(), 0);
     int64_t counts[5];
@@ -186,11 +152,11 @@ Test(run_stop, sigterm_ends_trials_gently_and_the_next_run_goes_on)
     cr_assert_eq(counts[HPT_TRIAL_RUNNING], 2);
     cr_assert(strstr(run_attr("t", 0, "s:hpt:attempts"), "\"outcome\": \"stopped\""));
     setenv("HPT_RESUME", "1", 1); // trial 2 is new and must see 0 whatever is inherited
-    pid = fork_run(NULL);
-    wait_for("up.2");
-    nap(0.3);
+    pid = run_fork(NULL);
+    run_wait_for("up.2");
+    run_nap(0.3);
     kill(pid, SIGTERM);
-    cr_assert_eq(wait_exit(pid), 100 + HPT_RUN_END_STOPPED);
+    cr_assert_eq(run_wait_exit(pid), 100 + HPT_RUN_END_STOPPED);
     run_counts(counts, "t");
     cr_assert(counts[HPT_TRIAL_COMPLETE] == 2 && counts[HPT_TRIAL_RUNNING] == 1);
     cr_assert_eq(run_ok(NULL).n_done, 3);
@@ -199,14 +165,14 @@ Test(run_stop, sigterm_ends_trials_gently_and_the_next_run_goes_on)
 Test(run_stop, a_second_signal_ends_everything_at_once)
 {
     run_sweep_file("trap '' TERM INT; touch up.$HPT_TRIAL; while :; do sleep 0.02; done", 2, "hpt: {grace: 1000}\n");
-    pid_t pid = fork_run(NULL);
-    wait_for("up.0");
-    wait_for("up.1");
+    pid_t pid = run_fork(NULL);
+    run_wait_for("up.0");
+    run_wait_for("up.1");
     kill(pid, SIGINT);
-    nap(0.3);
+    run_nap(0.3);
     cr_assert_eq(waitpid(pid, NULL, WNOHANG), 0, "the first signal waits for the grace time");
     kill(pid, SIGINT);
-    cr_assert_eq(wait_exit(pid), 100 + HPT_RUN_END_STOPPED);
+    cr_assert_eq(run_wait_exit(pid), 100 + HPT_RUN_END_STOPPED);
     cr_assert_eq(run_processes(), 0);
 }
 
@@ -214,12 +180,12 @@ Test(run_stop, hpt_run_stop_ends_the_run)
 {
     run_sweep_file("touch up; while :; do sleep 0.02; done", 2, "hpt: {grace: 20}\n");
     cr_assert_eq(hpt_run_stop("hpt_runs/t", -1), HPT_E_NOT_FOUND);
-    pid_t pid = fork_run(NULL);
-    wait_for("up");
+    pid_t pid = run_fork(NULL);
+    run_wait_for("up");
     cr_assert_eq(hpt_run_stop("hpt_runs/t", 77), HPT_E_NOT_FOUND);
     cr_assert(strstr(hpt_last_error(), "77"));
     cr_assert_eq(hpt_run_stop("hpt_runs/latest", -1), 0, "%s", hpt_last_error());
-    cr_assert_eq(wait_exit(pid), 100 + HPT_RUN_END_STOPPED);
+    cr_assert_eq(run_wait_exit(pid), 100 + HPT_RUN_END_STOPPED);
     cr_assert_eq(hpt_run_stop("hpt_runs/t", -1), HPT_E_NOT_FOUND);
     cr_assert_eq(run_processes(), 0);
 }
@@ -230,13 +196,13 @@ Test(run_stop, one_trial_can_be_stopped)
         "if [ $HPT_TRIAL -lt 2 ]; then [ $HPT_TRIAL = 0 ] && echo loss=9; touch up.$HPT_TRIAL; sleep 60; fi; "
         "echo loss=1",
         4, "hpt: {grace: 20}\n");
-    pid_t pid = fork_run(NULL);
-    wait_for("up.0");
-    wait_for("up.1");
-    nap(0.1);
+    pid_t pid = run_fork(NULL);
+    run_wait_for("up.0");
+    run_wait_for("up.1");
+    run_nap(0.1);
     cr_assert_eq(hpt_run_stop("hpt_runs/t", 0), 0, "%s", hpt_last_error());
     cr_assert_eq(hpt_run_stop("hpt_runs/t", 1), 0, "%s", hpt_last_error());
-    cr_assert_eq(wait_exit(pid), 100 + HPT_RUN_END_CAP);
+    cr_assert_eq(run_wait_exit(pid), 100 + HPT_RUN_END_CAP);
     int64_t counts[5];
     run_counts(counts, "t");
     cr_assert(counts[HPT_TRIAL_COMPLETE] == 2 && counts[HPT_TRIAL_PRUNED] == 1 && counts[HPT_TRIAL_FAIL] == 1,
@@ -319,8 +285,8 @@ static const char *talk(int fd, const char *request) {
 Test(run_socket, reports_come_and_answers_go)
 {
     run_sweep_file("touch up; while [ ! -e go ]; do sleep 0.02; done; exit 0", 1, NULL);
-    pid_t pid = fork_run(NULL);
-    wait_for("up");
+    pid_t pid = run_fork(NULL);
+    run_wait_for("up");
     int fd = dial("hpt_runs/t/socket");
     cr_assert_str_eq(talk(fd, "{\"trial\":0,\"attempt\":0,\"step\":3,\"value\":0.5}\n"),
                      "{\"ok\":true,\"stop\":false}");
@@ -338,12 +304,12 @@ Test(run_socket, reports_come_and_answers_go)
     cr_assert(strstr(status, "\"study\":\"t\"") && strstr(status, "\"trial\":0"), "%s", status);
     int other = dial("hpt_runs/t/socket"); // cut in pieces, on a second connection
     cr_assert_eq(send(other, "{\"trial\":0,", 11, 0), 11);
-    nap(0.05);
+    run_nap(0.05);
     cr_assert_str_eq(talk(other, "\"step\":5,\"value\":0.125}\n"), "{\"ok\":true,\"stop\":false}");
     close(other);
     close(fd);
     run_file("go", "", false);
-    cr_assert_eq(wait_exit(pid), 100 + HPT_RUN_END_CAP);
+    cr_assert_eq(run_wait_exit(pid), 100 + HPT_RUN_END_CAP);
     hpt_study *study = run_study("t");
     hpt_trial *t;
     const double *v;
@@ -358,8 +324,8 @@ Test(run_socket, reports_come_and_answers_go)
 Test(run_socket, a_client_that_never_reads_or_never_ends_its_line_is_cut_off)
 {
     run_sweep_file("touch up; while [ ! -e go ]; do sleep 0.02; done; echo loss=1", 1, NULL);
-    pid_t pid = fork_run(NULL);
-    wait_for("up");
+    pid_t pid = run_fork(NULL);
+    run_wait_for("up");
     int fd = dial("hpt_runs/t/socket");
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &(struct timeval){.tv_sec = 20}, sizeof(struct timeval));
     static char junk[65536];
@@ -376,7 +342,7 @@ Test(run_socket, a_client_that_never_reads_or_never_ends_its_line_is_cut_off)
     cr_assert(sent < 64 << 20, "answers pile up");
     close(fd);
     run_file("go", "", false);
-    cr_assert_eq(wait_exit(pid), 100 + HPT_RUN_END_CAP, "the run itself is well");
+    cr_assert_eq(run_wait_exit(pid), 100 + HPT_RUN_END_CAP, "the run itself is well");
 }
 
 Test(run_socket, a_path_too_long_for_a_socket_is_no_obstacle)
@@ -390,8 +356,8 @@ Test(run_socket, a_path_too_long_for_a_socket_is_no_obstacle)
         1, NULL);
     hpt_run_options o = HPT_RUN_OPTIONS_INIT;
     o.run_dir = dir;
-    pid_t pid = fork_run(&o);
-    wait_for("up");
+    pid_t pid = run_fork(&o);
+    run_wait_for("up");
     cr_assert(strlen(run_read("socket-path")) < 108);
     char path[128];
     snprintf(path, sizeof path, "%s", run_read("socket-path"));
@@ -400,7 +366,7 @@ Test(run_socket, a_path_too_long_for_a_socket_is_no_obstacle)
     cr_assert_eq(hpt_run_stop(dir, 5), HPT_E_NOT_FOUND);
     cr_assert(strstr(hpt_last_error(), "does not run here"), "it was reached: %s", hpt_last_error());
     run_file("go", "", false);
-    cr_assert_eq(wait_exit(pid), 100 + HPT_RUN_END_CAP);
+    cr_assert_eq(run_wait_exit(pid), 100 + HPT_RUN_END_CAP);
     cr_assert_neq(access(path, F_OK), 0, "the private folder is removed");
 }
 

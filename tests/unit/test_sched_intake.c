@@ -377,3 +377,131 @@ Test(sched_intake, every_failing_allocation_is_reported_or_harmless)
         hpt__intake_fini(&in);
     }
 }
+
+// ---- several metrics
+
+typedef struct seen {
+    int64_t n, metric[MOST], step[MOST];
+    double value[MOST];
+    const hpt__intake_trial *trial;
+} seen;
+
+static int take_many(int64_t step, double value, void *payload) {
+    seen *s = payload;
+    if (s->n < MOST) {
+        s->metric[s->n] = s->trial->metric;
+        s->step[s->n] = step;
+        s->value[s->n] = value;
+    }
+    s->n++;
+    return 0;
+}
+
+static seen feed_many(const hpt__intake *in, const char *text, size_t chunk, bool protocol) {
+    hpt__intake_trial trial = {0};
+    hpt__intake_stream stream = {.protocol = protocol};
+    seen s = {.trial = &trial};
+    const size_t n = strlen(text);
+    for (size_t i = 0; i < n; i += chunk) {
+        const size_t m = n - i < chunk ? n - i : chunk;
+        char *copy = malloc(m + 1);
+        memcpy(copy, text + i, m);
+        copy[m] = '\0';
+        cr_assert_eq(hpt__intake_feed(in, &stream, &trial, copy, m, take_many, &s), 0);
+        free(copy);
+    }
+    cr_assert_eq(hpt__intake_end(in, &stream, &trial, take_many, &s), 0);
+    hpt__intake_stream_fini(&stream);
+    return s;
+}
+
+Test(sched_intake, a_line_may_carry_several_metrics_at_one_step)
+{
+    static const char *const names[] = {"acc", "val.loss", "t"};
+    static const char text[] =
+        "acc=1 t=3\nnothing\nstep=7 val.loss: 2\n{\"t\": 5, \"val\": {\"loss\": 4}, \"epoch\": 9}\n"
+        "last=3 acct=9 acc = 0.5";
+    static const struct {
+        int64_t metric, step;
+        double value;
+    } want[] = {{0, 0, 1}, {2, 0, 3}, {1, 7, 2}, {1, 9, 4}, {2, 9, 5}, {0, 10, 0.5}};
+    hpt__intake in;
+    cr_assert_eq(hpt__intake_init_many(&in, names, 3, NULL, 0), 0);
+    for (size_t chunk = 1; chunk < sizeof text; chunk += 3) {
+        const seen s = feed_many(&in, text, chunk, false);
+        cr_assert_eq(s.n, 6, "chunk %zu: %d", chunk, (int)s.n);
+        for (int i = 0; i < 6; i++)
+            cr_assert(s.metric[i] == want[i].metric && s.step[i] == want[i].step && s.value[i] == want[i].value,
+                      "chunk %zu, %d: metric %d step %d value %g", chunk, i, (int)s.metric[i], (int)s.step[i],
+                      s.value[i]);
+    }
+    hpt__intake_fini(&in);
+}
+
+Test(sched_intake, a_pattern_rules_for_its_own_metric_only)
+{
+    static const char *const names[] = {"acc", "t"};
+    static const hpt__sweep_pattern patterns[] = {{"acc", "accuracy ([0-9.]+)"}, {"step", "^\\[([0-9]+)\\]"}};
+    hpt__intake in;
+    cr_assert_eq(hpt__intake_init_many(&in, names, 2, patterns, 2), 0);
+    const seen s = feed_many(&in, "[3] accuracy 0.5 t=2\nacc=9 t=4\n{\"acc\": 8, \"t\": 6}\n", 5, false);
+    cr_assert_eq(s.n, 4, "%d", (int)s.n);
+    cr_assert(s.metric[0] == 0 && s.value[0] == 0.5 && s.step[0] == 3);
+    cr_assert(s.metric[1] == 1 && s.value[1] == 2 && s.step[1] == 3);
+    cr_assert(s.metric[2] == 1 && s.value[2] == 4 && s.metric[3] == 1 && s.value[3] == 6);
+    const seen p = feed_many(&in, "acc=9 t=4\nvalue=7\n", 5, true);
+    cr_assert(p.n == 3 && p.value[0] == 9 && p.value[1] == 4 && p.metric[2] == 0 && p.value[2] == 7,
+              "the report file has names, and `value` for the first metric");
+    hpt__intake_fini(&in);
+}
+
+Test(sched_intake, more_metrics_than_a_run_reads_are_refused)
+{
+    const char *names[HPT__METRICS_MAX + 1];
+    hpt__intake in;
+    for (int i = 0; i <= HPT__METRICS_MAX; i++) names[i] = "m";
+    cr_assert_eq(hpt__intake_init_many(&in, names, HPT__METRICS_MAX + 1, NULL, 0), HPT_E_ARG);
+    cr_assert_eq(hpt__intake_init_many(&in, names, HPT__METRICS_MAX, NULL, 0), 0);
+    hpt__intake_fini(&in);
+}
+
+Test(sched_intake, preemption_is_announced_in_the_report_file)
+{
+    static const struct {
+        const char *line;
+        int want; // -1: does not speak of it
+    } cases[] = {
+        {"preempting=1", 1},
+        {"preempting: 0", 0},
+        {"step=3 loss=1 preempting=true", 1},
+        {"preempting = False", 0},
+        {"{\"preempting\": true}", 1},
+        {"  {\"step\": 1, \"preempting\": false}", 0},
+        {"{\"preempting\": 1}", 1},
+        {"preempting", -1},
+        {"preempting=", -1},
+        {"preempting=maybe", -1},
+        {"not_preempting=1", -1},
+        {"not_preempting=true", -1},
+        {"{\"preempting\": null}", -1},
+        {"{\"preempting\": \"yes\"}", -1},
+        {"", -1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bool out = false;
+        char *copy = strdup(cases[i].line);
+        const bool speaks = hpt__intake_preempting(&out, copy, strlen(copy));
+        free(copy);
+        cr_assert_eq(speaks, cases[i].want >= 0, "%s", cases[i].line);
+        if (speaks) cr_assert_eq(out, cases[i].want == 1, "%s", cases[i].line);
+    }
+    hpt__intake none = {0}; // also where no metric is looked for
+    hpt__intake_trial trial = {0};
+    hpt__intake_stream s = {.protocol = true}, out = {0};
+    cr_assert_eq(hpt__intake_feed(&none, &out, &trial, "preempting=1\n", 13, take, NULL), 0);
+    cr_assert_not(trial.preempting, "not on standard output");
+    cr_assert_eq(hpt__intake_feed(&none, &s, &trial, "preempting=1\n", 13, take, NULL), 0);
+    cr_assert(trial.preempting);
+    hpt__intake_stream_fini(&s);
+    hpt__intake_stream_fini(&out);
+}

@@ -88,42 +88,68 @@ static void regex_needle(hpt__needle *out, const char *regex) {
     }
 }
 
-int hpt__intake_init(hpt__intake *in, const char *metric, const hpt__sweep_pattern *patterns, int64_t n) {
+static int64_t find_metric(const hpt__intake *in, const char *name) {
+    for (int64_t i = 0; i < in->n_metrics; i++)
+        if (strcmp(in->metrics[i].name, name) == 0) return i;
+    return -1;
+}
+
+static int add_metric(hpt__intake *in, const char *name) {
+    hpt__intake_metric *m = &in->metrics[in->n_metrics];
+    m->name = hpt__strdup(name);
+    if (!m->name) return hpt__fail_memory();
+    m->len = strlen(name);
+    name_needle(&m->needle, name);
+    in->n_metrics++;
+    return 0;
+}
+
+int hpt__intake_init_many(hpt__intake *in, const char *const *metrics, int64_t n_metrics,
+                          const hpt__sweep_pattern *patterns, int64_t n) {
     int rc = 0;
     *in = (hpt__intake){0};
-    if (!metric) return 0;
-    in->metric = hpt__strdup(metric);
+    if (n_metrics == 0) return 0;
+    HPT_FAIL_IF(n_metrics > HPT__METRICS_MAX, HPT_E_ARG, "%lld metrics; a run reads at most %d", (long long)n_metrics,
+                (int)HPT__METRICS_MAX);
+    in->metrics = hpt__calloc((size_t)n_metrics, sizeof *in->metrics);
     in->patterns = hpt__calloc((size_t)n + 1, sizeof *in->patterns);
-    if (!in->metric || !in->patterns) {
+    if (!in->metrics || !in->patterns) {
         rc = hpt__fail_memory();
         goto out;
     }
-    in->metric_len = strlen(metric);
-    name_needle(&in->needle, metric);
+    for (int64_t i = 0; i < n_metrics; i++) HPT_TRY(add_metric(in, metrics[i]));
     for (int64_t i = 0; i < n; i++) {
-        const bool is_step = strcmp(patterns[i].name, "step") == 0 && strcmp(metric, "step") != 0;
-        if (!is_step && strcmp(patterns[i].name, metric) != 0) continue;
+        const int64_t metric = find_metric(in, patterns[i].name);
+        if (metric < 0 && strcmp(patterns[i].name, "step") != 0) continue;
         hpt__intake_pattern *p = &in->patterns[in->n_patterns];
         HPT_FAIL_IF(regcomp(&p->regex, patterns[i].regex, REG_EXTENDED) != 0, HPT_E_ARG,
                     "the pattern of metric '%s' is no extended regular expression: %s", patterns[i].name,
                     patterns[i].regex);
         in->n_patterns++;
-        p->is_step = is_step;
+        p->metric = metric;
         regex_needle(&p->needle, patterns[i].regex);
-        if (is_step)
+        if (metric < 0)
             in->step_pattern = true;
         else
-            in->metric_pattern = true;
+            in->metrics[metric].has_pattern = true;
     }
+    in->only_patterns = true;
+    for (int64_t i = 0; i < n_metrics; i++) in->only_patterns = in->only_patterns && in->metrics[i].has_pattern;
+    rc = 0;
 out:
     if (rc < 0) hpt__intake_fini(in);
     return rc;
 }
 
+int hpt__intake_init(hpt__intake *in, const char *metric, const hpt__sweep_pattern *patterns, int64_t n) {
+    return hpt__intake_init_many(in, &metric, metric ? 1 : 0, patterns, n);
+}
+
 void hpt__intake_fini(hpt__intake *in) {
     for (int64_t i = 0; i < in->n_patterns; i++) regfree(&in->patterns[i].regex);
+    for (int64_t i = 0; i < in->n_metrics; i++) hpt__free(in->metrics[i].name);
     hpt__free(in->patterns);
-    hpt__free(in->metric);
+    hpt__free(in->metrics);
     *in = (hpt__intake){0};
 }
 
@@ -141,17 +167,25 @@ int64_t hpt__intake_step(hpt__intake_trial *trial, int64_t named) {
 
 static int take_line(const hpt__intake *in, const hpt__intake_stream *s, hpt__intake_trial *trial, const char *line,
                      size_t n, hpt__intake_fn fn, void *payload) {
-    double value;
+    hpt__intake_hit hits[HPT__METRICS_MAX];
     int64_t step = -1;
     if (n == 0) return 0;
     if (n > HPT__LINE_MAX) n = HPT__LINE_MAX;
+    if (s->protocol) (void)hpt__intake_preempting(&trial->preempting, line, n);
     if (!s->protocol && in->step_pattern) {
         const int64_t seen = hpt__intake_line_step(in, line, n);
         if (seen >= 0) trial->pattern_step = seen + 1;
     }
-    if (!hpt__intake_line(&value, &step, in, line, n, s->protocol)) return 0;
+    const int64_t n_hits = hpt__intake_line(hits, &step, in, line, n, s->protocol);
+    if (n_hits == 0) return 0;
     if (!s->protocol && step < 0) step = trial->pattern_step - 1;
-    return fn(hpt__intake_step(trial, step), value, payload);
+    step = hpt__intake_step(trial, step);
+    for (int64_t i = 0; i < n_hits; i++) {
+        trial->metric = hits[i].metric;
+        int rc = fn(step, hits[i].value, payload);
+        if (rc < 0) return rc;
+    }
+    return 0;
 }
 
 static const char *line_end(const char *p, const char *end) {
@@ -172,7 +206,10 @@ static const char *line_start(const char *from, const char *hit) {
 static const hpt__needle *only_needle(const hpt__intake *in, const hpt__intake_stream *s) {
     const hpt__needle *needle = NULL;
     if (s->protocol) return NULL;
-    if (!in->metric_pattern) return in->step_pattern || in->needle.n == 0 ? NULL : &in->needle;
+    if (!in->only_patterns) {
+        if (in->n_metrics > 1 || in->n_patterns > 0 || in->metrics[0].needle.n == 0) return NULL;
+        return &in->metrics[0].needle;
+    }
     for (int64_t i = 0; i < in->n_patterns; i++) {
         const hpt__needle *p = &in->patterns[i].needle;
         if (p->n == 0 || (needle && (p->n != needle->n || memcmp(p->text, needle->text, p->n) != 0))) return NULL;
@@ -230,7 +267,7 @@ int hpt__intake_feed(const hpt__intake *in, hpt__intake_stream *s, hpt__intake_t
                      hpt__intake_fn fn, void *payload) {
     int rc = 0;
     const char *end = data + n;
-    if (!in->metric || !data || n == 0) return 0;
+    if ((in->n_metrics == 0 && !s->protocol) || !data || n == 0) return 0;
     if (s->len > 0 || s->skipping) { // the end of a line that began in an earlier chunk
         const char *stop = line_end(data, end);
         size_t m = (size_t)(stop - data);
@@ -269,7 +306,7 @@ out:
 int hpt__intake_end(const hpt__intake *in, hpt__intake_stream *s, hpt__intake_trial *trial, hpt__intake_fn fn,
                     void *payload) {
     s->skipping = false;
-    if (!in->metric || s->len == 0) return 0;
+    if (s->len == 0) return 0;
     int rc = finish_partial(in, s, trial, fn, payload);
     return rc < 0 ? rc : 0;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// intake_line.c: the metric in one line of output.
+// intake_line.c: the metrics in one line of output.
 //
-// Forms, first match wins:
-//   1. the sweep's regular expressions (POSIX extended, group 1 is the number); where the metric has one, standard
-//      output is read by it alone, or a line might count twice;
+// Forms, for each metric the first that fits:
+//   1. the sweep's regular expressions (POSIX extended, group 1 is the number); where a metric has one, standard
+//      output is read for it by that alone, or a line might count twice;
 //   2. a JSON object whose key is the metric's name, or {"a": {"b": 1}} for the metric a.b; step from "step", "epoch",
 //      "iteration" or "iter";
 //   3. `name=value` or `name: value` anywhere in the line, the name whole (val_loss is not a loss) and possibly in
@@ -140,7 +140,7 @@ int64_t hpt__intake_line_step(const hpt__intake *in, const char *line, size_t n)
     double v;
     int64_t step;
     for (int64_t i = 0; i < in->n_patterns; i++)
-        if (in->patterns[i].is_step && match(&v, &in->patterns[i], line, n) && whole_step(&step, v)) return step;
+        if (in->patterns[i].metric < 0 && match(&v, &in->patterns[i], line, n) && whole_step(&step, v)) return step;
     return -1;
 }
 
@@ -159,46 +159,140 @@ static const hpt__json *member(const hpt__json *object, const char *name) {
     return v;
 }
 
-bool hpt__intake_object(double *value, int64_t *step, const hpt__intake *in, const hpt__json *object, bool protocol) {
+static bool wanted(const hpt__intake *in, int64_t metric, bool protocol) {
+    return protocol || !in->metrics[metric].has_pattern;
+}
+
+// patterned: also the metrics that have a pattern.
+static int64_t find_members(hpt__intake_hit *hits, int64_t *step, const hpt__intake *in, const hpt__json *object,
+                            bool protocol, bool patterned) {
     static const char *const words[] = {"step", "epoch", "iteration", "iter", "_step"};
+    int64_t n = 0;
     double v;
-    if (!in->metric || !object || object->kind != HPT__JSON_OBJECT) return false;
-    if (!hpt__json_number(value, member(object, in->metric)) &&
-        !(protocol && hpt__json_number(value, hpt__json_get(object, "value"))))
-        return false;
     *step = -1;
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (!object || object->kind != HPT__JSON_OBJECT) return 0;
+    for (int64_t i = 0; i < in->n_metrics; i++) {
+        if (!wanted(in, i, protocol || patterned)) continue;
+        if (hpt__json_number(&v, member(object, in->metrics[i].name)) ||
+            (protocol && i == 0 && hpt__json_number(&v, hpt__json_get(object, "value"))))
+            hits[n++] = (hpt__intake_hit){i, v};
+    }
+    for (size_t i = 0; n > 0 && i < sizeof words / sizeof *words; i++)
         if (hpt__json_number(&v, hpt__json_get(object, words[i])) && whole_step(step, v)) break;
+    return n;
+}
+
+int64_t hpt__intake_object(hpt__intake_hit hits[HPT__METRICS_MAX], int64_t *step, const hpt__intake *in,
+                           const hpt__json *object, bool protocol) {
+    return find_members(hits, step, in, object, protocol, true);
+}
+
+static int64_t read_json(hpt__intake_hit *hits, int64_t *step, const hpt__intake *in, const char *line, size_t n,
+                         bool protocol) {
+    hpt__arena arena;
+    hpt__json *object = NULL;
+    int64_t n_hits = 0;
+    hpt__arena_init(&arena);
+    if (hpt__json_parse(&object, &arena, line, n) >= 0) n_hits = find_members(hits, step, in, object, protocol, false);
+    hpt__arena_fini(&arena);
+    return n_hits;
+}
+
+// ---- the line
+
+static bool by_pattern(double *value, const hpt__intake *in, int64_t metric, const char *line, size_t n) {
+    for (int64_t i = 0; i < in->n_patterns; i++)
+        if (in->patterns[i].metric == metric && match(value, &in->patterns[i], line, n)) return true;
+    return false;
+}
+
+// Whether the metric may be in the line at all, by its needle.
+static bool possible(const hpt__intake *in, int64_t metric, const char *line, size_t n, bool protocol) {
+    const hpt__needle *needle = &in->metrics[metric].needle;
+    return wanted(in, metric, protocol) && (protocol || needle->n == 0 || memmem(line, n, needle->text, needle->n));
+}
+
+static bool by_name(double *value, const hpt__intake *in, int64_t metric, const char *line, const char *end,
+                    bool protocol) {
+    const hpt__intake_metric *m = &in->metrics[metric];
+    return find_pair(value, line, end, m->name, m->len) ||
+           (protocol && metric == 0 && find_pair(value, line, end, "value", 5));
+}
+
+int64_t hpt__intake_line(hpt__intake_hit hits[HPT__METRICS_MAX], int64_t *step, const hpt__intake *in, const char *line,
+                         size_t n, bool protocol) {
+    const char *end = line + n, *first = skip_blanks(line, end);
+    bool named[HPT__METRICS_MAX], any_named = false, from_json = false, need_step = false;
+    hpt__intake_hit members[HPT__METRICS_MAX];
+    int64_t n_members = 0, n_hits = 0, k = 0;
+    double v;
+    *step = -1;
+    for (int64_t i = 0; i < in->n_metrics; i++) {
+        named[i] = possible(in, i, line, n, protocol);
+        any_named = any_named || named[i];
+    }
+    if (any_named && first < end && *first == '{') {
+        n_members = read_json(members, step, in, first, (size_t)(end - first), protocol);
+        from_json = n_members > 0;
+    }
+    for (int64_t i = 0; i < in->n_metrics; i++) {
+        while (k < n_members && members[k].metric < i) k++;
+        if (!wanted(in, i, protocol)) {
+            if (!by_pattern(&v, in, i, line, n)) continue;
+            need_step = need_step || !in->step_pattern;
+        } else if (from_json) {
+            if (k == n_members || members[k].metric != i) continue;
+            v = members[k].value;
+        } else {
+            if (!named[i] || !by_name(&v, in, i, line, end, protocol)) continue;
+            need_step = true;
+        }
+        hits[n_hits++] = (hpt__intake_hit){i, v};
+    }
+    if (need_step && *step < 0) (void)find_step(step, line, end);
+    return n_hits;
+}
+
+// ---- preemption
+
+bool hpt__intake_object_preempting(bool *out, const hpt__json *object) {
+    const hpt__json *v = hpt__json_get(object, "preempting");
+    double number;
+    if (v && v->kind == HPT__JSON_BOOL)
+        *out = v->b;
+    else if (hpt__json_number(&number, v))
+        *out = number != 0;
+    else
+        return false;
     return true;
 }
 
-static bool read_json(double *value, int64_t *step, const hpt__intake *in, const char *line, size_t n, bool protocol) {
-    hpt__arena arena;
-    hpt__json *object = NULL;
-    hpt__arena_init(&arena);
-    bool found =
-        hpt__json_parse(&object, &arena, line, n) >= 0 && hpt__intake_object(value, step, in, object, protocol);
-    hpt__arena_fini(&arena);
-    return found;
-}
-
-bool hpt__intake_line(double *value, int64_t *step, const hpt__intake *in, const char *line, size_t n, bool protocol) {
+bool hpt__intake_preempting(bool *out, const char *line, size_t n) {
+    static const char name[] = "preempting";
     const char *end = line + n;
-    *step = -1;
-    if (!in->metric) return false;
-    if (in->metric_pattern && !protocol) {
-        bool found = false;
-        for (int64_t i = 0; i < in->n_patterns && !found; i++)
-            found = !in->patterns[i].is_step && match(value, &in->patterns[i], line, n);
-        if (found && !in->step_pattern) (void)find_step(step, line, end);
-        return found;
-    }
-    if (!protocol && in->needle.n && !memmem(line, n, in->needle.text, in->needle.n)) return false;
+    double number;
+    const char *p = memmem(line, n, name, sizeof name - 1);
+    if (!p) return false;
     const char *first = skip_blanks(line, end);
-    if (first < end && *first == '{' && read_json(value, step, in, first, (size_t)(end - first), protocol)) return true;
-    if (!find_pair(value, line, end, in->metric, in->metric_len) &&
-        !(protocol && find_pair(value, line, end, "value", 5)))
-        return false;
-    (void)find_step(step, line, end);
+    if (*first == '{') {
+        hpt__arena arena;
+        hpt__json *object = NULL;
+        hpt__arena_init(&arena);
+        const bool found = hpt__json_parse(&object, &arena, first, (size_t)(end - first)) >= 0 &&
+                           hpt__intake_object_preempting(out, object);
+        hpt__arena_fini(&arena);
+        if (found) return true;
+    }
+    if (find_pair(&number, line, end, name, sizeof name - 1)) {
+        *out = number != 0;
+        return true;
+    }
+    if (p > line && is_name_byte(p[-1])) return false;
+    const char *q = skip_blanks(p + sizeof name - 1, end);
+    if (q >= end || (*q != '=' && *q != ':')) return false;
+    q = skip_blanks(q + 1, end);
+    const bool yes = end - q >= 4 && strncasecmp(q, "true", 4) == 0;
+    if (!yes && !(end - q >= 5 && strncasecmp(q, "false", 5) == 0)) return false;
+    *out = yes;
     return true;
 }

@@ -132,8 +132,8 @@ static int open_study(hpt__run *run, const names *n) {
     s.name = n->study;
     s.storage = hpt__str_text(&url);
     s.space = sweep->space;
-    s.directions = &sweep->direction;
-    s.n_directions = 1;
+    s.directions = run->directions;
+    s.n_directions = run->n_metrics > 0 ? run->n_metrics : 1;
     s.sampler = o->sampler ? o->sampler : sweep->sampler;
     if (!s.sampler && strcmp(sweep->method, "bayes") != 0)
         s.sampler = sweep->method; // "grid" and "random" are samplers
@@ -147,7 +147,7 @@ static int open_study(hpt__run *run, const names *n) {
     run->storage = hpt__absolute_url(hpt__str_text(&url));
     if (!run->storage) rc = hpt__fail_memory();
     const char *pruner = hpt_study_pruner(run->study);
-    run->has_pruner = sweep->metric && pruner && strcmp(pruner, "nop") != 0;
+    run->has_pruner = run->n_metrics == 1 && pruner && strcmp(pruner, "nop") != 0;
 out:
     hpt__free(options);
     hpt__str_fini(&url);
@@ -268,22 +268,14 @@ static void restore_sweep_dir(process_state *p) {
 
 // ---- the call
 
-static bool flapping_disabled(void) {
-    static const char *const variables[] = {"HPT_DISABLE_FLAPPING", "WANDB_AGENT_DISABLE_FLAPPING"};
-    for (size_t i = 0; i < 2; i++) {
-        const char *text = getenv(variables[i]);
-        if (text && *text && strcmp(text, "0") != 0 && strcasecmp(text, "false") != 0) return true;
-    }
-    return false;
-}
-
 static int make_slots(hpt__run *run) {
     const size_t n = (size_t)run->n_slots;
     run->slots = hpt__calloc(n, sizeof *run->slots);
     run->asked = hpt__calloc(n, sizeof *run->asked);
     run->grants = hpt__calloc(n, sizeof *run->grants);
     run->leaders = hpt__calloc(n, sizeof *run->leaders);
-    return run->slots && run->asked && run->grants && run->leaders ? 0 : hpt__fail_memory();
+    if (!run->slots || !run->asked || !run->grants || !run->leaders) return hpt__fail_memory();
+    return hpt__run_metrics_slots(run);
 }
 
 // Everything up to the first trial; the folder is locked on return.
@@ -299,6 +291,7 @@ static int prepare(hpt__run *run, const names *n) {
     HPT_TRY(hpt__run_refresh(run));
     HPT_TRY(hpt__run_read_best(run));
     HPT_TRY(hpt__run_find_lost(run));
+    hpt__run_wandb_init(run);
     HPT_TRY(hpt__run_env_init(run));
     HPT_TRY(make_slots(run));
     HPT_TRY(hpt__run_open_loop(run));
@@ -324,7 +317,8 @@ static hpt_run_end end_of(const hpt__run *run, const char **text) {
     if (run->phase == HPT__RUN_STOPPING) return *text = "stopped on request", HPT_RUN_END_STOPPED;
     if (run->phase == HPT__RUN_TIMED_OUT) return *text = "the time limit was reached", HPT_RUN_END_TIMEOUT;
     if (run->target_reached) return *text = "the target was reached", HPT_RUN_END_TARGET;
-    if (run->flapping && hpt__run_has_more(run)) return *text = "the first trials all failed", HPT_RUN_END_FLAPPING;
+    if (run->flapping && hpt__run_has_more(run))
+        return *text = "too many of the first trials failed", HPT_RUN_END_FLAPPING;
     if (run->cap > 0 && hpt__run_total(run) >= run->cap) return *text = "all trials are done", HPT_RUN_END_CAP;
     return *text = "no further point is left", HPT_RUN_END_EXHAUSTED;
 }
@@ -357,7 +351,9 @@ static int run_trials(hpt_run_summary *out, hpt__run *run) {
     HPT_TRY(hpt__run_refresh(run));
     HPT_TRY(hpt__run_read_best(run));
     const hpt_run_end end = end_of(run, &why);
-    hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_ENDED, .number = -1, .value = run->best, .text = why});
+    HPT_TRY(hpt__run_end_text(text, sizeof text, run, why));
+    hpt__run_tell_unread(run);
+    hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_ENDED, .number = -1, .value = run->best, .text = text});
     summarise(out, run, end);
     rc = 0;
 out:
@@ -379,6 +375,8 @@ static void run_fini(hpt__run *run) {
     hpt__free(run->grants);
     hpt__free(run->leaders);
     hpt__free(run->reports);
+    hpt__free(run->values);
+    hpt__run_causes_fini(run);
     hpt__free(run->restart);
     hpt__free(run->column);
     hpt__free(run->point);
@@ -404,7 +402,7 @@ int hpt_run_sweep(hpt_run_summary *out, const hpt_sweep *sweep, const hpt_run_op
     run.t0 = hpt__now_mono();
     run.best = NAN;
     run.best_number = -1;
-    run.no_flapping = flapping_disabled();
+    hpt__run_guard_init(&run);
     if (!out || !sweep) return hpt__fail(HPT_E_ARG, "hpt_run_sweep: an argument is NULL");
     if (run.o->struct_size != sizeof *run.o)
         return hpt__fail(HPT_E_ARG, "hpt_run_sweep: start the options with HPT_RUN_OPTIONS_INIT");
@@ -416,7 +414,8 @@ int hpt_run_sweep(hpt_run_summary *out, const hpt_sweep *sweep, const hpt_run_op
     HPT_TRY(settle_folders(&run, &n));
     run.cap = n.n_trials > 0 ? n.n_trials : sweep->run_cap;
     HPT_TRY(hpt__run_plan(&run));
-    HPT_TRY(hpt__intake_init(&run.intake, sweep->metric, sweep->patterns, sweep->n_patterns));
+    HPT_TRY(hpt__run_metrics_init(&run));
+    HPT_TRY(hpt__run_log_limit_init(&run));
     HPT_TRY(set_sweep_dir(&run, &process));
     has_dir_variable = true;
     HPT_TRY(hpt__run_check_program(&run));

@@ -6,6 +6,7 @@
 //   attempt 0 ends normally      no attribute
 //   attempt 0 lost, 1 runs       [{"outcome":"lost"},{"outcome":"running",...}]
 //   attempt 1 stopped            [{"outcome":"lost"},{"outcome":"stopped",...}]
+//   attempt 0 was preempted      [{"outcome":"preempted",...}]; started again by this run
 // A last entry "running", or no entry at all, found at the start of a run means that this attempt was lost.
 //
 // Which RUNNING trials are ours: those with a folder here. In a database of the run's own also those that our
@@ -47,6 +48,7 @@ int hpt__run_find_lost(hpt__run *run) {
         if (ours) numbers[run->n_restart++] = numbers[i];
     }
     run->restart = numbers;
+    run->cap_restart = n;
     numbers = NULL;
     rc = 0;
 out:
@@ -113,7 +115,7 @@ int hpt__run_next_attempt(int64_t *attempt, hpt__run *run, hpt_trial *trial) {
         char reason[96];
         (void)snprintf(reason, sizeof reason, "lost %lld times with the run that had started it", (long long)n_lost);
         HPT_TRY(write_attempts(run, trial, attempts));
-        HPT_TRY(hpt__run_ended_bad(run, trial, HPT_TRIAL_FAIL, HPT_OUTCOME_LOST, reason, NULL, false));
+        HPT_TRY(hpt__run_ended_bad(run, trial, HPT_TRIAL_FAIL, HPT_OUTCOME_LOST, reason, NULL, 0));
         rc = HPT_S_NOTHING;
         goto out;
     }
@@ -129,7 +131,18 @@ out:
     return rc;
 }
 
-int hpt__run_note_stopped(hpt__run *run, hpt__running *t) {
+int hpt__run_requeue(hpt__run *run, int64_t number) {
+    if (run->next_restart > 0) { // those before it were started
+        run->n_restart -= run->next_restart;
+        memmove(run->restart, run->restart + run->next_restart, (size_t)run->n_restart * sizeof *run->restart);
+        run->next_restart = 0;
+    }
+    int rc = hpt__grow(&run->restart, &run->cap_restart, run->n_restart + 1, sizeof *run->restart);
+    if (rc == 0) run->restart[run->n_restart++] = number;
+    return rc;
+}
+
+int hpt__run_note_interrupted(int64_t *n, hpt__run *run, hpt__running *t, const char *outcome) {
     int rc = 0;
     hpt__arena arena;
     hpt__json *attempts = NULL, *entry = NULL, *seconds;
@@ -137,10 +150,12 @@ int hpt__run_note_stopped(hpt__run *run, hpt__running *t) {
     HPT_TRY(read_attempts(&attempts, &arena, run, t->number));
     if (attempts->a.n > 0 && is_outcome(attempts->a.items[attempts->a.n - 1], "running")) {
         entry = attempts->a.items[attempts->a.n - 1];
-        HPT_TRY(set_text(&arena, entry, "outcome", "stopped"));
+        HPT_TRY(set_text(&arena, entry, "outcome", outcome));
     } else {
-        HPT_TRY(append_attempt(&entry, &arena, attempts, "stopped"));
+        HPT_TRY(append_attempt(&entry, &arena, attempts, outcome));
     }
+    *n = 0;
+    for (int64_t i = 0; i < attempts->a.n; i++) *n += is_outcome(attempts->a.items[i], outcome);
     seconds = hpt__json_new_float(&arena, hpt__now_mono() - t->started);
     if (!seconds) {
         rc = hpt__fail_memory();

@@ -7,10 +7,11 @@
 // (leftovers.c).
 //
 //   asked to end by       exit        outcome   state      value
-//   nobody                0, metric   done      COMPLETE   the metric's last value
-//   nobody                0, none     failed    FAIL
-//   nobody                0, NaN      failed    FAIL
+//   nobody                0, metrics  done      COMPLETE   the last value of each metric
+//   nobody                0, one none failed    FAIL
+//   nobody                0, one NaN  failed    FAIL
 //   nobody                else        failed    FAIL
+//   nobody, preempting    not 0       preempted RUNNING    started again by this run
 //   pruner, `hpt stop N`  any         pruned    PRUNED     last report (hpt stop without any report: failed)
 //   its time limit        any         timeout   FAIL
 //   the run's end         any         stopped   RUNNING    started again by the next run
@@ -32,8 +33,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const double ORPHAN_SECONDS = 2.0, FLAP_SECONDS = 60.0;
-enum { FLAP_FAILURES = 3 };
+static const double ORPHAN_SECONDS = 2.0;
 
 void hpt__run_kill_trial(hpt__run *run, hpt__running *t) {
     (void)run;
@@ -104,7 +104,7 @@ static void last_line(char *out, size_t size, const hpt__running *t) {
     out[m] = '\0';
 }
 
-static void describe_failure(char *out, size_t size, const hpt__run *run, const hpt__running *t) {
+static void describe_failure(char *out, size_t size, hpt__run *run, const hpt__running *t) {
     char line[256];
     last_line(line, sizeof line, t);
     const char *colon = *line ? ": " : "";
@@ -120,10 +120,8 @@ static void describe_failure(char *out, size_t size, const hpt__run *run, const 
             (void)snprintf(out, size, "killed by signal %d%s%s", sig, colon, line);
     } else if (WEXITSTATUS(t->status) != 0) {
         (void)snprintf(out, size, "exit code %d%s%s", WEXITSTATUS(t->status), colon, line);
-    } else if (!t->has_value) {
-        (void)snprintf(out, size, "exited 0 but printed no `%s=...`", run->sweep->metric);
     } else {
-        (void)snprintf(out, size, "metric is NaN");
+        hpt__run_explain_values(out, size, run, t);
     }
 }
 
@@ -182,45 +180,63 @@ out:
     return rc;
 }
 
-static void note_failure(hpt__run *run) {
-    run->n_failed_here++;
-    if (run->no_flapping || run->n_failed_here < FLAP_FAILURES || run->flapping) return;
-    if (run->counts[HPT_TRIAL_COMPLETE] + run->counts[HPT_TRIAL_PRUNED] > 0) return;
-    if (hpt__now_mono() - run->t0 >= FLAP_SECONDS) return;
-    run->flapping = true;
-    hpt__run_notice(run, "the first %lld trials all failed; no more are started (HPT_DISABLE_FLAPPING=1 goes on)",
-                    (long long)run->n_failed_here);
-}
-
 int hpt__run_ended_bad(hpt__run *run, hpt_trial *trial, hpt_trial_state state, hpt_outcome outcome, const char *reason,
-                       const char *log, bool again) {
+                       const char *log, unsigned how) {
     const int64_t number = hpt_trial_number(trial);
+    const char *cause = NULL;
+    int64_t n_cause = 0;
     int rc = settle(run, hpt__run_tell_bad(run, trial, state, outcome, reason), number, state);
     if (rc < 0) return rc;
-    if (state == HPT_TRIAL_PRUNED) run->flapping = false;
+    if (state == HPT_TRIAL_FAIL) rc = hpt__run_count_cause(&cause, &n_cause, run, reason);
+    if (rc < 0) return rc;
     hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_TRIAL_ENDED,
                                        .number = number,
                                        .outcome = outcome,
                                        .value = NAN,
                                        .text = reason,
+                                       .log_path = log,
+                                       .cause = cause,
+                                       .n_cause = n_cause});
+    if (state == HPT_TRIAL_FAIL && !(how & HPT__BAD_EXCUSED)) hpt__run_guard_failure(run);
+    return how & HPT__BAD_RETRY ? retry(run, trial) : 0;
+}
+
+// A trial that announced its end and then ended badly: its place was needed, which is not its fault. It keeps its
+// number, its folder and its retries. The bound stops a program that announces preemption each time it fails.
+static int preempted(hpt__run *run, hpt__running *t, const char *log) {
+    char reason[96];
+    int64_t n = 0;
+    int rc = hpt__run_note_interrupted(&n, run, t, "preempted");
+    if (rc < 0) return rc;
+    if (n > HPT__PREEMPTED_MAX) {
+        (void)snprintf(reason, sizeof reason, "preempted %lld times", (long long)n);
+        return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED, reason, log, 0);
+    }
+    rc = hpt__run_requeue(run, t->number);
+    if (rc < 0) return rc;
+    hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_TRIAL_ENDED,
+                                       .number = t->number,
+                                       .outcome = HPT_OUTCOME_PREEMPTED,
+                                       .value = NAN,
+                                       .text = "preempted; it is started again",
                                        .log_path = log});
-    if (state == HPT_TRIAL_FAIL) note_failure(run);
-    return again ? retry(run, trial) : 0;
+    return 0;
 }
 
 static int tell_done(hpt__run *run, hpt__running *t, const char *log) {
     const hpt__attr_item attr = {"s:hpt:reason", "\"the sweep has no metric: the value is the exit code\""};
-    const bool has_metric = run->sweep->metric != NULL;
-    const double value = has_metric ? t->value : 0.0;
-    int rc = hpt__study_tell_attrs(run->study, t->trial, HPT_TRIAL_COMPLETE, &value, 1, &attr, has_metric ? 0 : 1);
+    const int64_t n = run->n_metrics;
+    double values[HPT__METRICS_MAX] = {0}; // the exit code where there is no metric
+    for (int64_t i = 0; i < n; i++) values[i] = hpt__run_values(run, t)[i].value;
+    const double value = values[0];
+    int rc = hpt__study_tell_attrs(run->study, t->trial, HPT_TRIAL_COMPLETE, values, n > 0 ? n : 1, &attr, n == 0);
     rc = settle(run, rc, t->number, HPT_TRIAL_COMPLETE);
     if (rc < 0) return rc;
-    run->flapping = false;
     const bool best = hpt__run_note_value(run, t->number, value);
     hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_TRIAL_ENDED,
                                        .number = t->number,
                                        .outcome = HPT_OUTCOME_DONE,
-                                       .value = has_metric ? value : NAN,
+                                       .value = n > 0 ? value : NAN,
                                        .is_best = best,
                                        .log_path = log});
     return 0;
@@ -228,10 +244,12 @@ static int tell_done(hpt__run *run, hpt__running *t, const char *log) {
 
 static int conclude(hpt__run *run, hpt__running *t) {
     char reason[400], log[PATH_MAX];
+    hpt__run_cut_logs(run, t);
     log_path(log, sizeof log, t);
     switch (t->cause) {
     case HPT__STOP_RUN: {
-        int rc = hpt__run_note_stopped(run, t);
+        int64_t n = 0;
+        int rc = hpt__run_note_interrupted(&n, run, t, "stopped");
         if (rc < 0) return rc;
         hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_TRIAL_ENDED,
                                            .number = t->number,
@@ -242,24 +260,24 @@ static int conclude(hpt__run *run, hpt__running *t) {
         return 0;
     }
     case HPT__STOP_PRUNE:
-        return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_PRUNED, HPT_OUTCOME_PRUNED, "stopped by the pruner", log,
-                                  false);
+        return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_PRUNED, HPT_OUTCOME_PRUNED, "stopped by the pruner", log, 0);
     case HPT__STOP_USER:
-        if (t->has_value)
+        if (hpt__run_any_value(run, t))
             return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_PRUNED, HPT_OUTCOME_PRUNED, "stopped on request", log,
-                                      false);
+                                      0);
         return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED,
-                                  "stopped on request before its first report", log, false);
+                                  "stopped on request before its first report", log, HPT__BAD_EXCUSED);
     case HPT__STOP_TIMEOUT:
         (void)snprintf(reason, sizeof reason, "ran longer than %g s", run->sweep->trial_timeout);
-        return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_FAIL, HPT_OUTCOME_TIMEOUT, reason, log, true);
+        return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_FAIL, HPT_OUTCOME_TIMEOUT, reason, log, HPT__BAD_RETRY);
     case HPT__STOP_NONE:
         break;
     }
     const bool good = t->status_known && WIFEXITED(t->status) && WEXITSTATUS(t->status) == 0;
-    if (good && (!run->sweep->metric || (t->has_value && !isnan(t->value)))) return tell_done(run, t, log);
+    if (good && hpt__run_all_values(run, t)) return tell_done(run, t, log);
+    if (!good && t->steps.preempting) return preempted(run, t, log);
     describe_failure(reason, sizeof reason, run, t);
-    return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED, reason, log, true);
+    return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED, reason, log, HPT__BAD_RETRY);
 }
 
 int hpt__run_conclude(hpt__run *run, hpt__running *t) {

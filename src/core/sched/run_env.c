@@ -36,22 +36,37 @@ static bool is_ours(const hpt__run *run, const char *entry) {
     if (strncmp(entry, "HPT_PARAM_", 10) == 0) return true;
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
         if (strlen(NAMES[i]) == n && memcmp(NAMES[i], entry, n) == 0) return true;
+    if (hpt__run_wandb_sets(run, entry, n)) return true;
     return sets_gpus(run) && n == 20 && memcmp(entry, "CUDA_VISIBLE_DEVICES", n) == 0;
+}
+
+// Whether the caller gave this name a value of its own.
+static bool is_given(const hpt__run *run, const char *entry) {
+    const size_t n = strcspn(entry, "=") + 1;
+    for (int64_t i = 0; i < run->o->n_env; i++)
+        if (strncmp(run->o->env[i], entry, n) == 0) return true;
+    return false;
+}
+
+static int keep_entry(hpt__run *run, const char *entry) {
+    if (is_ours(run, entry)) return 0;
+    run->env[run->n_env] = hpt__arena_strndup(&run->env_arena, entry, strlen(entry));
+    if (!run->env[run->n_env]) return hpt__fail_memory();
+    run->n_env++;
+    return 0;
 }
 
 int hpt__run_env_init(hpt__run *run) {
     int64_t n = 0;
+    int rc = 0;
     while (environ && environ[n]) n++;
     hpt__arena_init(&run->env_arena);
-    run->env = hpt__calloc((size_t)n + 1, sizeof *run->env);
+    run->env = hpt__calloc((size_t)(n + run->o->n_env) + 1, sizeof *run->env);
     if (!run->env) return hpt__fail_memory();
-    for (int64_t i = 0; i < n; i++) {
-        if (is_ours(run, environ[i])) continue;
-        run->env[run->n_env] = hpt__arena_strndup(&run->env_arena, environ[i], strlen(environ[i]));
-        if (!run->env[run->n_env]) return hpt__fail_memory();
-        run->n_env++;
-    }
-    return 0;
+    for (int64_t i = 0; i < n && rc == 0; i++)
+        if (!is_given(run, environ[i])) rc = keep_entry(run, environ[i]);
+    for (int64_t i = 0; i < run->o->n_env && rc == 0; i++) rc = keep_entry(run, run->o->env[i]);
+    return rc;
 }
 
 static void put(hpt__str *s, const char *name, const char *value) {
@@ -126,6 +141,7 @@ int hpt__run_env(char ***envp, hpt__run *run, const hpt__running *t) {
     put(s, "HPT_FD", "3");
     if (run->dir.socket) put(s, "HPT_SOCKET", run->dir.socket);
     put_gpus(s, run, t);
+    hpt__run_wandb_env(s, run, t);
     if (sets_threads(run)) put_int(s, "OMP_NUM_THREADS", run->sweep->cpu >= 1 ? (int64_t)run->sweep->cpu : 1);
     put_params(s, hpt_study_space(run->study), hpt__trial_point(t->trial));
     int rc = hpt__str_status(s);

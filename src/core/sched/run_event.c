@@ -25,6 +25,8 @@ const char *hpt_outcome_to_string(hpt_outcome outcome) {
         return "lost";
     case HPT_OUTCOME_STOPPED:
         return "stopped";
+    case HPT_OUTCOME_PREEMPTED:
+        return "preempted";
     }
     return "?";
 }
@@ -36,7 +38,6 @@ int64_t hpt__run_total(const hpt__run *run) {
 }
 
 int hpt__run_refresh(hpt__run *run) {
-    run->counts_at = hpt__now_mono();
     return hpt_study_counts(run->counts, run->study);
 }
 
@@ -67,8 +68,8 @@ void hpt__run_notice(hpt__run *run, const char *fmt, ...) {
 }
 
 bool hpt__run_note_value(hpt__run *run, int64_t number, double value) {
-    const bool up = run->sweep->direction == HPT_MAXIMIZE;
-    if (!run->sweep->metric) return false;
+    const bool up = run->directions[0] == HPT_MAXIMIZE;
+    if (run->n_metrics != 1) return false;
     if (run->sweep->has_target && (up ? value >= run->sweep->target : value <= run->sweep->target))
         run->target_reached = true;
     if (!isnan(run->best) && (up ? value <= run->best : value >= run->best)) return false;
@@ -84,7 +85,7 @@ int hpt__run_read_best(hpt__run *run) {
     int64_t n;
     run->best = NAN;
     run->best_number = -1;
-    if (!run->sweep->metric || run->counts[HPT_TRIAL_COMPLETE] == 0) return 0;
+    if (run->n_metrics != 1 || run->counts[HPT_TRIAL_COMPLETE] == 0) return 0;
     rc = hpt_study_best(&trial, run->study);
     if (rc == HPT_E_NOT_FOUND) return 0;
     if (rc < 0) return rc;
@@ -94,4 +95,17 @@ int hpt__run_read_best(hpt__run *run) {
 out:
     hpt_trial_destroy(trial);
     return rc;
+}
+
+int hpt__run_end_text(char *out, size_t size, hpt__run *run, const char *why) {
+    hpt_trial **front = NULL;
+    int64_t n = 0;
+    (void)snprintf(out, size, "%s", why);
+    if (run->n_metrics < 2) return 0;
+    int rc = hpt_study_pareto(&front, &n, run->study);
+    if (rc < 0) return rc;
+    for (int64_t i = 0; i < n; i++) hpt_trial_destroy(front[i]);
+    hpt_free(front);
+    (void)snprintf(out, size, "%s; %lld trial%s of the Pareto front", why, (long long)n, n == 1 ? "" : "s");
+    return 0;
 }

@@ -6,10 +6,14 @@
 //   run_intake.c   output, report file and socket into reports         run_end.c     stop ladder, outcome, tell, retry
 //   run_attempts.c trials that an earlier run left                     run_event.c   counts and callbacks
 //   run_origin.c   origin.json and the checks before the start         run_stop.c    hpt_run_stop
+//   run_metrics.c  one metric or several                               run_wandb.c   the W&B agent's environment
+//   run_guard.c    giving up when trials fail                          run_cause.c   kinds of failures
+//   run_log_limit.c  files that grow too long                          run_unread.c  options without effect
 #ifndef HPT_SCHED_RUN_IMPL_H
 #define HPT_SCHED_RUN_IMPL_H
 
 #include "../base/error.h"
+#include "../base/options.h"
 #include "../study/study_impl.h"
 #include "../sweep/sweep_impl.h"
 #include "intake.h"
@@ -31,13 +35,13 @@ typedef struct hpt__running { // one slot
     hpt_trial *trial;         // owned; NULL: the slot is free
     int64_t number, attempt;
     pid_t pid;
-    int pidfd, fd_out, fd_report, watch;
-    int64_t read_out, read_report; // how far the files were read
-    int64_t stderr_start;          // where this attempt's part of stderr.log begins
+    int pidfd, fd_out, fd_err, fd_report, watch;
+    int64_t read_out, read_report;                    // how far the files were read
+    int64_t stderr_start;                             // where this attempt's part of stderr.log begins
+    int64_t punched_out, punched_err, punched_report; // run_log_limit.c: how far space was given back
     hpt__intake_trial steps;
     hpt__intake_stream out, report;
-    bool has_value, reported; // reported: since the pruner was asked last
-    double value;             // the metric's last
+    bool reported; // since the pruner was asked last
     double started, timeout_at, kill_at;
     hpt__stop_cause cause;
     bool killed; // SIGKILL was sent
@@ -60,6 +64,28 @@ typedef struct hpt__origin { // origin.json; strings owned, NULL: not known
     int64_t n_trials;
 } hpt__origin;
 
+typedef struct hpt__metric_value { // last report of one metric by one running trial
+    double value;
+    bool seen;
+} hpt__metric_value;
+
+typedef struct hpt__cause { // a kind of failure
+    char *text;
+    int64_t n;
+} hpt__cause;
+
+typedef struct hpt__guard {
+    bool flapping, failing; // rules in force
+    int64_t max_failures;
+} hpt__guard;
+
+enum { HPT__WANDB_ID = 9 };
+typedef struct hpt__wandb {
+    uint64_t offset; // of the run identifiers
+    char sweep_id[HPT__WANDB_ID];
+    bool set_sweep_id, set_dir, set_mode;
+} hpt__wandb;
+
 typedef struct hpt__run {
     const hpt_sweep *sweep;
     const hpt_run_options *o;
@@ -68,6 +94,16 @@ typedef struct hpt__run {
     hpt__ledger ledger;
     hpt__demand demand;
     hpt__intake intake;
+    const char *const *metrics; // names and directions are the sweep's
+    const hpt_direction *directions;
+    int64_t n_metrics;         // 0: exit codes decide
+    hpt__metric_value *values; // n_slots x n_metrics
+    hpt__wandb wandb;
+    hpt__guard guard;
+    hpt__cause *causes;
+    int64_t n_causes, cap_causes;
+    int64_t log_limit; // bytes; INT64_MAX: none
+    bool no_punching;
     bool own_storage;   // the database lies in the run's folder: nobody else starts trials of this study
     bool gpus_declared; // by --gpus or HPT_FAKE_DEVICES
     char *study_name, *storage, *run_id;
@@ -93,23 +129,23 @@ typedef struct hpt__run {
     hpt__study_report *reports;
     int64_t n_reports, cap_reports;
     int64_t *restart; // numbers of trials to start again
-    int64_t n_restart, next_restart;
+    int64_t n_restart, next_restart, cap_restart;
     bool has_pruner;
     // ---- progress
     hpt__run_phase phase;
     int error;
     char error_text[HPT__ERROR_MAX];
     int64_t counts[5]; // the study's trials by state, kept up to date by steps
-    double counts_at;  // when they were last read
+    double looked_at;  // when what nobody announces was last looked for
     int64_t cap;       // 0: none
-    bool exhausted, target_reached, flapping, no_flapping;
-    int64_t n_failed_here, n_ended_here, n_signals, n_leftover;
+    bool exhausted, target_reached, flapping;
+    int64_t n_started_here, n_failed_here, n_ended_here, n_signals, n_leftover;
     double best;
     int64_t best_number;
     double t0, timeout_at, next_tick, pump_at, last_pump;
 } hpt__run;
 
-enum { HPT__READ_SIZE = 1 << 18, HPT__SLOTS_MAX = 4096, HPT__LOST_MAX = 10 };
+enum { HPT__READ_SIZE = 1 << 18, HPT__SLOTS_MAX = 4096, HPT__LOST_MAX = 10, HPT__PREEMPTED_MAX = 100 };
 
 // What an epoll event is about: kind in the high word, index in the low one.
 typedef enum hpt__source {
@@ -164,15 +200,21 @@ HPT_NODISCARD int hpt__run_conclude(hpt__run *run, hpt__running *t);     // tell
 // Tells a trial that has no value; reason becomes its attribute.
 HPT_NODISCARD int hpt__run_tell_bad(hpt__run *run, hpt_trial *trial, hpt_trial_state state, hpt_outcome outcome,
                                     const char *reason);
+// The same with everything that follows from it. how: HPT__BAD_RETRY: its point is worth another trial;
+// HPT__BAD_EXCUSED: says nothing about the program, so that the guard (run_guard.c) does not count it.
+enum { HPT__BAD_RETRY = 1, HPT__BAD_EXCUSED = 2 };
 HPT_NODISCARD int hpt__run_ended_bad(hpt__run *run, hpt_trial *trial, hpt_trial_state state, hpt_outcome outcome,
-                                     const char *reason, const char *log_path, bool retry);
+                                     const char *reason, const char *log_path, unsigned how);
 
 // ---- run_attempts.c
 HPT_NODISCARD int hpt__run_find_lost(hpt__run *run);
 // Records that an earlier attempt was lost unless that is known; *attempt: number of the next one. HPT_S_NOTHING:
 // it was lost too often, and has been told so.
 HPT_NODISCARD int hpt__run_next_attempt(int64_t *attempt, hpt__run *run, hpt_trial *trial);
-HPT_NODISCARD int hpt__run_note_stopped(hpt__run *run, hpt__running *t);
+// Records how this attempt was interrupted; *n: how many attempts of the trial were so, this one included.
+HPT_NODISCARD int hpt__run_note_interrupted(int64_t *n, hpt__run *run, hpt__running *t, const char *outcome);
+// The trial is started again, before new ones.
+HPT_NODISCARD int hpt__run_requeue(hpt__run *run, int64_t number);
 
 // ---- run_event.c
 void hpt__run_emit(hpt__run *run, hpt_run_event event);
@@ -182,5 +224,42 @@ int64_t hpt__run_total(const hpt__run *run);       // trials of the study in all
 // A completed value: best so far? Also sets target_reached.
 bool hpt__run_note_value(hpt__run *run, int64_t number, double value);
 HPT_NODISCARD int hpt__run_read_best(hpt__run *run);
+// Why the sweep ended, and with several metrics how many trials none is better than.
+HPT_NODISCARD int hpt__run_end_text(char *out, size_t size, hpt__run *run, const char *why);
+
+// ---- run_metrics.c
+HPT_NODISCARD int hpt__run_metrics_init(hpt__run *run);                   // also the intake
+HPT_NODISCARD int hpt__run_metrics_slots(hpt__run *run);                  // once n_slots is known
+hpt__metric_value *hpt__run_values(hpt__run *run, const hpt__running *t); // n_metrics of them
+void hpt__run_clear_values(hpt__run *run, const hpt__running *t);
+bool hpt__run_any_value(hpt__run *run, const hpt__running *t);
+bool hpt__run_all_values(hpt__run *run, const hpt__running *t); // all were reported and none is NaN
+void hpt__run_explain_values(char *out, size_t size, hpt__run *run, const hpt__running *t); // why not all
+
+// ---- run_cause.c
+void hpt__cause_text(hpt__str *out, const char *reason);
+// Counts a failure. *text: its kind, borrowed from the run; *n: how many of it so far.
+HPT_NODISCARD int hpt__run_count_cause(const char **text, int64_t *n, hpt__run *run, const char *reason);
+void hpt__run_causes_fini(hpt__run *run);
+
+// ---- run_guard.c
+void hpt__run_guard_init(hpt__run *run);
+void hpt__run_guard_failure(hpt__run *run); // a trial has failed; sets run->flapping
+
+// ---- run_log_limit.c
+HPT_NODISCARD int hpt__run_log_limit_init(hpt__run *run);
+void hpt__run_trim_read(hpt__run *run, hpt__running *t); // what was read of one trial
+void hpt__run_trim_all(hpt__run *run);                   // all files of all trials; about once a second
+void hpt__run_cut_logs(hpt__run *run, hpt__running *t);  // the trial is over and its files are read
+
+// ---- run_wandb.c
+void hpt__run_wandb_init(hpt__run *run);
+bool hpt__run_wandb_sets(const hpt__run *run, const char *name, size_t n); // a variable that we give
+void hpt__run_wandb_env(hpt__str *s, const hpt__run *run, const hpt__running *t);
+// A trial's parameters (params.json) as WANDB_SWEEP_PARAM_PATH has them.
+HPT_NODISCARD int hpt__wandb_yaml(hpt__str *out, const char *config_json, size_t n);
+
+// ---- run_unread.c
+void hpt__run_tell_unread(hpt__run *run);
 
 #endif

@@ -29,7 +29,7 @@ static int store(hpt__run *run) {
     const int64_t n = run->n_reports;
     run->n_reports = 0;
     if (n == 0) return 0;
-    int rc = hpt__study_report_many(run->study, run->reports, n);
+    int rc = run->n_metrics == 1 ? hpt__study_report_many(run->study, run->reports, n) : 0;
     if (rc < 0) return rc;
     for (int64_t i = 0; i < n && run->o->on_event; i++) {
         const hpt__study_report *r = &run->reports[i];
@@ -42,11 +42,13 @@ static int store(hpt__run *run) {
 static int take_value(int64_t step, double value, void *payload) {
     const sink *s = payload;
     hpt__run *run = s->run;
+    const int64_t metric = s->t->steps.metric;
+    hpt__run_values(run, s->t)[metric] = (hpt__metric_value){value, true};
+    s->t->reported = true;
+    if (metric > 0) return 0; // the first one's reports stand for the trial's progress
     int rc = hpt__grow(&run->reports, &run->cap_reports, run->n_reports + 1, sizeof *run->reports);
     if (rc < 0) return rc;
     run->reports[run->n_reports++] = (hpt__study_report){s->t->number, step, value};
-    s->t->value = value;
-    s->t->has_value = s->t->reported = true;
     return run->n_reports < REPORTS_PER_STORE ? 0 : store(run);
 }
 
@@ -81,7 +83,8 @@ static int read_file(bool *more, hpt__run *run, hpt__running *t, int fd, int64_t
 static int read_trial(bool *more, hpt__run *run, hpt__running *t, int64_t chunks) {
     bool out = false, report = false;
     int rc = read_file(&report, run, t, t->fd_report, &t->read_report, &t->report, chunks);
-    if (rc == 0) rc = read_file(&out, run, t, t->fd_out, &t->read_out, &t->out, chunks);
+    if (rc == 0 && run->n_metrics > 0) rc = read_file(&out, run, t, t->fd_out, &t->read_out, &t->out, chunks);
+    if (rc == 0) hpt__run_trim_read(run, t);
     *more = out || report;
     return rc;
 }
@@ -89,7 +92,6 @@ static int read_trial(bool *more, hpt__run *run, hpt__running *t, int64_t chunks
 int hpt__run_pump(hpt__run *run) {
     run->last_pump = hpt__now_mono();
     run->pump_at = INFINITY;
-    if (!run->intake.metric) return 0;
     for (int64_t i = 0; i < run->n_slots; i++) {
         hpt__running *t = &run->slots[i];
         bool more = false;
@@ -105,7 +107,6 @@ int hpt__run_drain(hpt__run *run, hpt__running *t) {
     sink s = {run, t};
     bool more = true;
     int rc = 0;
-    if (!run->intake.metric) return 0;
     while (rc == 0 && more) rc = read_trial(&more, run, t, CHUNKS_PER_TURN);
     if (rc == 0) rc = hpt__intake_end(&run->intake, &t->report, &t->steps, take_value, &s);
     if (rc == 0) rc = hpt__intake_end(&run->intake, &t->out, &t->steps, take_value, &s);
@@ -156,20 +157,27 @@ static int on_report(hpt__str *reply, const hpt__json *request, hpt__run *run) {
         refuse(reply, "this attempt of the trial does not run here");
         return 0;
     }
-    double value;
+    hpt__intake_hit hits[HPT__METRICS_MAX];
     int64_t step = -1, inner = -1;
-    bool found = hpt__intake_object(&value, &step, &run->intake, request, true);
-    if (metrics && hpt__intake_object(&value, &inner, &run->intake, metrics, false)) {
-        found = true;
-        if (inner >= 0) step = inner;
+    int64_t n = hpt__intake_object(hits, &step, &run->intake, request, true);
+    if (metrics) {
+        hpt__intake_hit inside[HPT__METRICS_MAX];
+        const int64_t m = hpt__intake_object(inside, &inner, &run->intake, metrics, false);
+        if (m > 0) memcpy(hits, inside, (size_t)m * sizeof *hits);
+        if (m > 0 && inner >= 0) step = inner;
         // "step" stands beside "metrics" and is read only together with a value there.
         double outer;
-        if (inner < 0 && hpt__json_number(&outer, hpt__json_get(request, "step")) && outer >= 0 && outer < 9e15)
+        if (m > 0 && inner < 0 && hpt__json_number(&outer, hpt__json_get(request, "step")) && outer >= 0 &&
+            outer < 9e15)
             step = (int64_t)outer;
+        if (m > 0) n = m;
     }
-    if (found) {
+    (void)hpt__intake_object_preempting(&t->steps.preempting, request);
+    if (n > 0) step = hpt__intake_step(&t->steps, step);
+    for (int64_t i = 0; i < n; i++) {
         sink s = {run, t};
-        int rc = take_value(hpt__intake_step(&t->steps, step), value, &s);
+        t->steps.metric = hits[i].metric;
+        int rc = take_value(step, hits[i].value, &s);
         if (rc < 0) return rc;
     }
     hpt__str_addf(reply, "{\"ok\":true,\"stop\":%s}", t->cause != HPT__STOP_NONE ? "true" : "false");

@@ -42,7 +42,7 @@ static void arm_inotify(hpt__run *run) {
     if (run->inotify >= 0) (void)epoll_ctl(run->epoll, EPOLL_CTL_MOD, run->inotify, &e);
 }
 
-// Each trial holds four descriptors here.
+// Each trial holds four descriptors here, and its watch.
 static void raise_file_limit(int64_t n_slots) {
     struct rlimit limit;
     const rlim_t need = (rlim_t)n_slots * 4 + 256;
@@ -189,7 +189,7 @@ static int wait_ms(const hpt__run *run, double now) {
     double next = run->phase == HPT__RUN_GOING ? run->timeout_at : INFINITY;
     earlier(&next, run->pump_at);
     if (run->o->on_event) earlier(&next, run->next_tick);
-    if (run->inotify < 0 && run->n_running > 0 && run->intake.metric) earlier(&next, run->last_pump + POLL_FILES);
+    if (run->inotify < 0 && run->n_running > 0 && run->n_metrics > 0) earlier(&next, run->last_pump + POLL_FILES);
     earlier(&next, now + REFRESH); // the end of a child that nobody announced is noticed then
     for (int64_t i = 0; i < run->n_slots; i++) {
         const hpt__running *t = &run->slots[i];
@@ -221,9 +221,11 @@ static int on_time(hpt__run *run) {
         hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_TICK, .number = -1, .value = NAN});
     }
     if (run->inotify < 0 && now >= run->last_pump + POLL_FILES) run->pump_at = now;
-    if (now - run->counts_at >= REFRESH) {
+    if (now - run->looked_at >= REFRESH) {
+        run->looked_at = now;
         int rc = reap(run);
         if (rc < 0) return rc;
+        hpt__run_trim_all(run);
         return run->phase == HPT__RUN_BROKEN ? 0 : hpt__run_refresh(run);
     }
     return 0;

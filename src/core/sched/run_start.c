@@ -5,7 +5,7 @@
 // are free slots, so that a batch costs one transaction and a model sees the whole batch. A slot's share of the
 // machine is taken from the ledger before the study is asked: what was asked can be started.
 //
-// Cost of a start beyond fork and exec: two folders and four small files, opened once each. The files that the trial
+// Cost of a start beyond fork and exec: two folders and five small files, opened once each. The files that the trial
 // writes are opened read-write here and shared with it, so that they are read behind it without being opened again.
 #include "../base/alloc.h"
 #include "../base/clock.h"
@@ -31,6 +31,7 @@ void hpt__run_clear_slot(hpt__run *run, hpt__running *t) {
         close(t->pidfd);
     }
     if (t->fd_out >= 0) close(t->fd_out);
+    if (t->fd_err >= 0) close(t->fd_err);
     if (t->fd_report >= 0) close(t->fd_report);
     hpt__intake_stream_fini(&t->out);
     hpt__intake_stream_fini(&t->report);
@@ -74,19 +75,29 @@ static int make_folder(hpt__run *run, hpt__running *t) {
     return 0;
 }
 
-static int write_params(const hpt__run *run, const hpt__running *t, const double *point) {
+static int write_text(const hpt__running *t, const char *name, const hpt__str *text) {
     char path[PATH_MAX + 64];
-    hpt__str text = HPT__STR_INIT;
-    hpt__sweep_config_json(&text, run->sweep, point);
-    hpt__str_addc(&text, '\n');
-    int rc = hpt__str_status(&text);
-    if (rc == 0) {
-        (void)snprintf(path, sizeof path, "%s/params.json", t->dir);
-        const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-        if (fd < 0 || write(fd, text.data, text.len) != (ssize_t)text.len) rc = io_error(path);
-        if (fd >= 0) close(fd);
-    }
-    hpt__str_fini(&text);
+    int rc = hpt__str_status(text);
+    if (rc < 0) return rc;
+    (void)snprintf(path, sizeof path, "%s/%s", t->dir, name);
+    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0 || write(fd, text->data, text->len) != (ssize_t)text->len) rc = io_error(path);
+    if (fd >= 0) close(fd);
+    return rc;
+}
+
+static int write_params(const hpt__run *run, const hpt__running *t, const double *point) {
+    int rc = 0;
+    hpt__str json = HPT__STR_INIT, yaml = HPT__STR_INIT;
+    hpt__sweep_config_json(&json, run->sweep, point);
+    HPT_TRY(hpt__str_status(&json));
+    HPT_TRY(hpt__wandb_yaml(&yaml, hpt__str_text(&json), json.len));
+    hpt__str_addc(&json, '\n');
+    HPT_TRY(write_text(t, "params.json", &json));
+    HPT_TRY(write_text(t, "wandb.yaml", &yaml));
+out:
+    hpt__str_fini(&json);
+    hpt__str_fini(&yaml);
     return rc;
 }
 
@@ -132,10 +143,10 @@ static int program_path(const char **path, hpt__run *run, const char *name) {
 static int could_not_start(hpt__run *run, hpt__running *t, const char *why) {
     char reason[HPT__ERROR_MAX + 32];
     (void)snprintf(reason, sizeof reason, "could not be started: %s", why);
-    return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED, reason, NULL, false);
+    return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED, reason, NULL, 0);
 }
 
-static int spawn(hpt__run *run, hpt__running *t, char **argv, int fd_err) {
+static int spawn(hpt__run *run, hpt__running *t, char **argv) {
     int rc = 0, why = 0;
     const char *path = NULL;
     char **envp = NULL;
@@ -147,7 +158,7 @@ static int spawn(hpt__run *run, hpt__running *t, char **argv, int fd_err) {
                     .cwd = run->cwd,
                     .fd_in = run->null_fd,
                     .fd_out = t->fd_out,
-                    .fd_err = fd_err,
+                    .fd_err = t->fd_err,
                     .fd_report = t->fd_report,
                     .mask = run->old_mask};
     HPT_TRY(hpt__process_spawn(&t->pid, &why, &s));
@@ -166,7 +177,7 @@ out:
 
 // Takes ownership of trial and grant.
 static int start(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__grant *grant) {
-    int rc = 0, fd_err = -1;
+    int rc = 0;
     char **argv = NULL;
     hpt__running *t = run->slots;
     while (t->trial) t++; // there is a free one: n_running < n_slots
@@ -175,6 +186,7 @@ static int start(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__gr
                         .attempt = attempt,
                         .pidfd = -1,
                         .fd_out = -1,
+                        .fd_err = -1,
                         .fd_report = -1,
                         .watch = -1,
                         .report.protocol = true,
@@ -182,17 +194,19 @@ static int start(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__gr
                         .kill_at = INFINITY,
                         .grant = *grant};
     run->n_running++;
+    run->n_started_here++;
+    hpt__run_clear_values(run, t);
     const double *point = hpt__run_point(run, hpt__trial_point(trial));
     HPT_TRY(make_folder(run, t));
     HPT_TRY(write_params(run, t, point));
     HPT_TRY(open_log(&t->fd_out, &t->read_out, t, "stdout.log"));
     HPT_TRY(open_log(&t->fd_report, &t->read_report, t, "report.log"));
-    HPT_TRY(open_log(&fd_err, &t->stderr_start, t, "stderr.log"));
+    HPT_TRY(open_log(&t->fd_err, &t->stderr_start, t, "stderr.log"));
     char config[PATH_MAX + 64];
     (void)snprintf(config, sizeof config, "%s/params.json", t->dir);
     HPT_TRY(hpt__sweep_command(&argv, run->sweep, point, config));
-    if (run->inotify >= 0 && run->intake.metric) t->watch = inotify_add_watch(run->inotify, t->dir, IN_MODIFY);
-    rc = spawn(run, t, argv, fd_err);
+    if (run->inotify >= 0 && run->n_metrics > 0) t->watch = inotify_add_watch(run->inotify, t->dir, IN_MODIFY);
+    rc = spawn(run, t, argv);
     if (rc == HPT_E_NOT_FOUND) {
         char why[HPT__ERROR_MAX];
         hpt__error_copy(why);
@@ -205,7 +219,6 @@ static int start(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__gr
     if (run->sweep->trial_timeout > 0) t->timeout_at = t->started + run->sweep->trial_timeout;
     hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_TRIAL_STARTED, .number = t->number, .value = NAN});
 out:
-    if (fd_err >= 0) close(fd_err);
     hpt__free(argv);
     if (rc < 0 && t->trial) { // the trial stays RUNNING in the study; the next run starts it again
         char text[HPT__ERROR_MAX];
@@ -251,6 +264,9 @@ bool hpt__run_has_more(const hpt__run *run) {
 static int ask_and_start(hpt__run *run) {
     int rc = 0;
     int64_t q = run->n_slots - run->n_running, n = 0, taken = 0, started = 0;
+    // Others may add trials to a database that is not this run's own: the cap is held against what they made.
+    if (!run->own_storage) rc = hpt__run_refresh(run);
+    if (rc < 0) return rc;
     if (q > unasked(run)) q = unasked(run);
     while (taken < q && hpt__ledger_take(&run->grants[taken], &run->ledger, &run->demand)) taken++;
     if (taken == 0) return HPT_S_NOTHING;

@@ -111,7 +111,9 @@ static int tell_locked(hpt_study *study, hpt_trial *trial, hpt_trial_state state
     HPT_TRY(settle_result(&state, &values, n_values, &kept, study, row, trial->number));
     remark = rc;
 
-    const int64_t now = hpt__now_utc_us();
+    // A date that was set back meanwhile must not give a negative duration.
+    const int64_t date = hpt__now_utc_us(), start = study->table.info[row].start_us;
+    const int64_t now = date > start ? date : start;
     const double t0 = hpt__now_mono();
     rc = study->storage->ops->tell(study->storage, trial->trial_id, state, values, values ? study->k : 0, now, attrs,
                                    n_attrs);
