@@ -8,7 +8,10 @@
 
 #include <string.h>
 
-static const hpt__pruner_ops *const PRUNERS[] = {&hpt__pruner_nop_ops, &hpt__pruner_median_ops};
+static const hpt__pruner_ops *const PRUNERS[] = {
+    &hpt__pruner_nop_ops,      &hpt__pruner_median_ops, &hpt__pruner_percentile_ops, &hpt__pruner_threshold_ops,
+    &hpt__pruner_patience_ops, &hpt__pruner_asha_ops,   &hpt__pruner_hyperband_ops,  &hpt__pruner_bands_ops,
+};
 enum { N_PRUNERS = sizeof PRUNERS / sizeof *PRUNERS };
 
 const char *hpt_pruner_name(int64_t i) {

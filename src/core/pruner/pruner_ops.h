@@ -35,7 +35,9 @@ typedef struct hpt__pruner_ops {
     bool (*should_prune)(void *state, const hpt__trials *table, int64_t row, hpt__pruner_notes *notes);
 } hpt__pruner_ops;
 
-extern const hpt__pruner_ops hpt__pruner_nop_ops, hpt__pruner_median_ops;
+extern const hpt__pruner_ops hpt__pruner_nop_ops, hpt__pruner_median_ops, hpt__pruner_percentile_ops,
+    hpt__pruner_threshold_ops, hpt__pruner_patience_ops, hpt__pruner_asha_ops, hpt__pruner_hyperband_ops,
+    hpt__pruner_bands_ops;
 HPT_NODISCARD int hpt__pruner_find(const hpt__pruner_ops **out, const char *name);
 
 #endif

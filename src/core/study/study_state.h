@@ -110,6 +110,10 @@ HPT_NODISCARD int hpt__study_row(int64_t *row, hpt_study *study, int64_t number)
 // Stores attributes of the trial in a row and copies them to the table. Lock held.
 HPT_NODISCARD int hpt__study_attrs_locked(hpt_study *study, int64_t row, const hpt__attr_item *attrs, int64_t n_attrs);
 
+// ---- study_query.c
+// Whether all constraints that are stored with a trial hold. arena: scratch, reset here.
+bool hpt__study_feasible(const hpt__trials *t, int64_t row, hpt__arena *arena);
+
 // ---- study_export.c
 // JSON number of a double: Python's tokens for what is not finite.
 void hpt__study_add_number(hpt__str *out, double v);

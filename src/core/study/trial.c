@@ -16,6 +16,7 @@
 #include "study_state.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { KEY_MAX_BYTES = 510 }; // Optuna's column holds 512; room for our "u:"
@@ -241,6 +242,29 @@ out:
     return rc;
 }
 
+// What the pruner wants remembered, as attributes of the trial, in one transaction. Lock held.
+static int store_notes(hpt_study *study, int64_t row, const hpt__pruner_notes *notes) {
+    int rc = 0;
+    char keys[HPT__PRUNER_NOTES_MAX][sizeof notes->items[0].key + 2];
+    size_t at[HPT__PRUNER_NOTES_MAX];
+    hpt__attr_item attrs[HPT__PRUNER_NOTES_MAX];
+    hpt__str texts = HPT__STR_INIT; // may move while it grows: pointers come after
+    HPT_TRY(hpt__study_writable(study, "changed"));
+    for (int64_t i = 0; i < notes->n; i++) {
+        snprintf(keys[i], sizeof keys[i], "s:%s", notes->items[i].key);
+        at[i] = texts.len;
+        hpt__study_add_number(&texts, notes->items[i].value);
+        hpt__str_addc(&texts, '\0');
+    }
+    HPT_TRY(hpt__str_status(&texts));
+    for (int64_t i = 0; i < notes->n; i++) attrs[i] = (hpt__attr_item){keys[i], hpt__str_text(&texts) + at[i]};
+    HPT_TRY(hpt__study_attrs_locked(study, row, attrs, notes->n));
+    rc = 0;
+out:
+    hpt__str_fini(&texts);
+    return rc;
+}
+
 int hpt_trial_should_prune(bool *out, hpt_trial *trial) {
     int rc = 0;
     int64_t row;
@@ -255,8 +279,10 @@ int hpt_trial_should_prune(bool *out, hpt_trial *trial) {
     pthread_mutex_lock(&study->lock);
     HPT_TRY(hpt__study_sync(study)); // other processes' results count
     HPT_TRY(hpt__study_row(&row, study, trial->number));
-    *out = study->table.state[row] == HPT_TRIAL_RUNNING &&
-           study->pruner->should_prune(study->pruner_state, &study->table, row, &notes);
+    const bool prune = study->table.state[row] == HPT_TRIAL_RUNNING &&
+                       study->pruner->should_prune(study->pruner_state, &study->table, row, &notes);
+    if (notes.n > 0) HPT_TRY(store_notes(study, row, &notes)); // first: other trials are judged by them
+    *out = prune;
     rc = 0;
 out:
     pthread_mutex_unlock(&study->lock);
