@@ -15,6 +15,7 @@
 #include <hpt/storage.h>
 #include <hpt/study.h>
 #include <hpt/sweep.h>
+#include <hpt/table.h>
 #include <hpt/trial.h>
 #include <hpt/version.h>
 

@@ -33,3 +33,7 @@ install(FILES "${CMAKE_SOURCE_DIR}/scripts/completion/hpt.bash"
         DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions" RENAME hpt)
 install(FILES "${CMAKE_SOURCE_DIR}/scripts/completion/_hpt"
         DESTINATION "${CMAKE_INSTALL_DATADIR}/zsh/site-functions")
+
+# What `hpt run --wandb-shim` puts before the trials' PYTHONPATH; found relative to the program (src/cli/wandb_shim.c).
+install(DIRECTORY "${CMAKE_SOURCE_DIR}/python/wandb_shim/"
+        DESTINATION "${CMAKE_INSTALL_DATADIR}/hpt_gpu/wandb_shim" PATTERN "__pycache__" EXCLUDE)

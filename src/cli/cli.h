@@ -19,8 +19,8 @@ enum {
     CLI_NOT_FOUND = 3,    // no such study, trial or file; no completed trial yet
     CLI_BUSY = 4,         // another `hpt run` holds the run
     CLI_STOPPED = 5,      // ended before its budget on request or at a time limit; the same command resumes
-    CLI_ALL_FAILED = 6,   // the sweep was given up because its first trials all failed
-    CLI_INCOMPATIBLE = 7, // the stored study has another space or objective
+    CLI_ALL_FAILED = 6,   // the sweep was given up because too many of its first trials failed
+    CLI_INCOMPATIBLE = 7, // the stored study has another space or objective, or the file is no database of studies
 };
 int cli_exit_code(int status);
 
@@ -61,6 +61,8 @@ extern const cli_command cli_commands[]; // ends with a NULL name
 // the command and give rc 0 with *done. Returns CLI_OK or CLI_USAGE (said on stderr).
 int cli_parse(const char *command, const cli_option *options, int argc, char **argv, const char **positional,
               int *n_positional, bool *done);
+// CLI_USAGE with a line about the first one if there are any.
+int cli_no_arguments(const char *command, const char *const *positional, int n);
 
 // ---- which study: options that every command about a stored study takes
 typedef struct cli_study_args {
@@ -85,15 +87,28 @@ int cli_width(void); // columns of the terminal, 80 if unknown
 const char *cli_color(FILE *f, const char *name);
 // Seconds as "0:07", "3:20", "1:02:03"; "-" if not finite. out: at least 24 bytes.
 const char *cli_duration(char *out, double seconds);
+// As printf's %.*g for 1 to 17 digits, "-" for NaN, several times faster for numbers of ordinary size.
+const char *cli_general(char out[32], double v, int digits);
 // A double in at most 6 significant digits, for people. out: at least 32 bytes.
 const char *cli_number(char *out, double v);
 // The shortest text that reads back as v, for programs. out: at least 32 bytes.
 const char *cli_exact(char out[32], double v);
 // A parameter's value for people: numbers as cli_number, choices as they are, "-" where the parameter is absent.
 const char *cli_param(char out[32], hpt_trial *trial, const char *name);
-// Display columns of UTF-8 text (one a code point).
+// The same from a table. exact: for programs: numbers that read back, "" where absent.
+const char *cli_cell(char out[32], const hpt_table *t, int64_t param, int64_t row, bool exact);
+// Display columns of UTF-8 text.
 int cli_columns(const char *text);
+// Text of others made fit for a terminal: escape sequences are dropped, control characters and invalid bytes become
+// '?', tabs blanks; more than `columns` columns are cut and end in "...". Returns the bytes written without the NUL.
+size_t cli_safe(char *out, size_t size, const char *text, int columns);
+// Numbers become 'N': texts that differ in nothing else are of one kind.
+void cli_mask_numbers(char *out, size_t size, const char *text);
+bool cli_is_plain(const char *text); // printable ASCII only
 void cli_put_json_string(FILE *f, const char *text);
+// Text of a JSON string, cut to size; false (and "") if json is none.
+bool cli_json_text(char *out, size_t size, const char *json);
+void cli_print_json_number(double v); // to stdout; Python's tokens for what is not finite
 
 // ---- tables: rows of text, printed aligned, as CSV, or as a JSON array of objects
 typedef enum cli_format { CLI_TABLE, CLI_JSON, CLI_CSV } cli_format;
@@ -106,14 +121,34 @@ void cli_table_add(cli_table *t, const char *cell); // next cell; copied
 void cli_table_addf(cli_table *t, const char *fmt, ...) HPT_PRINTF(2, 3);
 void cli_table_print(cli_table *t, cli_format format, FILE *f); // and frees it
 
+// Trials of a table as rows: number, state, values, seconds, what chose the point (attribute 0 of the table), parameters.
+// Returns an exit code.
+int cli_print_rows(const hpt_table *t, const int64_t *rows, int64_t n, cli_format format);
+
 // ---- progress of a run (progress.c)
 typedef struct cli_progress cli_progress;
 cli_progress *cli_progress_new(const char *name, const char *metric, bool quiet);
 void cli_progress_event(cli_progress *p, const hpt_run_event *event);
 void cli_progress_free(cli_progress *p);
+void cli_progress_pause(void); // takes the status line off the screen, before anything else is written there
 
-// ---- text report of a study (report_text.c); returns a status
+// ---- text report of a study (report_text.c); returns a status. where: the run's folder, NULL: none is known
 int cli_report_write(FILE *f, hpt_study *study, const char *where);
+// Failed trials by kind in a few words, "11 exit code 3, 1 timeout"; "" if none failed.
+void cli_failure_summary(char *out, size_t size, const hpt_table *t);
+// Attributes that a table for a report or a summary is asked for.
+enum { CLI_ATTR_BY, CLI_ATTR_OUTCOME, CLI_ATTR_REASON, CLI_REPORT_ATTRS };
+extern const char *const cli_report_attrs[CLI_REPORT_ATTRS];
+// "What went together with the objective": rank correlations (report_effects.c).
+void cli_write_effects(FILE *f, const hpt_table *t, int64_t objective, bool maximize);
+
+// ---- --wandb-shim (wandb_shim.c): entries for the environment of trials
+enum { CLI_WANDB_ENTRIES = 2 };
+typedef struct cli_wandb {
+    char *entries[CLI_WANDB_ENTRIES]; // owned
+} cli_wandb;
+int cli_wandb_env(cli_wandb *out, const hpt_sweep *sweep); // an exit code, after a message
+void cli_wandb_fini(cli_wandb *w);
 
 int cmd_run(int argc, char **argv);
 int cmd_resume(int argc, char **argv);
@@ -126,6 +161,8 @@ int cmd_best(int argc, char **argv);
 int cmd_trials(int argc, char **argv);
 int cmd_studies(int argc, char **argv);
 int cmd_export(int argc, char **argv);
+int cmd_import(int argc, char **argv);
+int cmd_storage(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
 int cmd_version(int argc, char **argv);

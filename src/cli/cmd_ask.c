@@ -30,7 +30,7 @@ int cmd_ask(int argc, char **argv) {
         goto out;
     }
     hpt_study_options o = HPT_STUDY_OPTIONS_INIT;
-    hpt_direction direction;
+    hpt_direction directions[64];
     char url[1200];
     o.mode = HPT_OPEN_EXISTING;
     o.name = where.study;
@@ -48,10 +48,12 @@ int cmd_ask(int argc, char **argv) {
                              hpt_sweep_name(sweep));
             goto out;
         }
-        direction = hpt_sweep_direction(sweep);
         o.space = hpt_sweep_space(sweep);
-        o.directions = &direction;
-        o.n_directions = 1;
+        o.directions = directions;
+        o.n_directions = hpt_sweep_n_metrics(sweep);
+        if (o.n_directions > (int64_t)(sizeof directions / sizeof *directions))
+            o.n_directions = (int64_t)(sizeof directions / sizeof *directions);
+        for (int64_t i = 0; i < o.n_directions; i++) directions[i] = hpt_sweep_direction_at(sweep, i);
         o.mode = HPT_OPEN_OR_CREATE;
         if (!o.name) o.name = hpt_sweep_name(sweep);
         if (!o.sampler) o.sampler = !strcmp(hpt_sweep_method(sweep), "bayes") ? "auto" : hpt_sweep_method(sweep);

@@ -45,13 +45,12 @@ int cmd_check(int argc, char **argv) {
             const hpt_space *space = hpt_sweep_space(sweep);
             for (int64_t i = 0; hpt_sweep_warning(sweep, i); i++) cli_note("warning: %s", hpt_sweep_warning(sweep, i));
             if (format == CLI_TABLE) {
-                const char *metric = hpt_sweep_metric(sweep);
                 int64_t points = hpt_space_cardinality(space), cap = hpt_sweep_run_cap(sweep);
                 printf("%s: ok\n", positional[0]);
                 printf("  name      %s\n  method    %s\n", hpt_sweep_name(sweep), hpt_sweep_method(sweep));
-                if (metric)
-                    printf("  metric    %s (%s)\n", metric,
-                           hpt_sweep_direction(sweep) == HPT_MAXIMIZE ? "maximize" : "minimize");
+                for (int64_t i = 0; i < hpt_sweep_n_metrics(sweep); i++)
+                    printf("  metric    %s (%s)\n", hpt_sweep_metric_at(sweep, i),
+                           hpt_sweep_direction_at(sweep, i) == HPT_MAXIMIZE ? "maximize" : "minimize");
                 if (cap) printf("  run_cap   %lld\n", (long long)cap);
                 if (points >= 0) printf("  points    %lld\n", (long long)points);
                 printf("\n");

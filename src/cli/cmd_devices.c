@@ -24,6 +24,7 @@ int cmd_devices(int argc, char **argv) {
     int n;
     cli_format format;
     int code = positional ? cli_parse("devices", options, argc, argv, positional, &n, &done) : cli_fail(HPT_E_MEMORY);
+    if (code == CLI_OK && !done) code = cli_no_arguments("devices", positional, n);
     if (code == CLI_OK) code = cli_format_parse(&format, format_text);
     if (code == CLI_OK && !done) {
         hpt_device_info *devices;

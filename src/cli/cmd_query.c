@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// cmd_query.c: commands that only read a study: best, trials, studies, export.
+// cmd_query.c: commands that only read a study: best, trials, studies.
 #include "cli.h"
 
 #include <math.h>
@@ -7,34 +7,88 @@
 #include <string.h>
 #include <time.h>
 
-static int write_stdout(const char *text, size_t size, void *payload) {
-    (void)payload;
-    return fwrite(text, 1, size, stdout) == size ? 0 : 1;
-}
-
-// Cells of a trial's parameters, "-" where a parameter is absent. Tables are for people, the rest is exact.
-static void add_params(cli_table *t, const hpt_space *space, hpt_trial *trial, cli_format format) {
-    char cell[32];
+static int print_best(hpt_study *study, cli_format format) {
+    hpt_trial *best = NULL;
+    const double *values;
+    int64_t n_values;
+    const char *json;
+    int rc = hpt_study_best(&best, study);
+    if (rc == 0) rc = hpt_trial_values(&values, &n_values, best);
+    if (rc == 0) rc = hpt_trial_params_json(&json, best);
+    if (rc < 0) {
+        hpt_trial_destroy(best);
+        return cli_fail(rc);
+    }
+    if (format == CLI_JSON) {
+        printf("{\"study\": ");
+        cli_put_json_string(stdout, hpt_study_name(study));
+        printf(", \"number\": %lld, \"value\": ", (long long)hpt_trial_number(best));
+        cli_print_json_number(values[0]);
+        printf(", \"params\": %s}\n", json);
+        hpt_trial_destroy(best);
+        return CLI_OK;
+    }
+    static const char *const columns[] = {"name", "value"};
+    const hpt_space *space = hpt_study_space(study);
+    char value[32];
+    cli_table *t = cli_table_new(columns, 2);
+    cli_table_add(t, "trial");
+    cli_table_addf(t, "%lld", (long long)hpt_trial_number(best));
+    cli_table_add(t, "value");
+    cli_table_add(t, format == CLI_CSV ? cli_exact(value, values[0]) : cli_general(value, values[0], 10));
     for (int64_t i = 0; i < hpt_space_size(space); i++) {
-        const char *name = hpt_space_name(space, i), *text = "";
-        if (format == CLI_TABLE)
-            text = cli_param(cell, trial, name);
-        else if (hpt_trial_has(trial, name) && hpt_trial_get_string(&text, trial, name) < 0)
-            text = "?";
+        const char *name = hpt_space_name(space, i), *text;
+        if (!hpt_trial_has(best, name) || hpt_trial_get_string(&text, best, name) < 0) continue;
+        cli_table_addf(t, "params.%s", name);
         cli_table_add(t, text);
     }
+    cli_table_print(t, format, stdout);
+    hpt_trial_destroy(best);
+    return CLI_OK;
 }
 
-static void add_values(cli_table *t, hpt_study *study, hpt_trial *trial) {
-    const double *values = NULL;
-    int64_t n = 0, k = hpt_study_n_directions(study);
-    if (hpt_trial_values(&values, &n, trial) < 0) n = 0;
-    for (int64_t i = 0; i < k; i++) {
-        if (i < n)
-            cli_table_addf(t, "%.10g", values[i]);
-        else
-            cli_table_add(t, "-");
+// Several objectives: the non-dominated trials.
+static int print_front(hpt_study *study, cli_format format) {
+    static const char *const attrs[] = {"hpt:by"};
+    hpt_trial **front = NULL;
+    hpt_table *t = NULL;
+    int64_t n = 0, *rows = NULL;
+    int code = CLI_OK, rc = hpt_study_pareto(&front, &n, study);
+    if (rc == 0) rc = hpt_study_table(&t, study, attrs, 1);
+    if (rc == 0 && !(rows = calloc((size_t)n + 1, sizeof *rows))) rc = HPT_E_MEMORY;
+    if (rc < 0) {
+        code = cli_fail(rc);
+    } else if (n == 0) {
+        cli_note("study '%s' has no complete trial yet", hpt_study_name(study));
+        code = CLI_NOT_FOUND;
+    } else if (format == CLI_JSON) {
+        printf("{\"study\": ");
+        cli_put_json_string(stdout, hpt_study_name(study));
+        printf(", \"trials\": [");
+        for (int64_t i = 0; i < n; i++) {
+            const double *values;
+            const char *json = "{}";
+            int64_t k = 0;
+            if (hpt_trial_values(&values, &k, front[i]) < 0 || hpt_trial_params_json(&json, front[i]) < 0) k = 0;
+            printf("%s\n {\"number\": %lld, \"values\": [", i ? "," : "", (long long)hpt_trial_number(front[i]));
+            for (int64_t j = 0; j < k; j++) {
+                if (j) printf(", ");
+                cli_print_json_number(values[j]);
+            }
+            printf("], \"params\": %s}", json);
+        }
+        printf("\n]}\n");
+    } else {
+        int64_t m = 0;
+        for (int64_t row = 0; row < t->n && m < n; row++) // both are in order of numbers
+            if (t->number[row] == hpt_trial_number(front[m])) rows[m++] = row;
+        code = cli_print_rows(t, rows, m, format);
     }
+    for (int64_t i = 0; i < n; i++) hpt_trial_destroy(front[i]);
+    hpt_free(front);
+    hpt_table_destroy(t);
+    free(rows);
+    return code;
 }
 
 int cmd_best(int argc, char **argv) {
@@ -47,231 +101,15 @@ int cmd_best(int argc, char **argv) {
     };
     const char **positional = calloc((size_t)argc + 1, sizeof *positional);
     bool done;
-    int n, rc;
+    int n;
     cli_format format;
     hpt_study *study = NULL;
-    hpt_trial *best = NULL;
     int code = positional ? cli_parse("best", options, argc, argv, positional, &n, &done) : cli_fail(HPT_E_MEMORY);
+    if (code == CLI_OK && !done) code = cli_no_arguments("best", positional, n);
     if (code == CLI_OK) code = cli_format_parse(&format, format_text);
-    if (code != CLI_OK || done) goto out;
-    if ((code = cli_open_study(&study, &where, HPT_OPEN_READ_ONLY)) != CLI_OK) goto out;
-    if ((rc = hpt_study_best(&best, study)) < 0) {
-        code = cli_fail(rc);
-        goto out;
-    }
-    const double *values;
-    int64_t n_values;
-    const char *json;
-    if ((rc = hpt_trial_values(&values, &n_values, best)) < 0 || (rc = hpt_trial_params_json(&json, best)) < 0) {
-        code = cli_fail(rc);
-        goto out;
-    }
-    if (format == CLI_JSON) {
-        printf("{\"study\": ");
-        cli_put_json_string(stdout, hpt_study_name(study));
-        char value[32];
-        printf(", \"number\": %lld, \"value\": %s, \"params\": %s}\n", (long long)hpt_trial_number(best),
-               cli_exact(value, values[0]), json);
-        goto out;
-    }
-    static const char *const columns[] = {"name", "value"};
-    const hpt_space *space = hpt_study_space(study);
-    cli_table *t = cli_table_new(columns, 2);
-    cli_table_add(t, "trial");
-    cli_table_addf(t, "%lld", (long long)hpt_trial_number(best));
-    cli_table_add(t, "value");
-    cli_table_addf(t, "%.10g", values[0]);
-    for (int64_t i = 0; i < hpt_space_size(space); i++) {
-        const char *name = hpt_space_name(space, i), *text;
-        if (!hpt_trial_has(best, name) || hpt_trial_get_string(&text, best, name) < 0) continue;
-        cli_table_addf(t, "params.%s", name);
-        cli_table_add(t, text);
-    }
-    cli_table_print(t, format, stdout);
-out:
-    hpt_trial_destroy(best);
-    hpt_study_close(study);
-    free(positional);
-    return code;
-}
-
-typedef struct listed {
-    hpt_trial *trial;
-    double value;
-} listed;
-
-static int by_value(const void *a, const void *b) {
-    double x = ((const listed *)a)->value, y = ((const listed *)b)->value;
-    if (isnan(x) || isnan(y)) return isnan(x) - isnan(y);
-    return (x > y) - (x < y);
-}
-
-static int by_value_descending(const void *a, const void *b) {
-    double x = ((const listed *)a)->value, y = ((const listed *)b)->value;
-    if (isnan(x) || isnan(y)) return isnan(x) - isnan(y);
-    return (x < y) - (x > y);
-}
-
-static void print_number(double v) {
-    char text[32];
-    if (isfinite(v))
-        fputs(cli_exact(text, v), stdout);
-    else
-        fputs(isnan(v) ? "NaN" : v > 0 ? "Infinity" : "-Infinity", stdout); // as Python's json reads them
-}
-
-// What chose a trial's point, without the quotes of its JSON text; "-" if nothing says so. size: at least 2.
-static void chosen_by(char *out, size_t size, hpt_trial *trial) {
-    const char *by = NULL;
-    if (hpt_trial_get_attr(&by, trial, "hpt:by") < 0 || !by || by[0] != '"') by = "\"-\"";
-    snprintf(out, size, "%.*s", (int)strlen(by) - 2, by + 1);
-}
-
-// One object a trial, parameters in their JSON types.
-static void print_trials_json(listed *rows, int64_t n) {
-    fputs("[", stdout);
-    for (int64_t i = 0; i < n; i++) {
-        hpt_trial *trial = rows[i].trial;
-        const double *values = NULL;
-        const char *params = "{}";
-        double start, end;
-        int64_t n_values = 0;
-        char by[64];
-        printf("%s\n {\"number\": %lld, \"state\": \"%s\", \"values\": [", i ? "," : "",
-               (long long)hpt_trial_number(trial), hpt_trial_state_to_string(hpt_trial_get_state(trial)));
-        if (hpt_trial_values(&values, &n_values, trial) < 0) n_values = 0;
-        for (int64_t k = 0; k < n_values; k++) {
-            if (k) fputs(", ", stdout);
-            print_number(values[k]);
-        }
-        fputs("], \"seconds\": ", stdout);
-        if (hpt_trial_times(&start, &end, trial) < 0 || isnan(end - start))
-            fputs("null", stdout);
-        else
-            printf("%.6f", end - start);
-        chosen_by(by, sizeof by, trial);
-        if (hpt_trial_params_json(&params, trial) < 0) params = "{}";
-        fputs(", \"by\": ", stdout);
-        cli_put_json_string(stdout, by);
-        printf(", \"params\": %s}", params);
-    }
-    fputs(n ? "\n]\n" : "]\n", stdout);
-}
-
-static void print_trials(hpt_study *study, listed *rows, int64_t n, cli_format format) {
-    if (format == CLI_JSON) {
-        print_trials_json(rows, n);
-        return;
-    }
-    const hpt_space *space = hpt_study_space(study);
-    int64_t k = hpt_study_n_directions(study), d = hpt_space_size(space);
-    const char **columns = calloc((size_t)(4 + k + d), sizeof *columns);
-    char(*names)[40] = calloc((size_t)k, sizeof *names);
-    if (!columns || !names) {
-        free(columns);
-        free(names);
-        cli_note("out of memory");
-        return;
-    }
-    int c = 0;
-    columns[c++] = ">number";
-    columns[c++] = "state";
-    for (int64_t i = 0; i < k; i++) {
-        if (k == 1)
-            strcpy(names[i], ">value");
-        else
-            snprintf(names[i], sizeof names[i], ">values_%lld", (long long)i);
-        columns[c++] = names[i];
-    }
-    columns[c++] = ">seconds";
-    columns[c++] = "by";
-    for (int64_t i = 0; i < d; i++) columns[c++] = hpt_space_name(space, i);
-    cli_table *t = cli_table_new(columns, c);
-    for (int64_t i = 0; i < n; i++) {
-        hpt_trial *trial = rows[i].trial;
-        double start, end;
-        char by[64];
-        cli_table_addf(t, "%lld", (long long)hpt_trial_number(trial));
-        cli_table_add(t, hpt_trial_state_to_string(hpt_trial_get_state(trial)));
-        add_values(t, study, trial);
-        if (hpt_trial_times(&start, &end, trial) < 0 || isnan(end - start))
-            cli_table_add(t, "-");
-        else
-            cli_table_addf(t, "%.3g", end - start);
-        chosen_by(by, sizeof by, trial);
-        cli_table_add(t, by);
-        add_params(t, space, trial, format);
-    }
-    cli_table_print(t, format, stdout);
-    free(columns);
-    free(names);
-}
-
-int cmd_trials(int argc, char **argv) {
-    cli_study_args where = {0};
-    const char *format_text = NULL, *state_text = NULL, *sort = "number";
-    int64_t last = 0;
-    const cli_option options[] = {
-        CLI_STUDY_OPTIONS(&where),
-        {"format", 'f', CLI_STRING, &format_text, "FORMAT", "table, json or csv (csv: every column, as `hpt export`)"},
-        {"state", 0, CLI_STRING, &state_text, "STATE", "only trials in this state"},
-        {"sort", 0, CLI_STRING, &sort, "KEY", "number (default) or value (best first)"},
-        {"last", 'n', CLI_INT, &last, "N", "only the last N lines"},
-        {"", 0, CLI_FLAG, NULL, NULL, NULL},
-    };
-    const char **positional = calloc((size_t)argc + 1, sizeof *positional);
-    bool done;
-    int n, rc = 0;
-    cli_format format;
-    hpt_study *study = NULL;
-    listed *rows = NULL;
-    int64_t n_rows = 0, total = 0, counts[5];
-    hpt_trial_state state = HPT_TRIAL_RUNNING;
-    int code = positional ? cli_parse("trials", options, argc, argv, positional, &n, &done) : cli_fail(HPT_E_MEMORY);
-    if (code == CLI_OK) code = cli_format_parse(&format, format_text);
-    if (code != CLI_OK || done) goto out;
-    if (strcmp(sort, "number") != 0 && strcmp(sort, "value") != 0) {
-        code = cli_usage("trials: --sort is number or value, not '%s'", sort);
-        goto out;
-    }
-    if (state_text && (rc = hpt_trial_state_from_string(&state, state_text)) < 0) {
-        code = cli_fail(rc);
-        goto out;
-    }
-    if ((code = cli_open_study(&study, &where, HPT_OPEN_READ_ONLY)) != CLI_OK) goto out;
-    if (format == CLI_CSV && !state_text && !last && !strcmp(sort, "number")) {
-        rc = hpt_study_export(study, "csv", 0, write_stdout, NULL);
-        if (rc < 0 && !ferror(stdout)) code = cli_fail(rc);
-        goto out;
-    }
-    if ((rc = hpt_study_counts(counts, study)) < 0) {
-        code = cli_fail(rc);
-        goto out;
-    }
-    for (int i = 0; i < 5; i++) total += counts[i];
-    rows = calloc((size_t)total + 1, sizeof *rows);
-    for (int64_t i = 0; rows && i < total; i++) {
-        hpt_trial *trial;
-        const double *values;
-        int64_t n_values;
-        if (hpt_study_trial(&trial, study, i) < 0) continue; // numbers have gaps in damaged studies only
-        if (state_text && hpt_trial_get_state(trial) != state) {
-            hpt_trial_destroy(trial);
-            continue;
-        }
-        rows[n_rows].trial = trial;
-        rows[n_rows].value = hpt_trial_values(&values, &n_values, trial) == 0 && n_values ? values[0] : NAN;
-        n_rows++;
-    }
-    if (!strcmp(sort, "value"))
-        qsort(rows, (size_t)n_rows, sizeof *rows,
-              hpt_study_direction(study, 0) == HPT_MAXIMIZE ? by_value_descending : by_value);
-    int64_t skip = last > 0 && last < n_rows && !strcmp(sort, "number") ? n_rows - last : 0;
-    int64_t shown = last > 0 && last < n_rows ? last : n_rows;
-    print_trials(study, rows + skip, shown, format);
-out:
-    for (int64_t i = 0; i < n_rows; i++) hpt_trial_destroy(rows[i].trial);
-    free(rows);
+    if (code == CLI_OK && !done) code = cli_open_study(&study, &where, HPT_OPEN_READ_ONLY);
+    if (code == CLI_OK && !done)
+        code = hpt_study_n_directions(study) == 1 ? print_best(study, format) : print_front(study, format);
     hpt_study_close(study);
     free(positional);
     return code;
@@ -293,6 +131,7 @@ int cmd_studies(int argc, char **argv) {
     hpt_study_summary *s = NULL;
     int64_t n_studies = 0;
     int code = positional ? cli_parse("studies", options, argc, argv, positional, &n, &done) : cli_fail(HPT_E_MEMORY);
+    if (code == CLI_OK && !done) code = cli_no_arguments("studies", positional, n);
     if (code == CLI_OK) code = cli_format_parse(&format, format_text);
     if (code == CLI_OK && !done) code = cli_storage_url(url, sizeof url, &where);
     if (code == CLI_OK && !done) {
@@ -319,31 +158,6 @@ int cmd_studies(int argc, char **argv) {
             hpt_storage_summaries_free(s, n_studies);
         }
     }
-    free(positional);
-    return code;
-}
-
-int cmd_export(int argc, char **argv) {
-    cli_study_args where = {0};
-    const char *format = "json";
-    int64_t since = 0;
-    const cli_option options[] = {
-        CLI_STUDY_OPTIONS(&where),
-        {"format", 'f', CLI_STRING, &format, "FORMAT", "json (default), jsonl or csv"},
-        {"since", 0, CLI_INT, &since, "N", "only trials from number N on"},
-        {"", 0, CLI_FLAG, NULL, NULL, NULL},
-    };
-    const char **positional = calloc((size_t)argc + 1, sizeof *positional);
-    bool done;
-    int n;
-    hpt_study *study = NULL;
-    int code = positional ? cli_parse("export", options, argc, argv, positional, &n, &done) : cli_fail(HPT_E_MEMORY);
-    if (code == CLI_OK && !done) code = cli_open_study(&study, &where, HPT_OPEN_READ_ONLY);
-    if (code == CLI_OK && !done) {
-        int rc = hpt_study_export(study, format, since, write_stdout, NULL);
-        if (rc < 0 && !ferror(stdout)) code = cli_fail(rc);
-    }
-    hpt_study_close(study);
     free(positional);
     return code;
 }

@@ -6,6 +6,7 @@
 #include <hpt/client.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 // All arguments in one write, so that lines of parallel reporters never mix. 5: the trial was asked to stop.
 static int report_metrics(const char **pairs, int n) {
@@ -30,6 +31,19 @@ static int report_metrics(const char **pairs, int n) {
     return hpt_client_should_stop() ? CLI_STOPPED : CLI_OK;
 }
 
+// The run's folder, where the study's database lies in one; NULL if not.
+static const char *run_folder(char *buffer, size_t size, const cli_study_args *where, const hpt_study *study) {
+    static const char scheme[] = "sqlite:///", file[] = "/study.db";
+    const char *url = hpt_study_storage(study);
+    const size_t n = strlen(url), prefix = strlen(scheme), suffix = strlen(file);
+    char trials[1300];
+    if (where->run && !where->storage) return where->run;
+    if (strncmp(url, scheme, prefix) != 0 || n <= prefix + suffix || strcmp(url + n - suffix, file) != 0) return NULL;
+    snprintf(buffer, size, "%.*s", (int)(n - prefix - suffix), url + prefix);
+    snprintf(trials, sizeof trials, "%s/trials", buffer);
+    return access(trials, F_OK) == 0 ? buffer : NULL;
+}
+
 int cmd_report(int argc, char **argv) {
     cli_study_args where = {0};
     const cli_option options[] = {
@@ -46,9 +60,8 @@ int cmd_report(int argc, char **argv) {
     } else if (code == CLI_OK && !done) {
         code = cli_open_study(&study, &where, HPT_OPEN_READ_ONLY);
         if (code == CLI_OK) {
-            const char *dir = where.storage ? NULL : where.run ? where.run : "hpt_runs/latest";
-            if (!where.run && getenv("HPT_STORAGE")) dir = NULL;
-            int rc = cli_report_write(stdout, study, dir);
+            char dir[1200];
+            int rc = cli_report_write(stdout, study, run_folder(dir, sizeof dir, &where, study));
             if (rc < 0) code = cli_fail(rc);
         }
     }

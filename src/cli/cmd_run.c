@@ -4,6 +4,7 @@
 #include "cli.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,13 +14,23 @@ typedef struct run_args {
     int64_t slots, n_trials, seed;
     double timeout;
     cli_list options;
-    bool quiet;
+    bool quiet, wandb_shim;
 } run_args;
 
-static int64_t no_seed = INT64_MIN;
+static const int64_t not_given = INT64_MIN;
+
+// "auto, tpe, random": the names that the library has, for the help.
+static const char *names_of(char out[200], const char *(*name)(int64_t i)) {
+    size_t n = 0;
+    out[0] = 0;
+    for (int64_t i = 0; name(i) && n < 200; i++)
+        n += (size_t)snprintf(out + n, 200 - n, "%s%s", i ? ", " : "", name(i));
+    return out;
+}
 
 static int run_options(const char *command, run_args *a, int argc, char **argv, const char **positional, int *n,
                        bool *done) {
+    char samplers[200], pruners[200];
     const cli_option options[] = {
         {"study", 's', CLI_STRING, &a->study, "NAME", "name of the study (default: the sweep's name)"},
         {"dir", 'd', CLI_STRING, &a->run_dir, "DIR", "folder of the run (default: hpt_runs/NAME)"},
@@ -27,16 +38,18 @@ static int run_options(const char *command, run_args *a, int argc, char **argv, 
         {"trials", 'n', CLI_INT, &a->n_trials, "N", "number of trials, instead of the sweep's run_cap"},
         {"timeout", 't', CLI_NUMBER, &a->timeout, "SECONDS", "time limit of the whole sweep"},
         {"parallel", 'j', CLI_INT, &a->slots, "N", "most trials at once (default: what the cores allow)"},
-        {"sampler", 0, CLI_STRING, &a->sampler, "NAME", "auto, tpe, random, qmc or grid"},
-        {"pruner", 0, CLI_STRING, &a->pruner, "NAME", "nop or median"},
+        {"sampler", 0, CLI_STRING, &a->sampler, "NAME", names_of(samplers, hpt_sampler_name)},
+        {"pruner", 0, CLI_STRING, &a->pruner, "NAME", names_of(pruners, hpt_pruner_name)},
         {"gpus", 0, CLI_STRING, &a->gpus, "LIST", "declared GPUs: a count, or e.g. 4x40GiB+2x80GiB"},
         {"device", 0, CLI_STRING, &a->device, "NAME", "device of the engine itself (default: auto)"},
         {"seed", 0, CLI_INT, &a->seed, "N", "seed of every random choice (default: the sweep's, else a new one)"},
         {"option", 'o', CLI_LIST, &a->options, "KEY=VALUE", "an option of `hpt help options`; may be repeated"},
+        {"wandb-shim", 0, CLI_FLAG, &a->wandb_shim, NULL, "trials that import wandb report here (docs/wandb-shim.md)"},
         {"quiet", 'q', CLI_FLAG, &a->quiet, NULL, "print only the result"},
         {"", 0, CLI_FLAG, NULL, NULL, NULL},
     };
-    a->seed = no_seed;
+    a->seed = a->slots = a->n_trials = not_given;
+    a->timeout = NAN;
     return cli_parse(command, options, argc, argv, positional, n, done);
 }
 
@@ -57,22 +70,95 @@ static const char *end_text(hpt_run_end end) {
     case HPT_RUN_END_STOPPED:
         return "stopped; the same command continues";
     case HPT_RUN_END_FLAPPING:
-        return "given up: the first trials all failed";
+        return "given up: too many of the first trials failed";
     }
     return "ended";
 }
 
 static void print_counts(const hpt_run_summary *s) {
-    printf("%s%s%s: %s\n", cli_color(stdout, "bold"), s->study, cli_color(stdout, "off"), end_text(s->end));
+    char name[600];
+    cli_safe(name, sizeof name, s->study, 200);
+    printf("%s%s%s: %s\n", cli_color(stdout, "bold"), name, cli_color(stdout, "off"), end_text(s->end));
     printf("  trials   %lld done, %lld pruned, %lld failed\n", (long long)s->n_done, (long long)s->n_pruned,
            (long long)s->n_failed);
 }
 
-// Writes report.txt beside the study and prints the best configuration.
-static int finish(const hpt_run_summary *s, const hpt_sweep *sweep) {
-    char path[700], number[32];
-    hpt_study *study = NULL;
+static void print_failures(hpt_study *study) {
+    char text[500];
+    hpt_table *t = NULL;
+    if (hpt_study_table(&t, study, cli_report_attrs, CLI_REPORT_ATTRS) < 0) return; // the study was read before
+    cli_failure_summary(text, sizeof text, t);
+    if (text[0]) printf("  failed   %s\n", text);
+    hpt_table_destroy(t);
+}
+
+static void print_params(const hpt_space *space, hpt_trial *trial) {
+    enum { NAME_COLUMNS = 32 }; // longer names do not push all values to the right
+    char cell[32], name[600], value[1000];
+    int width = 0;
+    for (int64_t i = 0; i < hpt_space_size(space); i++) {
+        const int w = cli_columns(hpt_space_name(space, i));
+        if (hpt_trial_has(trial, hpt_space_name(space, i)) && w > width && w <= NAME_COLUMNS) width = w;
+    }
+    for (int64_t i = 0; i < hpt_space_size(space); i++) {
+        if (!hpt_trial_has(trial, hpt_space_name(space, i))) continue;
+        cli_safe(name, sizeof name, hpt_space_name(space, i), 120);
+        cli_safe(value, sizeof value, cli_param(cell, trial, hpt_space_name(space, i)), 200);
+        const int pad = width - cli_columns(name);
+        printf("             %s%*s  %s\n", name, pad > 0 ? pad : 0, "", value);
+    }
+}
+
+static void print_best(hpt_study *study, const hpt_run_summary *s, const char *metric) {
     hpt_trial *best = NULL;
+    char number[32], name[500];
+    if (hpt_study_best(&best, study) < 0) {
+        printf("  best     none: no trial is complete\n");
+        return;
+    }
+    cli_safe(name, sizeof name, metric, 100);
+    printf("  best     %s = %s%s%s in trial %lld\n", name, cli_color(stdout, "green"), cli_number(number, s->best),
+           cli_color(stdout, "off"), (long long)hpt_trial_number(best));
+    print_params(hpt_study_space(study), best);
+    hpt_trial_destroy(best);
+}
+
+// Several metrics: the ends of the front, which are the best by each metric alone.
+static void print_front(hpt_study *study, const hpt_sweep *sweep) {
+    hpt_trial **front = NULL;
+    int64_t n = 0;
+    if (hpt_study_pareto(&front, &n, study) < 0) return;
+    if (n == 0) {
+        printf("  best     none: no trial is complete\n");
+    } else {
+        printf("  best     %lld trial%s that no other beats in every metric (`hpt best` lists them)\n", (long long)n,
+               n == 1 ? "" : "s");
+        for (int64_t k = 0; k < hpt_study_n_directions(study) && k < hpt_sweep_n_metrics(sweep); k++) {
+            const double sign = hpt_study_direction(study, k) == HPT_MAXIMIZE ? -1 : 1;
+            double least = INFINITY;
+            int64_t number = -1, n_values;
+            const double *values;
+            char name[500], text[32];
+            for (int64_t i = 0; i < n; i++) {
+                if (hpt_trial_values(&values, &n_values, front[i]) < 0 || n_values <= k) continue;
+                if (number >= 0 && !(sign * values[k] < least)) continue;
+                least = sign * values[k];
+                number = hpt_trial_number(front[i]);
+            }
+            cli_safe(name, sizeof name, hpt_sweep_metric_at(sweep, k), 100);
+            if (number >= 0)
+                printf("             %s = %s%s%s in trial %lld\n", name, cli_color(stdout, "green"),
+                       cli_number(text, sign * least), cli_color(stdout, "off"), (long long)number);
+        }
+    }
+    for (int64_t i = 0; i < n; i++) hpt_trial_destroy(front[i]);
+    hpt_free(front);
+}
+
+// Prints the result and writes report.txt beside the study.
+static int finish(const hpt_run_summary *s, const hpt_sweep *sweep) {
+    char path[700];
+    hpt_study *study = NULL;
     hpt_study_options o = HPT_STUDY_OPTIONS_INIT;
     o.storage = s->storage;
     o.name = s->study;
@@ -81,25 +167,11 @@ static int finish(const hpt_run_summary *s, const hpt_sweep *sweep) {
     int rc = hpt_study_open(&study, &o);
     if (rc < 0) return cli_fail(rc);
     const char *metric = hpt_sweep_metric(sweep);
-    rc = hpt_study_n_directions(study) == 1 && metric ? hpt_study_best(&best, study) : HPT_E_NOT_FOUND;
-    if (rc == HPT_OK) {
-        printf("  best     %s = %s%s%s in trial %lld\n", metric, cli_color(stdout, "green"),
-               cli_number(number, s->best), cli_color(stdout, "off"), (long long)hpt_trial_number(best));
-        const hpt_space *space = hpt_study_space(study);
-        size_t width = 0;
-        for (int64_t i = 0; i < hpt_space_size(space); i++) {
-            size_t w = strlen(hpt_space_name(space, i));
-            if (hpt_trial_has(best, hpt_space_name(space, i)) && w > width) width = w;
-        }
-        for (int64_t i = 0; i < hpt_space_size(space); i++) {
-            const char *name = hpt_space_name(space, i);
-            if (hpt_trial_has(best, name))
-                printf("             %-*s  %s\n", (int)width, name, cli_param(number, best, name));
-        }
-    } else if (metric) {
-        printf("  best     none: no trial is complete\n");
-    }
-    hpt_trial_destroy(best);
+    if (s->n_failed) print_failures(study);
+    if (hpt_study_n_directions(study) > 1)
+        print_front(study, sweep);
+    else if (metric)
+        print_best(study, s, metric);
     printf("  study    %s\n", s->storage);
     snprintf(path, sizeof path, "%s/report.txt", s->run_dir);
     FILE *f = fopen(path, "w");
@@ -107,8 +179,10 @@ static int finish(const hpt_run_summary *s, const hpt_sweep *sweep) {
         cli_note("could not write %s", path);
     } else {
         rc = cli_report_write(f, study, s->run_dir);
-        if (fclose(f) != 0 || rc < 0) cli_note("could not write %s", path);
-        printf("  report   %s\n", path);
+        if (fclose(f) != 0 || rc < 0)
+            cli_note("could not write %s", path);
+        else
+            printf("  report   %s\n", path);
     }
     printf("  logs     %s/trials/\n", s->run_dir);
     hpt_study_close(study);
@@ -122,6 +196,13 @@ static int run_sweep(const char *path, const run_args *a) {
     int rc = hpt_sweep_load(&sweep, path);
     if (rc < 0) return cli_fail(rc);
     for (int64_t i = 0; hpt_sweep_warning(sweep, i); i++) cli_note("warning: %s", hpt_sweep_warning(sweep, i));
+    cli_wandb wandb = {{NULL}};
+    int code = a->wandb_shim ? cli_wandb_env(&wandb, sweep) : CLI_OK;
+    if (code != CLI_OK) {
+        cli_wandb_fini(&wandb);
+        hpt_sweep_destroy(sweep);
+        return code;
+    }
     cli_progress *progress =
         cli_progress_new(a->study ? a->study : hpt_sweep_name(sweep), hpt_sweep_metric(sweep), a->quiet);
     hpt_run_options o = HPT_RUN_OPTIONS_INIT;
@@ -135,30 +216,44 @@ static int run_sweep(const char *path, const run_args *a) {
     o.timeout = a->timeout;
     o.gpus = a->gpus;
     o.device = a->device;
-    o.has_seed = a->seed != no_seed;
+    o.has_seed = a->seed != not_given;
     o.seed = (uint64_t)a->seed;
     o.options = a->options.items;
     o.n_options = a->options.n;
     o.on_event = on_event;
     o.payload = progress;
+    if (a->wandb_shim) {
+        o.env = (const char *const *)wandb.entries;
+        o.n_env = CLI_WANDB_ENTRIES;
+    }
     hpt_run_summary summary;
     rc = hpt_run_sweep(&summary, sweep, &o);
     cli_progress_free(progress);
-    int code;
     if (rc == HPT_E_INCOMPATIBLE) {
         cli_note("%s (--study NEW starts one)", hpt_last_error());
         code = CLI_INCOMPATIBLE;
     } else {
         code = rc < 0 ? cli_fail(rc) : finish(&summary, sweep);
     }
+    cli_wandb_fini(&wandb);
     hpt_sweep_destroy(sweep);
     return code;
 }
 
-static int check_args(const char *command, const run_args *a) {
-    if (a->slots < 0) return cli_usage("%s: --parallel must be at least 1", command);
-    if (a->n_trials < 0) return cli_usage("%s: --trials must be at least 1", command);
-    if (a->timeout < 0) return cli_usage("%s: --timeout must be positive", command);
+// What was given must make sense; what was not becomes the 0 that the library takes for its default.
+static int check_args(const char *command, run_args *a) {
+    if (a->slots == not_given)
+        a->slots = 0;
+    else if (a->slots < 1)
+        return cli_usage("%s: --parallel must be at least 1, not %lld", command, (long long)a->slots);
+    if (a->n_trials == not_given)
+        a->n_trials = 0;
+    else if (a->n_trials < 1)
+        return cli_usage("%s: --trials must be at least 1, not %lld", command, (long long)a->n_trials);
+    if (isnan(a->timeout))
+        a->timeout = 0;
+    else if (a->timeout <= 0)
+        return cli_usage("%s: --timeout must be more than 0 seconds, not %g", command, a->timeout);
     return CLI_OK;
 }
 

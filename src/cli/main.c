@@ -17,7 +17,9 @@ const cli_command cli_commands[] = {
     {"best", "[options]", "the best trial and its parameters", cmd_best},
     {"trials", "[options]", "a table of trials", cmd_trials},
     {"studies", "[options]", "the studies of a database", cmd_studies},
-    {"export", "[options]", "everything about a study as JSON, JSON lines or CSV", cmd_export},
+    {"export", "[options]", "everything about a study as JSON, JSON lines, CSV or Optuna's journal", cmd_export},
+    {"import", "FILE [options]", "put the studies of a journal, JSON lines or CSV file into a database", cmd_import},
+    {"storage", "check|copy|vacuum [URL] [options]", "look for damage in a database, copy it, tidy it up", cmd_storage},
     {"report", "[NAME=VALUE...] [options]", "summary of a study; inside a trial: report a metric", cmd_report},
     {"devices", "[options]", "cores, memory and GPUs that trials can use", cmd_devices},
     {"version", "", "version and build", cmd_version},
@@ -31,7 +33,7 @@ static void print_help(FILE *f) {
     fprintf(f, "\n`hpt COMMAND --help` lists a command's options. Options of samplers, pruners and storage\n"
                "(`-o key=value`, or the environment name) are listed by `hpt help options`.\n"
                "\nexit codes: 0 done, 1 failed, 2 bad arguments or sweep file, 3 not found, 4 run is busy,\n"
-               "  5 stopped before its budget, 6 all trials failed, 7 stored study differs\n"
+               "  5 stopped before its budget, 6 too many of the first trials failed, 7 stored study differs\n"
                "\nexample:\n  hpt run sweep.yaml && hpt best\n");
 }
 
@@ -57,7 +59,7 @@ static void print_option_table(FILE *f, bool markdown) {
 }
 
 int cmd_help(int argc, char **argv) {
-    if (argc < 2 || argv[1][0] == '-') {
+    if (argc < 2 || argv[1][0] == '-' || !strcmp(argv[1], "help")) {
         print_help(stdout);
         return CLI_OK;
     }

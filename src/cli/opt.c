@@ -6,6 +6,8 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,20 +29,30 @@ int cli_exit_code(int status) {
     }
 }
 
+static void say(const char *message) {
+    char safe[2000];
+    cli_safe(safe, sizeof safe, message, INT_MAX);
+    fflush(stdout);
+    cli_progress_pause();
+    fprintf(stderr, "hpt: %s\n", safe);
+}
+
+static void say_args(const char *fmt, va_list args) {
+    char message[2000];
+    vsnprintf(message, sizeof message, fmt, args);
+    say(message);
+}
+
 int cli_fail(int status) {
     const char *message = hpt_last_error();
-    fflush(stdout);
-    fprintf(stderr, "hpt: %s\n", message[0] ? message : hpt_status_string(status));
+    say(message[0] ? message : hpt_status_string(status));
     return cli_exit_code(status);
 }
 
 int cli_usage(const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
-    fflush(stdout);
-    fputs("hpt: ", stderr);
-    vfprintf(stderr, fmt, args);
-    fputc('\n', stderr);
+    say_args(fmt, args);
     va_end(args);
     return CLI_USAGE;
 }
@@ -48,10 +60,7 @@ int cli_usage(const char *fmt, ...) {
 void cli_note(const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
-    fflush(stdout);
-    fputs("hpt: ", stderr);
-    vfprintf(stderr, fmt, args);
-    fputc('\n', stderr);
+    say_args(fmt, args);
     va_end(args);
 }
 
@@ -93,7 +102,7 @@ static int store(const cli_option *o, const char *shown, const char *value) {
     }
     case CLI_NUMBER: {
         double v = strtod(value, &end);
-        if (errno || end == value || *end) return cli_usage("%s needs a number, not '%s'", shown, value);
+        if (end == value || *end || !isfinite(v)) return cli_usage("%s needs a number, not '%s'", shown, value);
         *(double *)o->target = v;
         return CLI_OK;
     }
@@ -172,4 +181,9 @@ int cli_parse(const char *command, const cli_option *options, int argc, char **a
         if (code != CLI_OK) return code;
     }
     return CLI_OK;
+}
+
+int cli_no_arguments(const char *command, const char *const *positional, int n) {
+    if (n == 0) return CLI_OK;
+    return cli_usage("%s takes no argument '%s'; `hpt %s --help` lists its options", command, positional[0], command);
 }

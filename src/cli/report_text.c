@@ -1,254 +1,401 @@
 // SPDX-License-Identifier: Apache-2.0
-// report_text.c: a study as one page of text: what was found, what mattered, what failed and why, where things are.
+// report_text.c: a study as one page of text: what was found, what mattered, where trials were pruned, what failed and
+// why, where time went, where things are and how to go on.
 //
-// "What mattered" is Spearman's rank correlation between a parameter and the objective over completed trials that have
-// the parameter (for categories: the correlation ratio of the ranks, eta, which is at least 0). A correlation says
-// which parameters went together with good values in this sample, not what would happen elsewhere.
+// It is read from one copy of the study's numbers, so a study of 100,000 trials costs little more than opening it.
+// Studies of other programs have no attributes of ours; what is not known is left out. Failures are grouped by their
+// reason with numbers masked: what differs in a number only (a line, an address, a size) is one kind.
+//
+// Time: intervals of the trials that have both ends; "with trials running" is the length of their union, so a run that
+// was interrupted over night does not count the night.
 #include "cli.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/stat.h>
 
-enum { TOP = 5, CAUSES = 32 };
+enum { TOP = 5, FRONT_ROWS = 20, FRONT_PARAMS = 8, KINDS = 64, KINDS_SHOWN = 10, REASON_LEN = 200, BINS = 10 };
 
-typedef struct row {
-    hpt_trial *trial;
-    double value;
-} row;
+const char *const cli_report_attrs[CLI_REPORT_ATTRS] = {"hpt:by", "hpt:outcome", "hpt:reason"};
 
-static bool maximize;
+// ---- failures ------------------------------------------------------------------------------------------------
 
-static int best_first(const void *a, const void *b) {
-    double x = ((const row *)a)->value, y = ((const row *)b)->value;
-    return maximize ? (x < y) - (x > y) : (x > y) - (x < y);
+typedef struct kind {
+    char key[REASON_LEN], example[REASON_LEN];
+    int64_t n, first; // trials; number of the first one
+} kind;
+
+typedef struct kinds {
+    kind items[KINDS];
+    int n;
+    int64_t others, total;
+} kinds;
+
+static void reason_of(char out[REASON_LEN], const hpt_table *t, int64_t row) {
+    char outcome[32];
+    if (cli_json_text(out, REASON_LEN, t->attrs[CLI_ATTR_REASON][row])) return;
+    const bool known = cli_json_text(outcome, sizeof outcome, t->attrs[CLI_ATTR_OUTCOME][row]);
+    snprintf(out, REASON_LEN, "%s", known ? outcome : "no reason is recorded");
 }
 
-typedef struct pair {
-    double key;
-    int64_t index;
-} pair;
+// "exit code 3: the last line" -> "exit code 3"; a timeout's reason is its own number.
+static void head_of(char out[REASON_LEN], const hpt_table *t, int64_t row) {
+    char reason[REASON_LEN], outcome[32];
+    cli_json_text(outcome, sizeof outcome, t->attrs[CLI_ATTR_OUTCOME][row]);
+    reason_of(reason, t, row);
+    const char *colon = strstr(reason, ": ");
+    if (!strcmp(outcome, "timeout"))
+        strcpy(out, outcome);
+    else
+        snprintf(out, REASON_LEN, "%.*s", (int)(colon ? colon - reason : (long)strlen(reason)), reason);
+}
 
-static int by_key(const void *a, const void *b) {
-    double x = ((const pair *)a)->key, y = ((const pair *)b)->key;
+static int most_first(const void *a, const void *b) {
+    const kind *x = a, *y = b;
+    return x->n != y->n ? (x->n < y->n) - (x->n > y->n) : (x->first > y->first) - (x->first < y->first);
+}
+
+static kinds *group(const hpt_table *t, bool heads) {
+    kinds *g = calloc(1, sizeof *g);
+    for (int64_t row = 0; g && row < t->n; row++) {
+        char text[REASON_LEN], key[REASON_LEN];
+        if (t->state[row] != HPT_TRIAL_FAIL) continue;
+        g->total++;
+        if (heads) {
+            head_of(text, t, row);
+            strcpy(key, text);
+        } else {
+            reason_of(text, t, row);
+            cli_mask_numbers(key, sizeof key, text);
+        }
+        int i = 0;
+        while (i < g->n && strcmp(g->items[i].key, key) != 0) i++;
+        if (i == KINDS) {
+            g->others++;
+            continue;
+        }
+        kind *k = &g->items[i];
+        if (i == g->n) {
+            strcpy(k->key, key);
+            strcpy(k->example, text);
+            k->first = t->number[row];
+            g->n++;
+        }
+        k->n++;
+    }
+    if (g) qsort(g->items, (size_t)g->n, sizeof *g->items, most_first);
+    return g;
+}
+
+void cli_failure_summary(char *out, size_t size, const hpt_table *t) {
+    enum { SHOWN = 6 };
+    kinds *g = group(t, true);
+    size_t n = 0;
+    int64_t rest = g ? g->others : 0;
+    out[0] = 0;
+    for (int i = 0; g && i < g->n; i++) {
+        char safe[REASON_LEN];
+        if (i >= SHOWN || n + 100 > size) {
+            rest += g->items[i].n;
+            continue;
+        }
+        cli_safe(safe, sizeof safe, g->items[i].example, 60);
+        n += (size_t)snprintf(out + n, size - n, "%s%lld %s", n ? ", " : "", (long long)g->items[i].n, safe);
+    }
+    if (rest && n < size) snprintf(out + n, size - n, ", %lld of other kinds", (long long)rest);
+    free(g);
+}
+
+static void write_failures(FILE *f, const hpt_table *t, const char *where) {
+    kinds *g = group(t, false);
+    char safe[2 * REASON_LEN];
+    if (!g || g->total == 0) {
+        free(g);
+        return;
+    }
+    fprintf(f, "\nFailures (%lld), by cause\n\n", (long long)g->total);
+    int64_t rest = g->others;
+    for (int i = 0; i < g->n; i++) {
+        const kind *k = &g->items[i];
+        if (i >= KINDS_SHOWN) {
+            rest += k->n;
+            continue;
+        }
+        cli_safe(safe, sizeof safe, k->example, 160);
+        fprintf(f, "  %5lld x %s\n", (long long)k->n, safe);
+        if (where) {
+            struct stat st;
+            char path[1200];
+            snprintf(path, sizeof path, "%s/trials/%06lld/stderr.log", where, (long long)k->first);
+            if (stat(path, &st) != 0 || st.st_size == 0)
+                snprintf(path, sizeof path, "%s/trials/%06lld/stdout.log", where, (long long)k->first);
+            if (stat(path, &st) == 0) fprintf(f, "          e.g. %s\n", path);
+        } else {
+            fprintf(f, "          e.g. trial %lld\n", (long long)k->first);
+        }
+    }
+    if (rest) fprintf(f, "  %5lld x other causes\n", (long long)rest);
+    free(g);
+}
+
+// ---- pruned --------------------------------------------------------------------------------------------------
+
+static int ascending(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-// Average ranks (ties share theirs), 1..n. scratch: n pairs.
-static void ranks(double *out, const double *x, int64_t n, pair *scratch) {
-    for (int64_t i = 0; i < n; i++) scratch[i] = (pair){x[i], i};
-    qsort(scratch, (size_t)n, sizeof *scratch, by_key);
-    for (int64_t i = 0; i < n;) {
-        int64_t j = i;
-        while (j + 1 < n && scratch[j + 1].key == scratch[i].key) j++;
-        for (int64_t k = i; k <= j; k++) out[scratch[k].index] = 0.5 * (double)(i + j) + 1;
-        i = j + 1;
+// How far pruned trials came: a line a step, or a line for each tenth of the range where there are many steps.
+static void write_pruned(FILE *f, const hpt_table *t) {
+    int64_t n = 0, unknown = 0, distinct = 0;
+    double *steps = calloc((size_t)t->n + 1, sizeof *steps);
+    for (int64_t row = 0; steps && row < t->n; row++) {
+        if (t->state[row] != HPT_TRIAL_PRUNED) continue;
+        if (t->last_step[row] >= 0)
+            steps[n++] = (double)t->last_step[row];
+        else
+            unknown++;
     }
+    if (n + unknown > 0) fprintf(f, "\nPruned (%lld), by the step of their last report\n\n", (long long)(n + unknown));
+    if (n > 0) {
+        qsort(steps, (size_t)n, sizeof *steps, ascending);
+        for (int64_t i = 0; i < n; i++) distinct += i == 0 || steps[i] != steps[i - 1];
+        const double low = steps[0], width = distinct <= BINS ? 0 : ceil((steps[n - 1] - low + 1) / BINS);
+        for (int64_t i = 0; i < n;) {
+            const double from = width > 0 ? low + floor((steps[i] - low) / width) * width : steps[i];
+            const double to = width > 0 ? from + width - 1 : from;
+            int64_t j = i;
+            while (j < n && steps[j] <= to) j++;
+            if (to > from)
+                fprintf(f, "  step %6.0f to %.0f: %lld\n", from, to, (long long)(j - i));
+            else
+                fprintf(f, "  step %6.0f: %lld\n", from, (long long)(j - i));
+            i = j;
+        }
+    }
+    if (unknown) fprintf(f, "  without a report: %lld\n", (long long)unknown);
+    free(steps);
 }
 
-static double correlation(const double *a, const double *b, int64_t n) {
-    double ma = 0, mb = 0, saa = 0, sbb = 0, sab = 0;
-    for (int64_t i = 0; i < n; i++) ma += a[i] / (double)n, mb += b[i] / (double)n;
+// ---- time ----------------------------------------------------------------------------------------------------
+
+typedef struct span {
+    double start, end;
+} span;
+
+static int by_start(const void *a, const void *b) {
+    return ascending(&((const span *)a)->start, &((const span *)b)->start);
+}
+
+static void write_time(FILE *f, const hpt_table *t) {
+    span *spans = calloc((size_t)t->n + 1, sizeof *spans);
+    double *seconds = calloc((size_t)t->n + 1, sizeof *seconds), busy = 0, alive = 0, until = -INFINITY;
+    int64_t n = 0;
+    for (int64_t row = 0; spans && seconds && row < t->n; row++)
+        if (t->end[row] >= t->start[row]) spans[n++] = (span){t->start[row], t->end[row]};
+    if (n == 0) goto out;
+    qsort(spans, (size_t)n, sizeof *spans, by_start);
     for (int64_t i = 0; i < n; i++) {
-        saa += (a[i] - ma) * (a[i] - ma);
-        sbb += (b[i] - mb) * (b[i] - mb);
-        sab += (a[i] - ma) * (b[i] - mb);
+        seconds[i] = spans[i].end - spans[i].start;
+        busy += seconds[i];
+        if (spans[i].end <= until) continue;
+        alive += spans[i].end - fmax(spans[i].start, until);
+        until = spans[i].end;
     }
-    return saa > 0 && sbb > 0 ? sab / sqrt(saa * sbb) : NAN;
+    qsort(seconds, (size_t)n, sizeof *seconds, ascending);
+    char a[24], b[24], text[4][32];
+    fprintf(f, "  time      %s with trials running, %s summed over trials", cli_duration(a, alive),
+            cli_duration(b, busy));
+    if (alive > 0) fprintf(f, ": %.1f at once on average", busy / alive);
+    const int64_t at[] = {n / 10, n / 2, n - 1 - n / 10, n - 1};
+    for (int i = 0; i < 4; i++) cli_general(text[i], seconds[at[i]], 3);
+    fprintf(f, "\n  a trial   median %s s, 10%% below %s s, 10%% above %s s, longest %s s\n", text[1], text[0], text[2],
+            text[3]);
+out:
+    free(spans);
+    free(seconds);
 }
 
-// Share of the ranks' variance that lies between categories, as a root: 0 no difference, 1 all of it. category holds
-// whole numbers >= 0; sums: room for two numbers a category.
-static double correlation_ratio(const double *category, const double *rank, int64_t n, double *sums, int64_t n_cat) {
-    double mean = 0, total = 0, between = 0;
-    memset(sums, 0, (size_t)(2 * n_cat) * sizeof *sums);
-    for (int64_t i = 0; i < n; i++) {
-        int64_t c = (int64_t)category[i];
-        mean += rank[i] / (double)n;
-        sums[2 * c] += rank[i];
-        sums[2 * c + 1] += 1;
-    }
-    for (int64_t i = 0; i < n; i++) total += (rank[i] - mean) * (rank[i] - mean);
-    for (int64_t c = 0; c < n_cat; c++) {
-        double m = sums[2 * c + 1];
-        if (m > 0) between += m * (sums[2 * c] / m - mean) * (sums[2 * c] / m - mean);
-    }
-    return total > 0 ? sqrt(between / total) : NAN;
+// ---- results -------------------------------------------------------------------------------------------------
+
+static const hpt_table *sorted; // what best_first looks at: qsort hands nothing through
+static double sign;
+
+static int best_first(const void *a, const void *b) {
+    const int64_t i = *(const int64_t *)a, j = *(const int64_t *)b;
+    const double x = sign * sorted->values[i * sorted->k], y = sign * sorted->values[j * sorted->k];
+    if (x != y) return x < y ? -1 : 1;
+    return (sorted->number[i] > sorted->number[j]) - (sorted->number[i] < sorted->number[j]);
 }
 
-typedef struct effect {
-    const char *name;
-    double strength; // sign: does the value grow with the parameter; categories: no sign
-    bool category;
-    int64_t n;
-} effect;
-
-static int strongest_first(const void *a, const void *b) {
-    double x = fabs(((const effect *)a)->strength), y = fabs(((const effect *)b)->strength);
-    return (x < y) - (x > y);
-}
-
-static void write_effects(FILE *f, const hpt_space *space, const row *rows, int64_t n) {
-    int64_t d = hpt_space_size(space), shown = 0;
-    double *x = calloc((size_t)n * 4 + 1, sizeof *x), *y = x + n, *rx = y + n, *ry = rx + n;
-    pair *scratch = calloc((size_t)n + 1, sizeof *scratch);
-    effect *effects = calloc((size_t)d + 1, sizeof *effects);
-    for (int64_t i = 0; x && scratch && effects && i < d; i++) {
-        const char *name = hpt_space_name(space, i);
-        int64_t m = 0, category, n_categories = 0;
-        bool is_category = false;
-        for (int64_t r = 0; r < n; r++) {
-            if (!hpt_trial_has(rows[r].trial, name)) continue;
-            if (hpt_trial_get_category(&category, rows[r].trial, name) == 0) {
-                x[m] = (double)category;
-                is_category = true;
-                if (category >= n_categories) n_categories = category + 1;
-            } else if (hpt_trial_get_float(&x[m], rows[r].trial, name) < 0) {
-                continue;
-            }
-            y[m++] = rows[r].value;
-        }
-        if (m < 5) continue;
-        ranks(ry, y, m, scratch);
-        ranks(rx, x, m, scratch);
-        double s = NAN;
-        if (!is_category) {
-            s = correlation(rx, ry, m);
-        } else {
-            double *sums = calloc((size_t)n_categories * 2, sizeof *sums);
-            if (sums && n_categories > 1) s = correlation_ratio(x, ry, m, sums, n_categories);
-            free(sums);
-        }
-        if (!isnan(s)) effects[shown++] = (effect){name, s, is_category, m};
-    }
-    if (shown) {
-        qsort(effects, (size_t)shown, sizeof *effects, strongest_first);
-        fprintf(f, "\nWhat went together with the objective (rank correlation over completed trials)\n\n");
-        for (int64_t i = 0; i < shown; i++) {
-            const effect *e = &effects[i];
-            bool better_up = (e->strength > 0) == maximize;
-            fprintf(f, "  %-24s %5.2f  %-19s (%lld trials)\n", e->name, fabs(e->strength),
-                    e->category               ? "choice matters"
-                    : fabs(e->strength) < 0.1 ? "no clear direction"
-                    : better_up               ? "higher was better"
-                                              : "lower was better",
-                    (long long)e->n);
-        }
-    }
-    free(x);
-    free(scratch);
-    free(effects);
-}
-
-typedef struct cause {
-    char text[200];
-    int64_t n, first;
-} cause;
-
-static void write_failures(FILE *f, const row *rows, int64_t n, const char *where) {
-    cause causes[CAUSES];
-    int n_causes = 0;
-    int64_t others = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const char *json = NULL;
-        char text[200] = "told as failed";
-        if (hpt_trial_get_attr(&json, rows[i].trial, "hpt:reason") == 0 && json && json[0] == '"') {
-            snprintf(text, sizeof text, "%s", json + 1);
-            size_t len = strlen(text);
-            if (len && text[len - 1] == '"') text[len - 1] = 0;
-        }
-        int c = 0;
-        while (c < n_causes && strcmp(causes[c].text, text) != 0) c++;
-        if (c == CAUSES) {
-            others++;
-            continue;
-        }
-        if (c == n_causes) {
-            memcpy(causes[c].text, text, sizeof text);
-            causes[c].n = 0;
-            causes[c].first = hpt_trial_number(rows[i].trial);
-            n_causes++;
-        }
-        causes[c].n++;
-    }
-    if (!n) return;
-    fprintf(f, "\nFailures (%lld), by cause\n\n", (long long)n);
-    for (int c = 0; c < n_causes; c++) {
-        fprintf(f, "  %4lld x %s\n", (long long)causes[c].n, causes[c].text);
-        if (where) fprintf(f, "         first: %s/trials/%06lld/\n", where, (long long)causes[c].first);
-    }
-    if (others) fprintf(f, "  %4lld x other causes\n", (long long)others);
-}
-
-static void write_best(FILE *f, const hpt_space *space, const row *rows, int64_t n) {
-    int64_t top = n < TOP ? n : TOP;
-    fprintf(f, "\nBest configurations\n\n");
+static void write_best(FILE *f, const hpt_table *t, bool maximize) {
     static const char *columns[TOP + 1] = {"", ">1st", ">2nd", ">3rd", ">4th", ">5th"};
-    cli_table *t = cli_table_new(columns, (int)top + 1);
-    cli_table_add(t, "  value");
-    for (int64_t r = 0; r < top; r++) cli_table_addf(t, "%.8g", rows[r].value);
-    cli_table_add(t, "  trial");
-    for (int64_t r = 0; r < top; r++) cli_table_addf(t, "%lld", (long long)hpt_trial_number(rows[r].trial));
-    for (int64_t i = 0; i < hpt_space_size(space); i++) {
-        const char *name = hpt_space_name(space, i);
-        char cell[32];
-        cli_table_addf(t, "  %s", name);
-        for (int64_t r = 0; r < top; r++) cli_table_add(t, cli_param(cell, rows[r].trial, name));
+    int64_t n = 0, infeasible = 0, *rows = calloc((size_t)t->n + 1, sizeof *rows);
+    for (int64_t row = 0; rows && row < t->n; row++) {
+        if (t->state[row] != HPT_TRIAL_COMPLETE || isnan(t->values[row])) continue;
+        if (t->feasible[row])
+            rows[n++] = row;
+        else
+            infeasible++;
     }
-    cli_table_print(t, CLI_TABLE, f);
+    if (infeasible)
+        fprintf(f, "  %lld completed trials break a constraint and are left out below\n", (long long)infeasible);
+    if (n == 0) {
+        free(rows);
+        return;
+    }
+    sorted = t;
+    sign = maximize ? -1 : 1;
+    qsort(rows, (size_t)n, sizeof *rows, best_first);
+    const int64_t top = n < TOP ? n : TOP;
+    fprintf(f, "\nBest configurations\n\n");
+    cli_table *out = cli_table_new(columns, (int)top + 1);
+    char cell[32];
+    cli_table_add(out, "  value");
+    for (int64_t r = 0; r < top; r++) cli_table_add(out, cli_general(cell, t->values[rows[r]], 8));
+    cli_table_add(out, "  trial");
+    for (int64_t r = 0; r < top; r++) cli_table_addf(out, "%lld", (long long)t->number[rows[r]]);
+    for (int64_t i = 0; i < t->d; i++) {
+        cli_table_addf(out, "  %s", t->names[i]);
+        for (int64_t r = 0; r < top; r++) cli_table_add(out, cli_cell(cell, t, i, rows[r], false));
+    }
+    cli_table_print(out, CLI_TABLE, f);
+    free(rows);
+}
+
+// The non-dominated trials, along the first objective.
+static int write_front(FILE *f, hpt_study *study, const hpt_table *t) {
+    hpt_trial **front = NULL;
+    int64_t n = 0, m = 0;
+    int rc = hpt_study_pareto(&front, &n, study);
+    if (rc < 0) return rc;
+    int64_t *rows = calloc((size_t)n + 1, sizeof *rows);
+    for (int64_t row = 0; rows && row < t->n && m < n; row++) // both are in order of numbers
+        if (t->number[row] == hpt_trial_number(front[m])) rows[m++] = row;
+    for (int64_t i = 0; i < n; i++) hpt_trial_destroy(front[i]);
+    hpt_free(front);
+    const int64_t d = t->d <= FRONT_PARAMS ? t->d : 0, shown = m < FRONT_ROWS ? m : FRONT_ROWS;
+    const char **columns = calloc((size_t)(1 + t->k + d), sizeof *columns);
+    char(*names)[32] = calloc((size_t)t->k, sizeof *names);
+    if (rows && columns && names && m > 0) {
+        char cell[32];
+        sorted = t;
+        sign = 1;
+        qsort(rows, (size_t)m, sizeof *rows, best_first);
+        columns[0] = ">  trial";
+        for (int64_t j = 0; j < t->k; j++) {
+            snprintf(names[j], sizeof names[j], ">values_%lld", (long long)j);
+            columns[1 + j] = names[j];
+        }
+        for (int64_t i = 0; i < d; i++) columns[1 + t->k + i] = t->names[i];
+        fprintf(f, "\nPareto set: %lld trials that no other one beats in every objective%s\n\n", (long long)m,
+                m > shown ? " (a selection; `hpt best` lists all)" : "");
+        cli_table *out = cli_table_new(columns, (int)(1 + t->k + d));
+        for (int64_t i = 0; i < shown; i++) { // both ends and evenly between
+            const int64_t row = rows[shown > 1 ? i * (m - 1) / (shown - 1) : 0];
+            cli_table_addf(out, "%lld", (long long)t->number[row]);
+            for (int64_t j = 0; j < t->k; j++) cli_table_add(out, cli_general(cell, t->values[row * t->k + j], 8));
+            for (int64_t p = 0; p < d; p++) cli_table_add(out, cli_cell(cell, t, p, row, false));
+        }
+        cli_table_print(out, CLI_TABLE, f);
+    }
+    free(rows);
+    free(columns);
+    free(names);
+    return HPT_OK;
+}
+
+// ---- the whole -----------------------------------------------------------------------------------------------
+
+// "tpe 80, random 20"; "" where nothing says what chose the points.
+static void chosen_by(char *out, size_t size, const hpt_table *t) {
+    enum { NAMES = 16 };
+    struct {
+        char name[48];
+        int64_t n;
+    } seen[NAMES];
+    int n_seen = 0;
+    size_t n = 0;
+    const char *last = NULL; // texts that are equal are one pointer (hpt_study_table)
+    int at = 0;
+    out[0] = 0;
+    for (int64_t row = 0; row < t->n; row++) {
+        char name[48];
+        const char *json = t->attrs[CLI_ATTR_BY][row];
+        if (!json) continue;
+        if (json != last || !n_seen) {
+            if (!cli_json_text(name, sizeof name, json)) continue;
+            for (at = 0; at < n_seen && strcmp(seen[at].name, name) != 0;) at++;
+            if (at == NAMES) continue;
+            if (at == n_seen) {
+                strcpy(seen[n_seen].name, name);
+                seen[n_seen++].n = 0;
+            }
+            last = json;
+        }
+        seen[at].n++;
+    }
+    for (int i = 0; i < n_seen && n < size; i++)
+        n += (size_t)snprintf(out + n, size - n, "%s%s %lld", i ? ", " : "", seen[i].name, (long long)seen[i].n);
+}
+
+static void write_head(FILE *f, hpt_study *study, const hpt_table *t) {
+    int64_t counts[5] = {0};
+    char name[2100], by[400];
+    for (int64_t row = 0; row < t->n; row++)
+        if (t->state[row] < 5) counts[t->state[row]]++;
+    cli_safe(name, sizeof name, hpt_study_name(study), 500);
+    fprintf(f, "Study %s\n\n  goal      ", name);
+    for (int64_t j = 0; j < t->k; j++)
+        fprintf(f, "%s%s", j ? ", " : "", hpt_study_direction(study, j) == HPT_MAXIMIZE ? "maximize" : "minimize");
+    fprintf(f, "\n  trials    %lld: %lld completed, %lld pruned, %lld failed, %lld running, %lld waiting\n",
+            (long long)t->n, (long long)counts[HPT_TRIAL_COMPLETE], (long long)counts[HPT_TRIAL_PRUNED],
+            (long long)counts[HPT_TRIAL_FAIL], (long long)counts[HPT_TRIAL_RUNNING],
+            (long long)counts[HPT_TRIAL_WAITING]);
+    write_time(f, t);
+    chosen_by(by, sizeof by, t);
+    if (by[0])
+        fprintf(f, "  sampler   %s (points by: %s)\n  pruner    %s\n  seed      %llu\n", hpt_study_sampler(study), by,
+                hpt_study_pruner(study), (unsigned long long)hpt_study_seed(study));
+    else if (t->n > 0)
+        fprintf(f, "  sampler   not recorded: the trials were made by another program\n");
+    else
+        fprintf(f, "  no trial was made yet\n");
+}
+
+static void write_where(FILE *f, hpt_study *study, const char *where) {
+    char name[2100], url[2100];
+    cli_safe(name, sizeof name, hpt_study_name(study), 500);
+    cli_safe(url, sizeof url, hpt_study_storage(study), 500);
+    fprintf(f, "\nWhere everything is\n\n  study     %s, name %s\n", url, name);
+    if (where) fprintf(f, "  run       %s\n  logs      %s/trials/NUMBER/{stdout,stderr}.log\n", where, where);
+    fprintf(f, "\nHow to go on\n\n");
+    if (where) {
+        fprintf(f, "  hpt resume %s                more of the same sweep (--trials N raises its number)\n", where);
+        fprintf(f, "  hpt trials --run %s          all trials; --sort value -n 20: the best ones\n", where);
+        fprintf(f, "  hpt export --run %s -f csv   everything for other programs\n", where);
+    } else {
+        fprintf(f, "  hpt trials --storage '%s' --study '%s'\n", url, name);
+        fprintf(f, "  hpt export --storage '%s' --study '%s' -f csv\n", url, name);
+    }
+    fprintf(f, "  Python: optuna.load_study(study_name='%s', storage='%s')\n", name, url);
 }
 
 int cli_report_write(FILE *f, hpt_study *study, const char *where) {
-    int64_t counts[5], total = 0, n_done = 0, n_failed = 0;
-    double first = NAN, last = NAN, busy = 0;
-    int rc = hpt_study_counts(counts, study);
+    hpt_table *t = NULL;
+    int rc = hpt_study_table(&t, study, cli_report_attrs, CLI_REPORT_ATTRS);
     if (rc < 0) return rc;
-    for (int i = 0; i < 5; i++) total += counts[i];
-    row *done = calloc((size_t)total + 1, sizeof *done), *failed = calloc((size_t)total + 1, sizeof *failed);
-    bool single = hpt_study_n_directions(study) == 1;
-    maximize = hpt_study_direction(study, 0) == HPT_MAXIMIZE;
-    for (int64_t i = 0; done && failed && i < total; i++) {
-        hpt_trial *trial;
-        const double *values;
-        int64_t n_values;
-        double start, end;
-        if (hpt_study_trial(&trial, study, i) < 0) continue;
-        if (hpt_trial_times(&start, &end, trial) == 0) {
-            if (!(first <= start)) first = isnan(start) ? first : start;
-            if (!(last >= end)) last = isnan(end) ? last : end;
-            if (!isnan(end - start)) busy += end - start;
-        }
-        hpt_trial_state state = hpt_trial_get_state(trial);
-        if (state == HPT_TRIAL_COMPLETE && hpt_trial_values(&values, &n_values, trial) == 0 && n_values)
-            done[n_done++] = (row){trial, values[0]};
-        else if (state == HPT_TRIAL_FAIL)
-            failed[n_failed++] = (row){trial, NAN};
-        else
-            hpt_trial_destroy(trial);
-    }
-    char wall[24], sum[24];
-    fprintf(f, "Study %s\n\n", hpt_study_name(study));
-    if (single) fprintf(f, "  goal      %s\n", maximize ? "maximize" : "minimize");
-    fprintf(f, "  trials    %lld: %lld completed, %lld pruned, %lld failed, %lld running, %lld waiting\n",
-            (long long)total, (long long)counts[HPT_TRIAL_COMPLETE], (long long)counts[HPT_TRIAL_PRUNED],
-            (long long)counts[HPT_TRIAL_FAIL], (long long)counts[HPT_TRIAL_RUNNING],
-            (long long)counts[HPT_TRIAL_WAITING]);
-    fprintf(f, "  time      %s from first start to last end, %s summed over trials\n", cli_duration(wall, last - first),
-            cli_duration(sum, busy));
-    fprintf(f, "  sampler   %s\n  pruner    %s\n  seed      %llu\n", hpt_study_sampler(study), hpt_study_pruner(study),
-            (unsigned long long)hpt_study_seed(study));
-    if (single && n_done) {
-        qsort(done, (size_t)n_done, sizeof *done, best_first);
-        write_best(f, hpt_study_space(study), done, n_done);
-        write_effects(f, hpt_study_space(study), done, n_done);
-    }
-    write_failures(f, failed, n_failed, where);
-    fprintf(f, "\nWhere everything is\n\n  study     %s, name %s\n", hpt_study_storage(study), hpt_study_name(study));
-    if (where) fprintf(f, "  run       %s\n  logs      %s/trials/NUMBER/{stdout,stderr}.log\n", where, where);
-    for (int64_t i = 0; i < n_done; i++) hpt_trial_destroy(done[i].trial);
-    for (int64_t i = 0; i < n_failed; i++) hpt_trial_destroy(failed[i].trial);
-    free(done);
-    free(failed);
+    write_head(f, study, t);
+    if (t->k == 1)
+        write_best(f, t, hpt_study_direction(study, 0) == HPT_MAXIMIZE);
+    else
+        rc = write_front(f, study, t);
+    for (int64_t j = 0; j < t->k; j++) cli_write_effects(f, t, j, hpt_study_direction(study, j) == HPT_MAXIMIZE);
+    write_pruned(f, t);
+    write_failures(f, t, where);
+    write_where(f, study, where);
+    hpt_table_destroy(t);
+    if (rc < 0) return rc;
     return ferror(f) ? HPT_E_IO : HPT_OK;
 }

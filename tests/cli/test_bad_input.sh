@@ -95,4 +95,65 @@ expect 2 "COMPLETE" hpt tell 0 --state finished --storage sqlite:///t.db
 expect 2 "" hpt tell 0 --storage sqlite:///t.db
 expect 2 "not a number" hpt tell 0 abc --storage sqlite:///t.db
 
+fact "every command that reads a study refuses the same things with one line and the documented status"
+mkdir folder.db
+: >empty.db
+echo "just text" >text.db
+hpt ask ok.yaml --storage sqlite:///good.db >/dev/null 2>&1
+for command in best trials studies report export ask "tell 0 1"; do
+    for case in "2 folder.db" "3 empty.db" "7 text.db" "3 missing.db" "3 no/such/folder/x.db"; do
+        set -- $case
+        # shellcheck disable=SC2086
+        expect "$1" "$2" hpt $command --storage "sqlite:///$2"
+        # shellcheck disable=SC2086
+        one_line hpt $command --storage "sqlite:///$2"
+    done
+    # shellcheck disable=SC2086
+    expect 2 "mysql" hpt $command --storage mysql://host/db
+    [ "$command" = studies ] && continue
+    # shellcheck disable=SC2086
+    expect 3 "nothere" hpt $command --storage sqlite:///good.db --study nothere
+done
+[ ! -e missing.db ] && [ ! -e no ] || fail "  something was created"
+same "$(wc -c <empty.db)" 0
+
+fact "formats and arguments that a command does not have"
+for command in best trials studies devices "check ok.yaml"; do
+    # shellcheck disable=SC2086
+    expect 2 "xml" hpt $command --format xml
+done
+expect 2 "xml" hpt export --format xml --storage sqlite:///good.db
+for command in best trials studies devices version; do
+    expect 2 "surplus" hpt "$command" surplus
+    one_line hpt "$command" surplus
+done
+expect 0 "usage: hpt version" hpt version --help
+
+fact "numbers out of range are refused before anything starts"
+for arguments in "-j 0" "-j -1" "-n 0" "-t 0" "-t -1" "-t nan" "-t 1e999" "-j 1.5" "-n 99999999999999999999" "--seed x"; do
+    # shellcheck disable=SC2086
+    expect 2 "" hpt run ok.yaml --dir range $arguments
+    # shellcheck disable=SC2086
+    one_line hpt run ok.yaml --dir range $arguments
+done
+[ ! -e range ] || fail "  the folder was created"
+expect 2 "at least 1" hpt trials -n -3 --storage sqlite:///good.db
+expect 2 "" hpt ask ok.yaml -n 0 --storage sqlite:///good.db
+expect 2 "" hpt stop -- -1
+expect 2 "" hpt stop 99999999999999999999
+
+fact "names of samplers, pruners and options that do not exist are named with those that do"
+expect 2 "random" hpt run ok.yaml --dir names --sampler nosuch
+expect 2 "median" hpt run ok.yaml --dir names --pruner nosuch
+expect 2 "nosuch" hpt run ok.yaml --dir names -o nosuch=1
+expect 2 "key=value" hpt run ok.yaml --dir names -o nosuch
+
+fact "control characters in arguments and files reach the terminal as question marks"
+escape=$(printf 'a\033[31mb\007.yaml')
+hpt check "$escape" >/dev/null 2>err.txt
+grep -q 'No such file or directory' err.txt || fail "$(cat err.txt)"
+same "$(LC_ALL=C tr -d '\n -~' <err.txt | wc -c)" 0
+hpt "no$(printf '\033')command" >/dev/null 2>err.txt
+same "$(grep -c "$(printf '\033')" err.txt)" 0
+
 finish

@@ -6,7 +6,7 @@ sanitized=$(grep -c '^HPT_SANITIZE:STRING=.' "$build/CMakeCache.txt")
 fact "install lays down library, headers, packages, man pages and completion"
 cmake --install "$build" --prefix "$place/prefix" >install.log 2>&1 || fail "$(cat install.log)"
 for f in bin/hpt bin/hpt-bench include/hpt.h include/hpt/client.h share/man/man1/hpt.1 share/man/man3/libhpt_gpu.3 \
-    share/bash-completion/completions/hpt share/zsh/site-functions/_hpt; do
+    share/bash-completion/completions/hpt share/zsh/site-functions/_hpt share/hpt_gpu/wandb_shim/wandb/__init__.py; do
     [ -f "prefix/$f" ] || fail "  $f is missing"
 done
 

@@ -118,6 +118,42 @@ parameters: {x: {min: 0.0, max: 1.0}}
 S
 expect 0 "acc = 0.75" hpt run reporter.yaml
 
+fact "a trial that announces preemption is started again under its number and is not charged"
+cat >preempted.yaml <<'S'
+method: random
+metric: {name: loss, goal: minimize}
+run_cap: 2
+command: [sh, -c, '[ $HPT_RESUME = 1 ] && echo loss=$HPT_ATTEMPT && exit; hpt report preempting=1; exit 9']
+parameters: {x: {min: 0.0, max: 1.0}}
+S
+expect 0 "2 done, 0 pruned, 0 failed" hpt run preempted.yaml
+expect 0 "loss = 1" hpt run preempted.yaml
+
+fact "a trial finds the parameter file of W&B's agent, and W&B offline"
+cat >wandb.yaml <<'S'
+method: random
+metric: {name: loss, goal: minimize}
+run_cap: 1
+command: [sh, -c, 'grep -q "^.lr.: {.value.: 0" $WANDB_SWEEP_PARAM_PATH && echo loss=${#WANDB_RUN_ID} $WANDB_MODE']
+parameters: {lr: {min: 0.0, max: 1.0}}
+S
+expect 0 "loss = 8" env -u WANDB_MODE -u WANDB_API_KEY hpt run wandb.yaml
+grep -q offline hpt_runs/wandb/trials/000000/stdout.log || fail "  $(cat hpt_runs/wandb/trials/000000/stdout.log)"
+
+fact "output beyond run.log_limit is left out, its metrics are not"
+cat >loud.yaml <<'S'
+method: random
+metric: {name: loss, goal: minimize}
+run_cap: 1
+command: [sh, -c, 'yes noise | head -c 9000000; echo; echo loss=3; yes noise | head -c 9000000']
+parameters: {x: {min: 0.0, max: 1.0}}
+S
+expect 0 "loss = 3" hpt run loud.yaml -o run.log_limit=1
+[ "$(wc -c <hpt_runs/loud/trials/000000/stdout.log)" -lt 2000000 ] || fail "  $(ls -l hpt_runs/loud/trials/000000)"
+
+fact "an option that nothing reads is told"
+expect 0 "tpe.n_startup had no effect" hpt run loud.yaml --study quiet -o run.log_limit=1 -o tpe.n_startup=3
+
 fact "devices declared for tests are listed"
 expect 0 "gpu:1" env HPT_FAKE_DEVICES=2x40GiB hpt devices
 

@@ -81,9 +81,10 @@ def rounded(x, q):
 
 
 def beta_cdf(a, b, x):
-    """SciPy's betainc for the arcsine law has an error of 1e-11 near x = 1, which its mirror image has not."""
+    """SciPy's betainc for the arcsine law has an error of 1e-11 near x = 1, which its mirror image has not; near 0 the mirror would
+    round x away."""
     p = special.betainc(a, b, x)
-    return np.where(p < 0.5, p, 1 - special.betainc(b, a, 1 - x))
+    return np.where((x <= 0.5) | (p < 0.5), p, 1 - special.betainc(b, a, 1 - x))
 
 
 def beta_pdf(a, b, x):

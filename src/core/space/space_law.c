@@ -20,7 +20,7 @@
 static const double multiples_max = 0x1p50;
 static const double whole_max = 0x1p53;
 static const double deviations = 7;
-static const double shape_max = 1e6; // the continued fraction takes sqrt(shape) steps
+static const double shape_max = 1e6;              // the continued fraction takes sqrt(shape) steps
 static const double sum_tolerance = 1e-6 + 1e-12; // 0.333333 three times is just within, whatever rounding does
 
 // ---- ranges

@@ -26,8 +26,7 @@ static bool within(const hpt__json *v) {
     return !hpt__json_number(&x, v) || x <= 0;
 }
 
-// arena: scratch, reset here.
-static bool feasible(const hpt__trials *t, int64_t row, hpt__arena *arena) {
+bool hpt__study_feasible(const hpt__trials *t, int64_t row, hpt__arena *arena) {
     const hpt__trial_info *info = &t->info[row];
     for (int64_t i = 0; i < info->n_attrs; i++) {
         const char *key = info->attr_keys[i];
@@ -51,13 +50,13 @@ static bool feasible(const hpt__trials *t, int64_t row, hpt__arena *arena) {
 // The incremental best of the table if it is feasible, else the best feasible one. -1: none.
 static int64_t best_row(const hpt_study *study, hpt__arena *arena) {
     const hpt__trials *t = &study->table;
-    if (t->best < 0 || feasible(t, t->best, arena)) return t->best;
+    if (t->best < 0 || hpt__study_feasible(t, t->best, arena)) return t->best;
     const double sign = study->directions[0] == HPT_MAXIMIZE ? -1.0 : 1.0;
     int64_t best = -1;
     for (int64_t row = 0; row < t->n; row++) {
         if (t->state[row] != HPT_TRIAL_COMPLETE) continue;
         if (best >= 0 && sign * t->values[row] >= sign * t->values[best]) continue;
-        if (feasible(t, row, arena)) best = row;
+        if (hpt__study_feasible(t, row, arena)) best = row;
     }
     return best;
 }
@@ -160,7 +159,7 @@ int hpt_study_pareto(hpt_trial ***out, int64_t *n, hpt_study *study) {
         goto out;
     }
     for (int64_t row = 0; row < t->n; row++) {
-        if (t->state[row] != HPT_TRIAL_COMPLETE || !feasible(t, row, &arena)) continue;
+        if (t->state[row] != HPT_TRIAL_COMPLETE || !hpt__study_feasible(t, row, &arena)) continue;
         double *v = values + m * k;
         for (int64_t j = 0; j < k; j++) {
             const double x = t->values[row * k + j];

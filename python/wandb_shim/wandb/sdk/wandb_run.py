@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+from .._run import Run  # noqa: F401
