@@ -9,6 +9,7 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,6 +117,37 @@ static inline hpt__trials fresh_table(const fixture *f) {
     ok(hpt__trials_init(&t, f->space, f->k, HPT_MINIMIZE));
     ok(f->s->ops->sync(f->s, f->id, &t));
     return t;
+}
+
+// One body, a test for each storage.
+#define BOTH(name)                      \
+    static void name(const char *kind); \
+    Test(storage_memory, name)          \
+    { name("memory"); }                 \
+    Test(storage_sqlite, name)          \
+    { name("sqlite"); }                 \
+    static void name(const char *kind)
+
+// SQL on a file that no handle has open.
+static inline void sql_on_file(const char *path, const char *text) {
+    sqlite3 *db;
+    char *message = NULL;
+    cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
+    cr_assert_eq(sqlite3_exec(db, text, NULL, NULL, &message), SQLITE_OK, "%s: %s", text, message ? message : "");
+    sqlite3_close(db);
+}
+
+// A database as Optuna left it, from tests/storage/data.
+static inline void load_dump(const char *path, const char *name) {
+    char source[512], *text;
+    snprintf(source, sizeof source, "%s/tests/storage/data/%s", HPT_SOURCE_DIR, name);
+    FILE *file = fopen(source, "rb");
+    cr_assert(file, "%s", source);
+    text = calloc(1, 1 << 16);
+    cr_assert_lt(fread(text, 1, (1 << 16) - 1, file), (1 << 16) - 1);
+    fclose(file);
+    sql_on_file(path, text);
+    free(text);
 }
 
 // ---- adding trials

@@ -293,6 +293,29 @@ Test(storage_file, another_revision_is_refused_untouched)
     drop_study(&f);
 }
 
+Test(storage_file, another_version_is_named_with_ours_and_the_remedy)
+{
+    static const struct {
+        const char *sql, *words[4];
+    } cases[] = {
+        {"UPDATE alembic_version SET version_num = 'v2.6.0.a'", {"v2.6.0.a", "v3.2.0.a", "optuna storage upgrade"}},
+        {"UPDATE alembic_version SET version_num = 'v9.0.0.a'", {"v9.0.0.a", "v3.2.0.a", "newer hpt"}},
+        {"DELETE FROM alembic_version; UPDATE version_info SET schema_version = 11",
+         {"version 11", "knows 12", "new database"}},
+        {"DELETE FROM alembic_version; DELETE FROM version_info", {"does not say", "v3.2.0.a", "Optuna open it"}},
+        // 12 was the version before the words for infinities came
+        {"DELETE FROM alembic_version; ALTER TABLE trial_values DROP COLUMN value_type",
+         {"before 3.0", "v3.2.0.a", "optuna storage upgrade"}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fixture f;
+        make_file(&f);
+        sql(f.path, cases[i].sql);
+        for (int w = 0; w < 3; w++) refused(&f, HPT_E_INCOMPATIBLE, cases[i].words[w]);
+        drop_study(&f);
+    }
+}
+
 Test(storage_file, a_damaged_database_is_an_error_and_no_crash)
 {
     fixture f;

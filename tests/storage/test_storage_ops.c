@@ -3,14 +3,6 @@
 // storage_sqlite), always judged by what a fresh table reads back.
 #include "storage_testing.h"
 
-#define BOTH(name)                      \
-    static void name(const char *kind); \
-    Test(storage_memory, name)          \
-    { name("memory"); }                 \
-    Test(storage_sqlite, name)          \
-    { name("sqlite"); }                 \
-    static void name(const char *kind)
-
 // ---- studies
 
 BOTH(a_study_is_found_by_its_name_and_as_the_only_one) {

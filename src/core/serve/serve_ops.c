@@ -484,7 +484,7 @@ static int op_trials(hpt_serve *serve, const hpt__json *request) {
     line_joiner j = {&serve->reply, false};
     HPT_TRY(read_int(&since, &given, request, "since", 0, INT64_MAX));
     hpt__str_add(&serve->reply, ",\"trials\":[");
-    HPT_TRY(hpt_study_export(serve->study, "jsonl", since, join_lines, &j));
+    HPT_TRY(hpt__study_export_lines(serve->study, since, join_lines, &j));
     hpt__str_addc(&serve->reply, ']');
     rc = 0;
 out:

@@ -5,10 +5,12 @@
 // a column found by its name. The study's table is a copy of it, as with a database, so that a study behaves the same
 // on both and a second table on the handle can be filled. Nobody else can write, so a sync only copies rows that the
 // table lacks. Every change allocates first and then takes effect, or is taken back: the transaction of this storage.
+// A parameter has one distribution here, the newest, also in records: nobody else can bring another one.
 // Ownership: the handle owns everything. Threads: one at a time. Cost: O(d) a trial, some microseconds.
 #include "../base/alloc.h"
 #include "../base/clock.h"
 #include "../base/error.h"
+#include "storage_record.h"
 #include "storage_table.h"
 
 #include <math.h>
@@ -35,6 +37,7 @@ typedef struct memory {
     int64_t n_studies, cap_studies;
     place *places; // trial_id - 1
     int64_t n_places, cap_places;
+    int64_t held_studies, held_places; // what there was when hold was called
 } memory;
 
 static bool finished(hpt_trial_state state) {
@@ -429,6 +432,115 @@ out:
     return rc;
 }
 
+// ---- whole studies
+
+static int hold(hpt__storage *storage, bool write) {
+    memory *m = (memory *)storage;
+    (void)write;
+    m->held_studies = m->n_studies;
+    m->held_places = m->n_places;
+    return HPT_OK;
+}
+
+static int release(hpt__storage *storage, int rc) {
+    memory *m = (memory *)storage;
+    if (rc >= 0) return rc;
+    while (m->n_places > m->held_places) {
+        const place *p = &m->places[--m->n_places];
+        hpt__trials_truncate(&study_of(m, p->study)->trials, p->row);
+    }
+    while (m->n_studies > m->held_studies) study_free(m->studies[--m->n_studies]);
+    return rc;
+}
+
+static int study_attrs(hpt__storage *storage, int64_t study_id, int (*fn)(const char *key, const char *json, void *p),
+                       void *p) {
+    const study *st = study_of((const memory *)storage, study_id);
+    for (int64_t i = 0; i < st->attr_at.n_entries; i++) {
+        const int rc = fn(st->attr_at.entries[i].key, st->attrs[st->attr_at.entries[i].value], p);
+        if (rc < 0) return rc;
+    }
+    return HPT_OK;
+}
+
+static int read_record(hpt__record *r, hpt__records *batch, const hpt__trials *store, int64_t row) {
+    int rc = HPT_OK;
+    const hpt__trial_info *info = &store->info[row];
+    const double *values = &store->values[row * store->k];
+    r->trial_id = info->trial_id;
+    r->number = store->number[row];
+    r->state = (hpt_trial_state)store->state[row];
+    r->start_us = info->start_us;
+    r->complete_us = info->complete_us;
+    for (int64_t c = 0; c < store->n_columns; c++) {
+        const hpt__column *column = &store->columns[c];
+        const char *name, *distribution;
+        if (isnan(column->values[row]) || !column->dist_json) continue;
+        HPT_TRY(hpt__records_text(&name, batch, column->name));
+        HPT_TRY(hpt__records_text(&distribution, batch, column->dist_json));
+        HPT_TRY(hpt__record_add_param(r, name, column->values[row], distribution));
+    }
+    if (!isnan(values[0])) HPT_TRY(hpt__record_set_values(r, values, store->k));
+    for (int64_t i = 0; i < info->n_reports; i++)
+        HPT_TRY(hpt__record_set_report(r, info->reports[i].step, info->reports[i].value));
+    for (int64_t i = 0; i < info->n_attrs; i++) {
+        const char *key, *json;
+        HPT_TRY(hpt__records_text(&key, batch, info->attr_keys[i]));
+        HPT_TRY(hpt__records_text(&json, batch, info->attr_values[i]));
+        HPT_TRY(hpt__record_add_attr(r, key, json));
+    }
+out:
+    return rc;
+}
+
+static int records(hpt__records *batch, int64_t *after, hpt__storage *storage, int64_t study_id, int64_t limit) {
+    int rc = HPT_OK;
+    const hpt__trials *store = &study_of((const memory *)storage, study_id)->trials;
+    hpt__records_clear(batch);
+    int64_t low = 0, high = store->n; // ids ascend with rows
+    while (low < high) {
+        const int64_t mid = low + (high - low) / 2;
+        if (store->info[mid].trial_id <= *after)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    for (int64_t row = low; row < store->n && batch->n < limit; row++) {
+        hpt__record *r;
+        HPT_TRY(hpt__records_add(&r, batch));
+        HPT_TRY(read_record(r, batch, store, row));
+    }
+    if (batch->n == 0) return HPT_S_NOTHING;
+    *after = batch->items[batch->n - 1].trial_id;
+    rc = HPT_OK;
+out:
+    if (rc < 0) hpt__records_clear(batch);
+    return rc;
+}
+
+static int bulk_trial(hpt__storage *storage, int64_t study_id, const hpt__record *r) {
+    int rc = HPT_OK;
+    memory *m = (memory *)storage;
+    hpt__trials *store = &study_of(m, study_id)->trials;
+    int64_t row;
+    for (int64_t i = 0; i < r->n_attrs; i++) HPT_TRY(check_key(r->attrs[i].key));
+    HPT_TRY(hpt__grow(&m->places, &m->cap_places, m->n_places + 1, sizeof *m->places));
+    HPT_TRY(hpt__trials_add(&row, store, r->number, m->n_places + 1, r->state));
+    m->places[m->n_places++] = (place){study_id, row};
+    for (int64_t i = 0; i < r->n_params; i++)
+        HPT_TRY(hpt__trials_set_param(store, row, r->params[i].name, r->params[i].internal, r->params[i].distribution));
+    for (int64_t i = 0; i < r->n_reports; i++)
+        HPT_TRY(hpt__trials_report(store, row, r->reports[i].step, r->reports[i].value));
+    for (int64_t i = 0; i < r->n_attrs; i++)
+        HPT_TRY(hpt__trials_set_attr(store, row, r->attrs[i].key, r->attrs[i].value_json));
+    store->info[row].start_us = r->start_us;
+    store->info[row].complete_us = r->complete_us;
+    if (finished(r->state))
+        hpt__trials_finish(store, row, r->state, r->n_values == store->k ? r->values : NULL, r->complete_us);
+out:
+    return rc;
+}
+
 const hpt__storage_ops hpt__storage_memory_ops = {
     .scheme = "memory",
     .open = open_memory,
@@ -445,4 +557,10 @@ const hpt__storage_ops hpt__storage_memory_ops = {
     .report = report,
     .trial_attr_set = trial_attr_set,
     .tell = tell,
+    .hold = hold,
+    .release = release,
+    .study_attrs = study_attrs,
+    .records = records,
+    .bulk_study = study_create,
+    .bulk_trial = bulk_trial,
 };

@@ -15,6 +15,8 @@
 
 typedef struct hpt__storage hpt__storage;
 typedef struct hpt__storage_ops hpt__storage_ops;
+typedef struct hpt__record hpt__record; // storage_record.h
+typedef struct hpt__records hpt__records;
 
 struct hpt__storage {
     const hpt__storage_ops *ops; // first member of every implementation's handle
@@ -90,6 +92,22 @@ struct hpt__storage_ops {
     // values: k, or NULL. Does not touch the table.
     int (*tell)(hpt__storage *s, int64_t trial_id, hpt_trial_state state, const double *values, int64_t k,
                 int64_t complete_us, const hpt__attr_item *attrs, int64_t n_attrs);
+
+    // ---- whole studies: copies, exports, imports
+    // One transaction around several calls of this group: write false: reads see one state; true: the write lock, all or
+    // nothing. release ends it: rc >= 0 commits, a negative one takes everything back; returns rc or the commit's error.
+    int (*hold)(hpt__storage *s, bool write);
+    int (*release)(hpt__storage *s, int rc);
+    // Each attribute of the study in the order in which it was first set; fn's error ends it.
+    int (*study_attrs)(hpt__storage *s, int64_t study_id, int (*fn)(const char *key, const char *json, void *p),
+                       void *p);
+    // The study's next trials with ids beyond *after, in the order of their ids, at most limit of them; *after moves on.
+    // HPT_S_NOTHING: there is none. What was in the batch goes.
+    int (*records)(hpt__records *batch, int64_t *after, hpt__storage *s, int64_t study_id, int64_t limit);
+    // Inside hold(true): a study, HPT_E_EXISTS when the name is taken; a trial with its number, whatever its state.
+    int (*bulk_study)(int64_t *study_id, hpt__storage *s, const char *name, const hpt_direction *directions, int64_t k,
+                      const hpt__attr_item *attrs, int64_t n_attrs);
+    int (*bulk_trial)(hpt__storage *s, int64_t study_id, const hpt__record *trial);
 };
 
 // By scheme of the URL: ":memory:", "sqlite:///relative", "sqlite:////absolute", or a bare path that ends in .db,

@@ -22,6 +22,12 @@ static const char *const SQL_TEXTS[HPT__SQL_COUNT] = {
 
 // ---- errors, statements, transactions
 
+// The system's reason, or SQLite's where the system gave none (a short write).
+static const char *reason(const hpt__sqlite *s) {
+    const int number = sqlite3_system_errno(s->db);
+    return number ? strerror(number) : sqlite3_errmsg(s->db);
+}
+
 int hpt__sqlite_error(const hpt__sqlite *s) {
     if (!s->db) return hpt__fail_memory();
     const int code = sqlite3_extended_errcode(s->db) & 0xff;
@@ -46,10 +52,10 @@ int hpt__sqlite_error(const hpt__sqlite *s) {
     case SQLITE_CANTOPEN:
         return hpt__fail(HPT_E_STORAGE,
                          "database '%s' or its journal cannot be opened (%s); check the permissions of file and folder",
-                         s->path, strerror(sqlite3_system_errno(s->db)));
+                         s->path, reason(s));
     case SQLITE_IOERR:
-        return hpt__fail(HPT_E_STORAGE, "database '%s': reading or writing failed (%s); check the disk", s->path,
-                         strerror(sqlite3_system_errno(s->db)));
+        return hpt__fail(HPT_E_STORAGE, "database '%s': reading or writing failed (%s); check the disk and its quota",
+                         s->path, reason(s));
     case SQLITE_CORRUPT:
         return hpt__fail(HPT_E_STORAGE, "database '%s' is damaged (%s); salvage it with \"sqlite3 FILE .recover\"",
                          s->path, sqlite3_errmsg(s->db));

@@ -6,6 +6,9 @@
 //   storage_sqlite_study.c   studies and their attributes
 //   storage_sqlite_trial.c   writing trials
 //   storage_sqlite_load.c    reading trials into the table
+//   storage_sqlite_record.c  whole studies read and written: copies, exports, imports
+//   storage_sqlite_check.c   damage found (hpt_storage_check)
+//   storage_sqlite_vacuum.c  a file without gaps (hpt_storage_vacuum)
 #ifndef HPT_STORAGE_SQLITE_IMPL_H
 #define HPT_STORAGE_SQLITE_IMPL_H
 
@@ -94,6 +97,10 @@ int hpt__sqlite_study_find(int64_t *study_id, char **name_out, hpt_direction **d
 int hpt__sqlite_study_attr_get(char **out, hpt__storage *s, int64_t study_id, const char *key);
 int hpt__sqlite_study_attr_set(hpt__storage *s, int64_t study_id, const hpt__attr_item *attrs, int64_t n_attrs);
 int hpt__sqlite_studies(hpt_study_summary **out, int64_t *n, hpt__storage *s);
+// study_create inside a transaction that the caller holds.
+HPT_NODISCARD int hpt__sqlite_study_insert(int64_t *study_id, hpt__sqlite *s, const char *name,
+                                           const hpt_direction *directions, int64_t k, const hpt__attr_item *attrs,
+                                           int64_t n_attrs);
 
 // ---- storage_sqlite_trial.c
 
@@ -117,5 +124,24 @@ HPT_NODISCARD int hpt__sqlite_view_of(hpt__sqlite_view **out, hpt__sqlite *s, in
 // sync inside a transaction that the caller holds.
 HPT_NODISCARD int hpt__sqlite_catch_up(hpt__sqlite *s, hpt__sqlite_view *view, hpt__trials *table);
 void hpt__sqlite_view_fini(hpt__sqlite_view *view);
+
+typedef struct hpt__sqlite_head {
+    int64_t trial_id, number, start_us, complete_us;
+    hpt_trial_state state;
+} hpt__sqlite_head;
+// A row of LOAD_TRIALS. next_number: what a trial without a number gets.
+HPT_NODISCARD int hpt__sqlite_read_head(hpt__sqlite_head *out, hpt__sqlite *s, sqlite3_stmt *stmt, int64_t next_number);
+int64_t hpt__sqlite_time(sqlite3_stmt *stmt, int column); // INT64_MIN: NULL, or no datetime
+
+// ---- storage_sqlite_record.c
+
+int hpt__sqlite_hold(hpt__storage *s, bool write);
+int hpt__sqlite_release(hpt__storage *s, int rc);
+int hpt__sqlite_study_attrs(hpt__storage *s, int64_t study_id, int (*fn)(const char *key, const char *json, void *p),
+                            void *p);
+int hpt__sqlite_records(hpt__records *batch, int64_t *after, hpt__storage *s, int64_t study_id, int64_t limit);
+int hpt__sqlite_bulk_study(int64_t *study_id, hpt__storage *s, const char *name, const hpt_direction *directions,
+                           int64_t k, const hpt__attr_item *attrs, int64_t n_attrs);
+int hpt__sqlite_bulk_trial(hpt__storage *s, int64_t study_id, const hpt__record *trial);
 
 #endif

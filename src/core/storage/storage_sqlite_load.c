@@ -233,28 +233,28 @@ out:
 
 // ---- rows of the trials table
 
-typedef struct head {
-    int64_t trial_id, number, start_us, complete_us;
-    hpt_trial_state state;
-} head;
-
-static int64_t time_at(sqlite3_stmt *stmt, int column) {
+int64_t hpt__sqlite_time(sqlite3_stmt *stmt, int column) {
     int64_t us;
     const char *text = (const char *)sqlite3_column_text(stmt, column);
     return text && hpt__datetime_parse(&us, text) ? us : INT64_MIN;
 }
 
-static int read_head(head *out, hpt__sqlite *s, sqlite3_stmt *stmt, int64_t next_number) {
+int hpt__sqlite_read_head(hpt__sqlite_head *out, hpt__sqlite *s, sqlite3_stmt *stmt, int64_t next_number) {
     const char *state = (const char *)sqlite3_column_text(stmt, 2);
     out->trial_id = sqlite3_column_int64(stmt, 0);
     // NULL: a writer that numbers in a second step was interrupted; the number Optuna would give is the count.
     out->number = sqlite3_column_type(stmt, 1) == SQLITE_NULL ? next_number : sqlite3_column_int64(stmt, 1);
+    // Sums with numbers and ids must not overflow.
+    if (out->number < 0 || out->number > INT64_MAX / 4 || out->trial_id > INT64_MAX / 4)
+        return hpt__fail(HPT_E_INCOMPATIBLE,
+                         "database '%s': the trial with id %lld has the number %lld, which no program gives", s->path,
+                         (long long)out->trial_id, (long long)out->number);
     if (hpt_trial_state_from_string(&out->state, state) < 0)
         return hpt__fail(HPT_E_INCOMPATIBLE,
                          "database '%s': trial %lld has the unknown state '%s'; a newer program wrote it", s->path,
                          (long long)out->number, state ? state : "NULL");
-    out->start_us = time_at(stmt, 3);
-    out->complete_us = time_at(stmt, 4);
+    out->start_us = hpt__sqlite_time(stmt, 3);
+    out->complete_us = hpt__sqlite_time(stmt, 4);
     return HPT_OK;
 }
 
@@ -280,9 +280,9 @@ static int add_new_rows(load *l, int64_t *last_id, int64_t *next_number) {
                                INT64_MAX);
     if (rc < 0) return rc;
     while ((rc = hpt__sqlite_step(l->s, stmt)) == 1) {
-        head h;
+        hpt__sqlite_head h;
         int64_t row;
-        rc = read_head(&h, l->s, stmt, *next_number);
+        rc = hpt__sqlite_read_head(&h, l->s, stmt, *next_number);
         if (rc >= 0) rc = hpt__trials_add(&row, t, h.number, h.trial_id, h.state);
         if (rc < 0) {
             sqlite3_reset(stmt);
@@ -339,7 +339,7 @@ static int refresh_row(hpt__sqlite *s, hpt__sqlite_view *view, hpt__trials *t, i
     bool strange = false;
     load l = {s, view, t, row, row, &strange};
     sqlite3_stmt *stmt;
-    head h;
+    hpt__sqlite_head h;
     const int64_t id = t->info[row].trial_id;
     int rc = hpt__sqlite_query(&stmt, s, HPT__SQL_LOAD_TRIALS, "iii", view->study_id, id, id);
     if (rc < 0) return rc;
@@ -348,7 +348,7 @@ static int refresh_row(hpt__sqlite *s, hpt__sqlite_view *view, hpt__trials *t, i
     if (rc == 0)
         return hpt__fail(HPT_E_STORAGE, "database '%s': trial %lld has vanished; its study was deleted or replaced",
                          s->path, (long long)t->number[row]);
-    rc = read_head(&h, s, stmt, t->number[row]);
+    rc = hpt__sqlite_read_head(&h, s, stmt, t->number[row]);
     sqlite3_reset(stmt);
     if (rc < 0) return rc;
     if (h.state == HPT_TRIAL_WAITING && t->state[row] == HPT_TRIAL_WAITING) return HPT_OK;

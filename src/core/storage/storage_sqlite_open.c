@@ -267,4 +267,10 @@ const hpt__storage_ops hpt__storage_sqlite_ops = {
     .report = hpt__sqlite_report,
     .trial_attr_set = hpt__sqlite_trial_attr_set,
     .tell = hpt__sqlite_tell,
+    .hold = hpt__sqlite_hold,
+    .release = hpt__sqlite_release,
+    .study_attrs = hpt__sqlite_study_attrs,
+    .records = hpt__sqlite_records,
+    .bulk_study = hpt__sqlite_bulk_study,
+    .bulk_trial = hpt__sqlite_bulk_trial,
 };

@@ -7,8 +7,9 @@
 // tests/storage/optuna_schema.py compares with what Optuna makes. No further index: Optuna's writers would pay for it.
 //
 // Recognised by two rows: alembic_version holds 'v3.2.0.a'; where it is missing or empty (Rustuna leaves it so),
-// version_info.schema_version must be 12, and a writer stamps the revision, because a future Optuna would take an
-// unstamped database for one of its own newest revision.
+// version_info.schema_version must be 12 and the columns of 3.0 be there (12 was the version long before that), and a
+// writer stamps the revision, because a future Optuna would take an unstamped database for one of its own newest
+// revision.
 // Cost: a few hundred microseconds, once.
 #include "../base/clock.h"
 #include "../base/error.h"
@@ -95,7 +96,7 @@ static int has_table(bool *out, hpt__sqlite *s, const char *sql) {
 
 static int look_at_revision(hpt__schema_state *out, hpt__sqlite *s) {
     int rc = HPT_OK;
-    bool has_alembic, has_info;
+    bool has_alembic, has_info, has_words;
     int64_t n = 0, version = -1;
     char revision[TEXT_MAX] = "";
     HPT_TRY(
@@ -104,15 +105,29 @@ static int look_at_revision(hpt__schema_state *out, hpt__sqlite *s) {
     if (*revision) {
         HPT_FAIL_IF(n != 1 || strcmp(revision, REVISION) != 0, HPT_E_INCOMPATIBLE,
                     "database '%s' has revision %s of Optuna's schema, this program knows " REVISION
-                    "; an older one is brought up to date by \"optuna storage upgrade --storage sqlite:///FILE\"",
+                    "; upgrade an older one with \"optuna storage upgrade --storage sqlite:///FILE\", take a newer "
+                    "hpt for a newer one",
                     s->path, revision);
         *out = HPT__SCHEMA_READY;
         goto out;
     }
     HPT_TRY(has_table(&has_info, s, "SELECT COUNT(*) FROM sqlite_master WHERE type='table' AND name='version_info'"));
     if (has_info) HPT_TRY(ask(&version, NULL, s, "SELECT schema_version FROM version_info"));
+    HPT_FAIL_IF(version < 0, HPT_E_INCOMPATIBLE,
+                "database '%s' does not say which revision of Optuna's schema it has, this program knows " REVISION
+                "; let Optuna open it once",
+                s->path);
     HPT_FAIL_IF(version != 12, HPT_E_INCOMPATIBLE,
-                "database '%s' does not say which revision of Optuna's schema it has; let Optuna open it once",
+                "database '%s' has version %lld of Optuna's schema, this program knows 12 (revision " REVISION
+                "); let the Optuna that made it write its studies into a new database",
+                s->path, (long long)version);
+    HPT_TRY(has_table(&has_words, s,
+                      "SELECT (SELECT COUNT(*) FROM pragma_table_info('trial_values') WHERE name='value_type') AND"
+                      " (SELECT COUNT(*) FROM pragma_table_info('trial_intermediate_values')"
+                      " WHERE name='intermediate_value_type')"));
+    HPT_FAIL_IF(!has_words, HPT_E_INCOMPATIBLE,
+                "database '%s' has tables of an Optuna before 3.0, this program knows revision " REVISION
+                "; bring it up to date with \"optuna storage upgrade --storage sqlite:///FILE\"",
                 s->path);
     *out = HPT__SCHEMA_UNSTAMPED;
 out:

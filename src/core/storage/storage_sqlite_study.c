@@ -19,27 +19,34 @@ static const char *text_of(sqlite3_stmt *stmt, int column) {
 
 // ---- create
 
-int hpt__sqlite_study_create(int64_t *study_id, hpt__storage *storage, const char *name,
-                             const hpt_direction *directions, int64_t k, const hpt__attr_item *attrs, int64_t n_attrs) {
-    hpt__sqlite *s = (hpt__sqlite *)storage;
+int hpt__sqlite_study_insert(int64_t *study_id, hpt__sqlite *s, const char *name, const hpt_direction *directions,
+                             int64_t k, const hpt__attr_item *attrs, int64_t n_attrs) {
+    int rc = HPT_OK;
     sqlite3_stmt *stmt;
-    int64_t id = 0;
-    int rc = hpt__sqlite_begin(s);
-    if (rc < 0) return rc;
     HPT_TRY(hpt__sqlite_query(&stmt, s, HPT__SQL_STUDY_BY_NAME, "s", name));
     HPT_TRY(hpt__sqlite_step(s, stmt));
     sqlite3_reset(stmt);
     HPT_FAIL_IF(rc == 1, HPT_E_EXISTS, "database '%s' has a study '%s' already; choose another name, or open that one",
                 s->path, name);
     HPT_TRY(hpt__sqlite_exec(s, HPT__SQL_STUDY_INSERT, "s", name));
-    id = sqlite3_last_insert_rowid(s->db);
+    const int64_t id = sqlite3_last_insert_rowid(s->db);
     for (int64_t i = 0; i < k; i++)
         HPT_TRY(hpt__sqlite_exec(s, HPT__SQL_STUDY_DIRECTION_INSERT, "sii",
                                  directions[i] == HPT_MAXIMIZE ? "MAXIMIZE" : "MINIMIZE", id, i));
     HPT_TRY(hpt__sqlite_set_attrs(s, HPT__SQL_STUDY_USER_SET, HPT__SQL_STUDY_SYSTEM_SET, id, attrs, n_attrs));
+    *study_id = id;
     rc = HPT_OK;
 out:
-    rc = hpt__sqlite_end(s, rc);
+    return rc;
+}
+
+int hpt__sqlite_study_create(int64_t *study_id, hpt__storage *storage, const char *name,
+                             const hpt_direction *directions, int64_t k, const hpt__attr_item *attrs, int64_t n_attrs) {
+    hpt__sqlite *s = (hpt__sqlite *)storage;
+    int64_t id = 0;
+    int rc = hpt__sqlite_begin(s);
+    if (rc < 0) return rc;
+    rc = hpt__sqlite_end(s, hpt__sqlite_study_insert(&id, s, name, directions, k, attrs, n_attrs));
     if (rc >= 0) *study_id = id;
     return rc;
 }
@@ -225,8 +232,9 @@ int hpt__sqlite_studies(hpt_study_summary **out, int64_t *n_out, hpt__storage *s
     hpt_study_summary *all = NULL;
     int64_t *ids = NULL, n = 0, cap = 0, cap_ids = 0;
     sqlite3_stmt *stmt;
-    // One snapshot, so that counts and best of a study that runs agree.
-    HPT_TRY(hpt__sqlite_exec(s, HPT__SQL_BEGIN_READ, ""));
+    // One snapshot, so that counts and best of a study that runs agree; the caller may hold one.
+    const bool own = sqlite3_get_autocommit(s->db);
+    if (own) HPT_TRY(hpt__sqlite_exec(s, HPT__SQL_BEGIN_READ, ""));
     HPT_TRY(hpt__sqlite_query(&stmt, s, HPT__SQL_STUDY_ALL, ""));
     while ((rc = hpt__sqlite_step(s, stmt)) == 1) {
         if ((rc = hpt__grow(&all, &cap, n + 1, sizeof *all)) < 0 ||
@@ -244,14 +252,14 @@ int hpt__sqlite_studies(hpt_study_summary **out, int64_t *n_out, hpt__storage *s
     }
     if (rc < 0) goto out;
     for (int64_t i = 0; i < n; i++) HPT_TRY(summarise(&all[i], s, ids[i]));
-    HPT_TRY(hpt__sqlite_exec(s, HPT__SQL_COMMIT, ""));
+    if (own) HPT_TRY(hpt__sqlite_exec(s, HPT__SQL_COMMIT, ""));
     if (!all) HPT_TRY(hpt__grow(&all, &cap, 1, sizeof *all)); // an array also of none
     *out = all;
     *n_out = n;
     all = NULL;
     rc = HPT_OK;
 out:
-    if (rc < 0) hpt__sqlite_rollback(s);
+    if (rc < 0 && own) hpt__sqlite_rollback(s);
     if (all) hpt_storage_summaries_free(all, n);
     hpt__free(ids);
     return rc;

@@ -1,40 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// study_export.c: the trials of a study as text: "json", "jsonl", "csv".
+// study_export.c: the trials of a study as text: "json", "jsonl", "journal", "csv".
 //
-// A trial in JSON (compact, one line, the same in both JSON formats and in `hpt serve`):
-//   {"number":0,"state":"COMPLETE","values":[0.25],"params":{...},"reports":[[step,value],...],
-//    "datetime_start":"2026-01-31 12:00:00.000000","datetime_complete":...,"duration":1.5,
-//    "user_attrs":{...},"system_attrs":{...}}
-// Times are UTC, null where there is none; duration in seconds. Numbers that are not finite are Python's tokens
-// NaN, Infinity, -Infinity, which its json module and ours read. Parameters that only trials of other programs
-// have follow those of the space.
+// JSON, JSON lines and the journal (forms: transfer/transfer_write.c) are written from the stored records, so that a
+// parameter has the distribution of its trial and nothing that the study's space does not know is lost. A journal's
+// trials are numbered by their place, so with since > 0 they begin at 0 again.
 //
-// CSV (RFC 4180, lines end in \r\n): the columns of Optuna's trials_dataframe: number, value or values_0..,
-// datetime_start, datetime_complete, duration ("0 days 00:00:01.500000", pandas' form), params_<name>,
-// user_attrs_<key>, state; Python's words for what is no number or string; empty where there is nothing.
+// CSV (RFC 4180, lines end in \r\n) is written from the table: the columns of Optuna's trials_dataframe: number, value or
+// values_0.., datetime_start, datetime_complete, duration ("0 days 00:00:01.500000", pandas' form), params_<name>,
+// user_attrs_<key>, state; Python's words for what is no number or string; empty where there is nothing. Parameters that
+// only trials of other programs have follow those of the space.
 //
-// The caller's write function runs without the study's lock, so it may use the study: text is collected under
-// the lock in pieces of about 64 KiB, then written. Trials are those present when the export began.
+// The caller's write function runs without the study's lock, so it may use the study: text is collected in pieces of
+// about 64 KiB, then written. Trials are those present when the export began.
 // Threads: any. Cost: linear in the text.
 #include "../base/alloc.h"
 #include "../base/clock.h"
 #include "../base/error.h"
-#include "../base/num.h"
+#include "../transfer/transfer.h"
 #include "study_state.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { PIECE_BYTES = 64 * 1024 };
+enum { PIECE_BYTES = 64 * 1024, BATCH = 256 };
 
 void hpt__study_add_number(hpt__str *out, double v) {
-    if (isnan(v))
-        hpt__str_add(out, "NaN");
-    else if (isinf(v))
-        hpt__str_add(out, v > 0 ? "Infinity" : "-Infinity");
-    else
-        hpt__str_add_double(out, v);
+    hpt__transfer_number(out, v);
 }
 
 // What an export needs beyond the study.
@@ -48,112 +40,20 @@ typedef struct exporter {
     int64_t *rows;
     int64_t n_rows;
     hpt__str text;
+    hpt__records batch;    // all but CSV
+    hpt__dist_cache dists; // likewise
 } exporter;
-
-// ---- JSON ----------------------------------------------------------------------------------------------------
-
-static void add_time(hpt__str *out, int64_t us) {
-    char text[HPT__DATETIME_MAX];
-    if (us == INT64_MIN) {
-        hpt__str_add(out, "null");
-        return;
-    }
-    hpt__datetime_format(text, us);
-    hpt__str_addf(out, "\"%s\"", text);
-}
-
-// JSON text that another program stored may be spread over lines; between tokens a blank does as well.
-static void add_one_line(hpt__str *out, const char *text) {
-    for (size_t n; *text; text += n) {
-        n = strcspn(text, "\r\n");
-        hpt__str_addn(out, text, n);
-        if (!text[n]) break;
-        hpt__str_addc(out, ' ');
-        n++;
-    }
-}
-
-static void add_attrs(hpt__str *out, const hpt__trial_info *info, const char *prefix) {
-    bool first = true;
-    hpt__str_addc(out, '{');
-    for (int64_t i = 0; i < info->n_attrs; i++) {
-        const char *key = info->attr_keys[i];
-        if (strncmp(key, prefix, 2) != 0) continue;
-        if (!first) hpt__str_addc(out, ',');
-        first = false;
-        hpt__str_add_json_string(out, key + 2, strlen(key + 2));
-        hpt__str_addc(out, ':');
-        add_one_line(out, info->attr_values[i]);
-    }
-    hpt__str_addc(out, '}');
-}
 
 // Whether a stored internal value has an external form in the space (another program's need not).
 static bool showable(const hpt__param *p, double v) {
     return !isnan(v) && (p->kind != HPT__PARAM_CATEGORICAL || (v >= 0 && v < (double)p->n_choices));
 }
 
-static void add_params(hpt__str *out, const exporter *e, int64_t row) {
-    const hpt_space *spaces[] = {e->study->space, e->extra};
-    bool first = true;
-    hpt__str_addc(out, '{');
-    for (int s = 0; s < 2; s++) {
-        for (int64_t i = 0; spaces[s] && i < spaces[s]->d; i++) {
-            const hpt__param *p = &spaces[s]->params[i];
-            const double v = e->study->table.columns[s ? e->extra_column[i] : i].values[row];
-            if (!showable(p, v)) continue;
-            if (!first) hpt__str_addc(out, ',');
-            first = false;
-            hpt__str_add_json_string(out, p->name, strlen(p->name));
-            hpt__str_addc(out, ':');
-            hpt__param_external(out, p, v);
-        }
-    }
-    hpt__str_addc(out, '}');
-}
-
 static bool has_values(const hpt__trials *t, int64_t row) {
     return !isnan(t->values[row * t->k]);
 }
 
-static void add_trial_json(hpt__str *out, const exporter *e, int64_t row) {
-    const hpt__trials *t = &e->study->table;
-    const hpt__trial_info *info = &t->info[row];
-    hpt__str_addf(out, "{\"number\":%lld,\"state\":\"%s\",\"values\":", (long long)t->number[row],
-                  hpt_trial_state_to_string((hpt_trial_state)t->state[row]));
-    if (has_values(t, row)) {
-        for (int64_t j = 0; j < t->k; j++) {
-            hpt__str_addc(out, j ? ',' : '[');
-            hpt__study_add_number(out, t->values[row * t->k + j]);
-        }
-        hpt__str_addc(out, ']');
-    } else {
-        hpt__str_add(out, "null");
-    }
-    hpt__str_add(out, ",\"params\":");
-    add_params(out, e, row);
-    hpt__str_add(out, ",\"reports\":[");
-    for (int64_t i = 0; i < info->n_reports; i++) {
-        hpt__str_addf(out, "%s[%lld,", i ? "," : "", (long long)info->reports[i].step);
-        hpt__study_add_number(out, info->reports[i].value);
-        hpt__str_addc(out, ']');
-    }
-    hpt__str_add(out, "],\"datetime_start\":");
-    add_time(out, info->start_us);
-    hpt__str_add(out, ",\"datetime_complete\":");
-    add_time(out, info->complete_us);
-    hpt__str_add(out, ",\"duration\":");
-    if (info->start_us != INT64_MIN && info->complete_us != INT64_MIN) {
-        hpt__study_add_number(out, (double)(info->complete_us - info->start_us) * 1e-6);
-    } else {
-        hpt__str_add(out, "null");
-    }
-    hpt__str_add(out, ",\"user_attrs\":");
-    add_attrs(out, info, "u:");
-    hpt__str_add(out, ",\"system_attrs\":");
-    add_attrs(out, info, "s:");
-    hpt__str_addc(out, '}');
-}
+// ---- JSON ----------------------------------------------------------------------------------------------------
 
 static int add_head_json(exporter *e) {
     hpt_study *study = e->study;
@@ -324,7 +224,7 @@ out:
     return rc;
 }
 
-// ---- both ----------------------------------------------------------------------------------------------------
+// ---- all ----------------------------------------------------------------------------------------------------
 
 // Columns that the space lacks, as parameters of their own. One whose distribution cannot be read is left out.
 static int collect_extra(exporter *e) {
@@ -365,54 +265,112 @@ static int flush_text(exporter *e, hpt_write_fn write, void *payload) {
     return 0;
 }
 
-int hpt_study_export(hpt_study *study, const char *format, int64_t since, hpt_write_fn write, void *payload) {
+// ---- formats -------------------------------------------------------------------------------------------------
+
+static int export_csv(exporter *e, int64_t since, hpt_write_fn write, void *payload) {
     int rc = 0;
-    bool locked = false;
-    if (!study || !format || !write) return hpt__fail(HPT_E_ARG, "hpt_study_export: an argument is NULL");
-    const bool csv = strcmp(format, "csv") == 0, json = strcmp(format, "json") == 0;
-    if (!csv && !json && strcmp(format, "jsonl") != 0) {
-        return hpt__fail(HPT_E_ARG, "export format '%s' is none of json, jsonl, csv", format);
+    HPT_TRY(collect_extra(e));
+    HPT_TRY(collect_rows(e, since));
+    HPT_TRY(collect_user_keys(e));
+    add_head_csv(e);
+    for (int64_t i = 0; i < e->n_rows; i++) {
+        HPT_TRY(add_trial_csv(e, e->rows[i]));
+        if (e->text.len < PIECE_BYTES) continue;
+        pthread_mutex_unlock(&e->study->lock);
+        rc = flush_text(e, write, payload);
+        pthread_mutex_lock(&e->study->lock);
+        if (rc < 0) goto out;
     }
+out:
+    return rc;
+}
+
+typedef enum export_form { JSON, JSONL, JOURNAL, LINES } export_form; // LINES: a trial a line, without its study
+
+static int add_record(exporter *e, const hpt__record *r, const hpt__transfer_head *head, export_form form, bool first) {
+    int rc = 0;
+    if (form == JOURNAL) return hpt__transfer_journal_trial(&e->text, &e->dists, r, head->k);
+    if (form == JSON && !first) hpt__str_addc(&e->text, ',');
+    rc = hpt__transfer_json(&e->text, &e->dists, r, form == JSONL ? head : NULL, first);
+    if (form != JSON) hpt__str_addc(&e->text, '\n');
+    return rc;
+}
+
+// The trials with ids in (after, last] and numbers from since on. Entered and left with the lock held.
+static int export_records(exporter *e, const hpt__transfer_head *head, export_form form, int64_t since, int64_t after,
+                          int64_t last, hpt_write_fn write, void *payload) {
+    int rc = 0;
+    bool first = true;
+    hpt_study *study = e->study;
+    while (after < last) {
+        rc = study->storage->ops->records(&e->batch, &after, study->storage, study->study_id, BATCH);
+        if (rc != 0) break;
+        pthread_mutex_unlock(&study->lock);
+        for (int64_t i = 0; i < e->batch.n && rc >= 0; i++) {
+            const hpt__record *r = &e->batch.items[i];
+            if (r->number < since || r->trial_id > last) continue;
+            rc = add_record(e, r, head, form, first);
+            first = false;
+            if (rc >= 0 && e->text.len >= PIECE_BYTES) rc = flush_text(e, write, payload);
+        }
+        pthread_mutex_lock(&study->lock);
+        if (rc < 0) break;
+    }
+    return rc < 0 ? rc : 0;
+}
+
+static int export_study(exporter *e, export_form form, int64_t since, hpt_write_fn write, void *payload) {
+    int rc = 0;
+    hpt_study *study = e->study;
+    const hpt__trials *t = &study->table;
+    hpt__attr_list attrs;
+    int64_t after = INT64_MAX;
+    hpt__attr_list_init(&attrs);
+    HPT_TRY(study->storage->ops->study_attrs(study->storage, study->study_id, hpt__attr_list_add, &attrs));
+    const hpt__transfer_head head = {study->name, study->directions, study->k, attrs.items, attrs.n};
+    if (form == JSON) HPT_TRY(add_head_json(e));
+    if (form == JOURNAL) HPT_TRY(hpt__transfer_journal_study(&e->text, &head));
+    for (int64_t row = 0; row < t->n; row++)
+        if (t->number[row] >= since && t->info[row].trial_id <= after) after = t->info[row].trial_id - 1;
+    const int64_t last = t->n ? t->info[t->n - 1].trial_id : 0;
+    HPT_TRY(export_records(e, &head, form, since, after, last, write, payload));
+    if (form == JSON) hpt__str_add(&e->text, "]}\n");
+out:
+    hpt__attr_list_fini(&attrs);
+    return rc;
+}
+
+static int export_locked(hpt_study *study, bool csv, export_form form, int64_t since, hpt_write_fn write,
+                         void *payload) {
     exporter e = {.study = study, .text = HPT__STR_INIT};
     hpt__arena_init(&e.arena);
+    hpt__records_init(&e.batch);
+    hpt__dist_cache_init(&e.dists);
     pthread_mutex_lock(&study->lock);
-    locked = true;
-    HPT_TRY(hpt__study_sync(study));
-    HPT_TRY(collect_extra(&e));
-    HPT_TRY(collect_rows(&e, since));
-    if (csv) {
-        HPT_TRY(collect_user_keys(&e));
-        add_head_csv(&e);
-    } else if (json) {
-        HPT_TRY(add_head_json(&e));
-    }
-    for (int64_t i = 0; i < e.n_rows; i++) {
-        if (csv) {
-            HPT_TRY(add_trial_csv(&e, e.rows[i]));
-        } else {
-            if (json && i) hpt__str_addc(&e.text, ',');
-            add_trial_json(&e.text, &e, e.rows[i]);
-            if (!json) hpt__str_addc(&e.text, '\n');
-        }
-        if (e.text.len < PIECE_BYTES) continue;
-        pthread_mutex_unlock(&study->lock);
-        locked = false;
-        HPT_TRY(flush_text(&e, write, payload));
-        pthread_mutex_lock(&study->lock);
-        locked = true;
-    }
-    if (json) hpt__str_add(&e.text, "]}\n");
+    int rc = hpt__study_sync(study);
+    if (rc >= 0) rc = csv ? export_csv(&e, since, write, payload) : export_study(&e, form, since, write, payload);
     pthread_mutex_unlock(&study->lock);
-    locked = false;
-    HPT_TRY(flush_text(&e, write, payload));
-    rc = 0;
-out:
-    if (locked) pthread_mutex_unlock(&study->lock);
+    if (rc >= 0) rc = flush_text(&e, write, payload);
     hpt_space_destroy(e.extra);
     hpt__free(e.extra_column);
     hpt__free(e.rows);
     hpt__free(e.user_keys);
     hpt__arena_fini(&e.arena);
+    hpt__records_fini(&e.batch);
+    hpt__dist_cache_fini(&e.dists);
     hpt__str_fini(&e.text);
     return rc;
+}
+
+int hpt_study_export(hpt_study *study, const char *format, int64_t since, hpt_write_fn write, void *payload) {
+    static const char *const forms[] = {[JSON] = "json", [JSONL] = "jsonl", [JOURNAL] = "journal"};
+    if (!study || !format || !write) return hpt__fail(HPT_E_ARG, "hpt_study_export: an argument is NULL");
+    if (strcmp(format, "csv") == 0) return export_locked(study, true, JSON, since, write, payload);
+    for (int i = JSON; i <= JOURNAL; i++)
+        if (strcmp(format, forms[i]) == 0) return export_locked(study, false, (export_form)i, since, write, payload);
+    return hpt__fail(HPT_E_ARG, "export format '%s' is none of json, jsonl, journal, csv", format);
+}
+
+int hpt__study_export_lines(hpt_study *study, int64_t since, hpt_write_fn write, void *payload) {
+    return export_locked(study, false, LINES, since, write, payload);
 }

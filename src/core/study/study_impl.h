@@ -25,6 +25,9 @@ HPT_NODISCARD int hpt__study_trial_attr(char **out, hpt_study *study, int64_t nu
 // Numbers of all trials in a state, ascending, after a sync. *out owned (hpt_free).
 HPT_NODISCARD int hpt__study_numbers(int64_t **out, int64_t *n, hpt_study *study, hpt_trial_state state);
 
+// As hpt_study_export, a trial a line in the form of `hpt serve`: without what says how to make the study again.
+HPT_NODISCARD int hpt__study_export_lines(hpt_study *study, int64_t since, hpt_write_fn write, void *payload);
+
 // Queues the same point again with Optuna's retry attributes ("failed_trial": number of the first attempt,
 // "retry_history": all numbers so far).
 HPT_NODISCARD int hpt__study_retry(hpt_study *study, hpt_trial *trial);
