@@ -2,14 +2,17 @@
 // tpe_density_tool.c: what our TPE makes of a table of trials; oracle_tpe.py compares it with Optuna.
 //
 // stdin, one JSON object:
-//   {"maximize": false, "constant_liar": true,
+//   {"maximize": false, "constant_liar": true, "impute_failed": "none", "impute_running": "none", "plain": false,
 //    "params": [[name, Optuna's distribution_json], ...],
 //    "trials": [{"state": "COMPLETE", "value": 0.5, "params": [internal or null, ...], "reports": [[step, value], ...],
 //                "constraints": [..]}, ...],
 //    "groups": [{"params": [indices], "points": [[internal, ...], ...]}, ...]}
-// stdout: {"below": [rows], "above": [rows], "groups": [{"below": [log density of each point], "above": [...]}, ...]}
+// plain: without the wide vector unit. The trials are taken in one by one, as if the sampler had been asked after each.
+// stdout: {"below": [rows], "above": [rows], "partition": [[indices], ...],
+//          "groups": [{"below": [log density of each point], "above": [...]}, ...]}
 #include "core/base/error.h"
 #include "core/base/num.h"
+#include "core/sampler/tpe_groups.h"
 #include "core/sampler/tpe_parzen.h"
 #include "core/sampler/tpe_split.h"
 #include <math.h>
@@ -83,8 +86,8 @@ static void print_rows(const char *name, const hpt__tpe_split *split, int64_t n,
     printf("], ");
 }
 
-static void densities(const hpt_space *space, const hpt__trials *t, const hpt__tpe_split *split,
-                      const hpt__json *group) {
+static void densities(const hpt_space *space, const hpt__trials *t, const hpt__tpe_split *split, const hpt__json *group,
+                      bool plain) {
     int32_t params[64];
     const hpt__json *list = hpt__json_get(group, "params"), *points = hpt__json_get(group, "points");
     const int64_t g = list->a.n, q = points->a.n;
@@ -96,6 +99,7 @@ static void densities(const hpt_space *space, const hpt__trials *t, const hpt__t
     for (int side = HPT__TPE_BELOW; side <= HPT__TPE_ABOVE; side++) {
         hpt__parzen e;
         must(hpt__parzen_init(&e, space, params, g) == 0, "init");
+        if (plain) e.ops = hpt__block_ops_choose(true);
         for (int64_t r = 0; r < t->n; r++) {
             want[r] = split->side[r] == side;
             for (int64_t j = 0; j < g; j++)
@@ -119,6 +123,26 @@ static void densities(const hpt_space *space, const hpt__trials *t, const hpt__t
     free(out);
 }
 
+static void print_partition(const hpt__tpe_groups *g, int64_t d) {
+    printf("\"partition\": [");
+    for (int32_t k = 0; k < g->n; k++) {
+        const char *comma = "";
+        printf("%s[", k > 0 ? ", " : "");
+        for (int64_t i = 0; i < d; i++) {
+            if (g->group_of[i] != k) continue;
+            printf("%s%lld", comma, (long long)i);
+            comma = ", ";
+        }
+        printf("]");
+    }
+    printf("], ");
+}
+
+static const char *word_or(const hpt__json *j, const char *key, const char *otherwise) {
+    const char *word = hpt__json_string(hpt__json_get(j, key));
+    return word ? word : otherwise;
+}
+
 int main(void) {
     hpt__str text = HPT__STR_INIT;
     hpt__arena arena;
@@ -138,20 +162,33 @@ int main(void) {
     const hpt__json *maximize = hpt__json_get(j, "maximize"), *liar = hpt__json_get(j, "constant_liar");
     must(hpt__trials_init(&t, space, 1, maximize->b ? HPT_MAXIMIZE : HPT_MINIMIZE) == 0, "table");
     item = hpt__json_get(j, "trials");
-    for (int64_t i = 0; i < item->a.n; i++) add_trial(&t, item->a.items[i]);
+    hpt__tpe_groups partition;
+    bool changed;
+    must(hpt__tpe_groups_init(&partition, space, true) == 0, "groups");
+    for (int64_t i = 0; i < item->a.n; i++) {
+        add_trial(&t, item->a.items[i]);
+        must(hpt__tpe_groups_update(&changed, &partition, &t) == 0, "groups");
+    }
     hpt__tpe_split_init(&split);
-    must(hpt__tpe_split_make(&split, &t, t.n, maximize->b ? -1 : 1, liar->b) == 0, "split");
+    const hpt__tpe_split_rules rules = {.sign = maximize->b ? -1 : 1,
+                                        .liar = liar->b,
+                                        .failed = hpt__tpe_impute_of(word_or(j, "impute_failed", "none")),
+                                        .running = hpt__tpe_impute_of(word_or(j, "impute_running", "none"))};
+    const hpt__json *plain = hpt__json_get(j, "plain");
+    must(hpt__tpe_split_make(&split, &t, t.n, &rules) == 0, "split");
     printf("{");
     print_rows("below", &split, t.n, HPT__TPE_BELOW);
     print_rows("above", &split, t.n, HPT__TPE_ABOVE);
+    print_partition(&partition, space->d);
     printf("\"groups\": [");
     item = hpt__json_get(j, "groups");
     for (int64_t i = 0; i < item->a.n; i++) {
         if (i > 0) printf(", ");
-        densities(space, &t, &split, item->a.items[i]);
+        densities(space, &t, &split, item->a.items[i], plain && plain->b);
     }
     printf("]}\n");
     hpt__tpe_split_fini(&split);
+    hpt__tpe_groups_fini(&partition);
     hpt__trials_fini(&t);
     hpt_space_destroy(space);
     hpt__arena_fini(&arena);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // sampler_random.c: every trial independent and uniform in the codec's unit cube: log-uniform where log, each grid value
-// with the mass of its cell; conditional parameters given their parents.
+// with the mass of its cell, laws and probabilities as given; conditional parameters given their parents.
 //
 // Ownership: the state is one struct. Threads: one call at a time (the study's lock). Cost: see fill_random; no
 // allocation after create.

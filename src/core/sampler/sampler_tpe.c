@@ -7,25 +7,28 @@
 // pruned, points are random.
 //
 // Multivariate (the default): one product-kernel density over all parameters that are active together, so that
-// dependences between parameters are followed. Conditional spaces are decomposed by activity: parameters with the same
-// list of conditions exist in the same trials and form a group; groups are taken parents first. The root group
+// dependences between parameters are followed. Conditional spaces are decomposed into groups of parameters that exist in
+// the same trials: those with the same list of conditions, and where the space declares none though trials of another
+// program lack parameters, those that the trials had together (tpe_groups.c). Groups are taken parents first. The root group
 // (no conditions) is chosen from its joint density; then each group whose conditions hold, given the parents just chosen,
-// from densities made of those trials alone in which it was active, split by the same global ranking. With few or
-// no such trials the prior kernel dominates, so a branch that was never seen is explored broadly. Optuna's `group` option
-// decomposes by observed co-occurrence instead, which needs finished trials to find out what the conditions say.
+// from densities made of those trials alone in which all of it was present, split by the same global ranking. With few or
+// no such trials the prior kernel dominates, so a branch that was never seen is explored broadly. In a space without
+// conditions every parameter is active, so every group is chosen; the program takes of it what it asks for.
 // Univariate: each parameter is a group of its own.
 //
 // Coordinates fixed by the user stay; the rest of their group is drawn from l given them.
-// Trials of other programs with values outside the space are left out of the groups concerned.
+// Trials with values outside the space (another program's) are left out of the groups concerned, and of these only.
 //
 // Deterministic: a function of seed, number and rows; everything kept is a cache of rows. Finished trials must not change,
 // unfinished ones may (compared at every call).
 // Ownership: the state owns its groups; space and options are borrowed. Threads: one call at a time (the study's lock).
+// When groups are divided, which happens fewer than d times in a study, the estimators of the parts are made anew.
 // Cost per call, n trials, d parameters, c candidates: O(n d) bytes of bookkeeping, at most c n d kernel terms (far
 // kernels are left early), linear in n. No allocation once the arrays have grown.
 #include "../base/alloc.h"
 #include "../base/error.h"
 #include "sampler_ops.h"
+#include "tpe_groups.h"
 #include "tpe_parzen.h"
 #include "tpe_split.h"
 
@@ -35,23 +38,24 @@
 static const uint64_t TPE_TAG = 0x747065; // "tpe"
 
 typedef struct group {
-    int32_t first;   // parameter that it was made for
     bool single;     // one parameter with one value
-    int32_t *params; // g
+    int32_t *params; // g, in topological order
     int64_t g;
     hpt__parzen below, above;
-    uint8_t *usable; // rows: 0 unknown, 1 no, 2 yes; finished trials only
+    uint8_t *usable; // cap_rows: 0 unknown, 1 no, 2 yes; finished trials only
     double *fixed;   // g coordinates, NaN where free
 } group;
 
 typedef struct tpe_state {
     hpt__sampler_env env;
-    double sign;
+    hpt__tpe_split_rules rules;
+    hpt__tpe_groups partition;
+    bool stale; // the partition has moved on from the groups
     group *groups;
     int64_t n_groups;
     hpt__tpe_split split;
     const hpt__trials *table; // whose rows are cached
-    uint8_t *want;            // rows
+    uint8_t *want;            // cap_rows
     int64_t cap_rows;
     double *x, *l, *a; // candidates: c x g, and their log densities
     int64_t cap_x;
@@ -59,75 +63,78 @@ typedef struct tpe_state {
 
 // ---- groups ------------------------------------------------------------------------------------------------------
 
-static bool has_condition(const hpt__param *p, const hpt__condition *c) {
-    for (int64_t i = 0; i < p->n_conditions; i++) {
-        const hpt__condition *own = &p->conditions[i];
-        if (own->parent == c->parent && own->n_values == c->n_values &&
-            memcmp(own->values, c->values, (size_t)c->n_values * sizeof *c->values) == 0)
-            return true;
+static void group_fini(group *gr) {
+    hpt__parzen_fini(&gr->below);
+    hpt__parzen_fini(&gr->above);
+    hpt__free(gr->params);
+    hpt__free(gr->usable);
+    hpt__free(gr->fixed);
+    *gr = (group){0};
+}
+
+static void free_groups(group *groups, int64_t n) {
+    for (int64_t i = 0; i < n; i++) group_fini(&groups[i]);
+    hpt__free(groups);
+}
+
+// One group without estimators.
+static int list_params(group *gr, const tpe_state *s, int32_t number) {
+    const hpt_space *space = s->env.space;
+    const int32_t *of = s->partition.group_of;
+    int64_t g = 0;
+    for (int64_t i = 0; i < space->d; i++) g += of[i] == number;
+    gr->params = hpt__malloc((size_t)g * sizeof *gr->params);
+    if (!gr->params) return hpt__fail_memory();
+    for (int64_t t = 0; t < space->d; t++)
+        if (of[space->topo[t]] == number) gr->params[gr->g++] = space->topo[t];
+    gr->single = hpt__param_fixed(&space->params[gr->params[0]]);
+    return 0;
+}
+
+static int make_estimators(group *gr, const tpe_state *s) {
+    gr->fixed = hpt__malloc((size_t)gr->g * sizeof *gr->fixed);
+    if (!gr->fixed) return hpt__fail_memory();
+    if (s->cap_rows > 0) {
+        gr->usable = hpt__calloc((size_t)s->cap_rows, sizeof *gr->usable);
+        if (!gr->usable) return hpt__fail_memory();
     }
-    return false;
+    if (gr->single) return 0;
+    int rc = hpt__parzen_init(&gr->below, s->env.space, gr->params, gr->g);
+    return rc < 0 ? rc : hpt__parzen_init(&gr->above, s->env.space, gr->params, gr->g);
 }
 
-static bool same_conditions(const hpt__param *a, const hpt__param *b) {
-    if (a->n_conditions != b->n_conditions) return false;
-    for (int64_t i = 0; i < a->n_conditions; i++)
-        if (!has_condition(b, &a->conditions[i])) return false;
-    for (int64_t i = 0; i < b->n_conditions; i++)
-        if (!has_condition(a, &b->conditions[i])) return false;
-    return true;
-}
-
-// Index of the group a parameter belongs to, or n_groups for a new one. A parameter with a single value (it may be a
-// parent) is a group without densities.
-static int64_t group_of(const tpe_state *s, int32_t param) {
-    const hpt__param *params = s->env.space->params, *p = &params[param];
-    if (!s->env.options->tpe_multivariate || hpt__param_fixed(p)) return s->n_groups;
+static group *same_group(const tpe_state *s, const group *gr) {
     for (int64_t i = 0; i < s->n_groups; i++) {
-        const group *gr = &s->groups[i];
-        if (!gr->single && same_conditions(&params[gr->first], p)) return i;
+        group *old = &s->groups[i];
+        if (old->g == gr->g && memcmp(old->params, gr->params, (size_t)gr->g * sizeof *gr->params) == 0) return old;
     }
-    return s->n_groups;
+    return NULL;
 }
 
-// Groups come in the order of their first parameter in topological order, so the parents of a group's conditions
-// belong to groups before it.
+// Groups as the partition has them. Those that stay keep their estimators. On failure everything is as before.
 static int make_groups(tpe_state *s) {
     int rc = 0;
-    const hpt_space *space = s->env.space;
-    int64_t *of = hpt__malloc((size_t)(space->d + 1) * sizeof *of);
-    s->groups = hpt__calloc((size_t)(space->d + 1), sizeof *s->groups);
-    if (!of || !s->groups) HPT_TRY(hpt__fail_memory());
-    for (int64_t t = 0; t < space->d; t++) {
-        const int32_t param = space->topo[t];
-        of[t] = group_of(s, param);
-        group *gr = &s->groups[of[t]];
-        if (of[t] == s->n_groups) {
-            s->n_groups++;
-            gr->first = param;
-            gr->single = hpt__param_fixed(&space->params[param]);
-        }
-        gr->g++;
+    const int64_t n = s->partition.n;
+    group *groups = hpt__calloc((size_t)(n + 1), sizeof *groups);
+    if (!groups) HPT_TRY(hpt__fail_memory());
+    for (int32_t i = 0; i < n; i++) {
+        HPT_TRY(list_params(&groups[i], s, i));
+        if (!same_group(s, &groups[i])) HPT_TRY(make_estimators(&groups[i], s));
     }
-    for (int64_t i = 0; i < s->n_groups; i++) {
-        group *gr = &s->groups[i];
-        gr->params = hpt__malloc((size_t)gr->g * sizeof *gr->params);
-        gr->fixed = hpt__malloc((size_t)gr->g * sizeof *gr->fixed);
-        if (!gr->params || !gr->fixed) HPT_TRY(hpt__fail_memory());
-        gr->g = 0;
+    for (int64_t i = 0; i < n; i++) {
+        group *old = same_group(s, &groups[i]);
+        if (!old) continue;
+        const group made = groups[i];
+        groups[i] = *old;
+        *old = made;
     }
-    for (int64_t t = 0; t < space->d; t++) {
-        group *gr = &s->groups[of[t]];
-        gr->params[gr->g++] = space->topo[t];
-    }
-    for (int64_t i = 0; i < s->n_groups; i++) {
-        group *gr = &s->groups[i];
-        if (gr->single) continue;
-        HPT_TRY(hpt__parzen_init(&gr->below, space, gr->params, gr->g));
-        HPT_TRY(hpt__parzen_init(&gr->above, space, gr->params, gr->g));
-    }
+    free_groups(s->groups, s->n_groups);
+    s->groups = groups;
+    s->n_groups = n;
+    groups = NULL;
+    s->stale = false;
 out:
-    hpt__free(of);
+    if (groups) free_groups(groups, n);
     return rc;
 }
 
@@ -136,14 +143,8 @@ out:
 static void tpe_destroy(void *state) {
     tpe_state *s = state;
     if (!s) return;
-    for (int64_t i = 0; i < s->n_groups; i++) {
-        hpt__parzen_fini(&s->groups[i].below);
-        hpt__parzen_fini(&s->groups[i].above);
-        hpt__free(s->groups[i].params);
-        hpt__free(s->groups[i].usable);
-        hpt__free(s->groups[i].fixed);
-    }
-    hpt__free(s->groups);
+    free_groups(s->groups, s->n_groups);
+    hpt__tpe_groups_fini(&s->partition);
     hpt__tpe_split_fini(&s->split);
     hpt__free(s->want);
     hpt__free(s->x);
@@ -160,8 +161,14 @@ static int tpe_create(void **state, const hpt__sampler_env *env) {
     s = hpt__calloc(1, sizeof *s);
     if (!s) HPT_TRY(hpt__fail_memory());
     s->env = *env;
-    s->sign = env->directions[0] == HPT_MAXIMIZE ? -1.0 : 1.0;
+    s->rules = (hpt__tpe_split_rules){
+        .sign = env->directions[0] == HPT_MAXIMIZE ? -1.0 : 1.0,
+        .liar = env->options->tpe_constant_liar,
+        .failed = hpt__tpe_impute_of(env->options->impute_failed),
+        .running = hpt__tpe_impute_of(env->options->impute_running),
+    };
     hpt__tpe_split_init(&s->split);
+    HPT_TRY(hpt__tpe_groups_init(&s->partition, env->space, env->options->tpe_multivariate));
     HPT_TRY(make_groups(s));
     *state = s;
     s = NULL;
@@ -198,13 +205,25 @@ static int reserve(tpe_state *s, int64_t rows, int64_t numbers) {
 }
 
 // Another table than last time: nothing of what is cached holds.
-static void forget(tpe_state *s) {
+static int forget(tpe_state *s) {
+    s->table = NULL;
     hpt__tpe_split_fini(&s->split);
     hpt__tpe_split_init(&s->split);
     for (int64_t i = 0; i < s->n_groups; i++) {
         s->groups[i].below.valid = s->groups[i].above.valid = false;
         if (s->cap_rows > 0) memset(s->groups[i].usable, 0, (size_t)s->cap_rows);
     }
+    hpt__tpe_groups_fini(&s->partition);
+    s->stale = true;
+    return hpt__tpe_groups_init(&s->partition, s->env.space, s->env.options->tpe_multivariate);
+}
+
+// Divides groups by the trials that finished since the last call.
+static int regroup(tpe_state *s, const hpt__trials *t) {
+    bool changed = false;
+    const int rc = hpt__tpe_groups_update(&changed, &s->partition, t);
+    s->stale |= changed;
+    return rc < 0 || !s->stale ? rc : make_groups(s);
 }
 
 // ---- one group ---------------------------------------------------------------------------------------------------
@@ -272,18 +291,20 @@ static int tpe_suggest(double *point, const char **by, void *state, const hpt__t
         *by = "random";
         return 0;
     }
-    if (s->table != table) forget(s);
+    if (s->table && s->table != table) HPT_TRY(forget(s));
+    if (!s->partition.group_of) HPT_TRY(forget(s)); // it failed the last time
     s->table = table;
+    HPT_TRY(regroup(s, table));
     for (int64_t i = 0; i < s->n_groups; i++)
         if (s->groups[i].g > widest) widest = s->groups[i].g;
     HPT_TRY(reserve(s, table->n, widest * s->env.options->tpe_n_candidates));
-    HPT_TRY(hpt__tpe_split_make(&s->split, table, number, s->sign, s->env.options->tpe_constant_liar));
+    HPT_TRY(hpt__tpe_split_make(&s->split, table, number, &s->rules));
     for (int64_t i = 0; i < s->n_groups; i++) {
         group *gr = &s->groups[i];
-        if (!hpt__space_active(space, gr->first, point))
+        if (!hpt__space_active(space, gr->params[0], point))
             for (int64_t j = 0; j < gr->g; j++) point[gr->params[j]] = NAN;
         else if (gr->single)
-            point[gr->first] = space->params[gr->first].low;
+            point[gr->params[0]] = space->params[gr->params[0]].low;
         else
             HPT_TRY(suggest_group(point, s, gr, table, &rng));
     }

@@ -5,37 +5,39 @@
 //
 // l_k is its constant (all normalisers, the categorical hits) plus terms that are never positive: -z^2/2, its mean over
 // a cell, the categorical miss. So a block of 16 kernels can be left as soon as all of them are 50 below the best
-// one found so far: with 40 parameters most are after a few. What is left out weighs less than n^2 e^-50, under 1e-13 of
-// the sum for 20,000 kernels, and a kernel is left out of the sum exactly when its l_k is 50 below the largest, whatever
-// the order of blocks, so that the result does not depend on how kernels came to their slots.
+// one found so far: with 40 parameters most are after a few. Blocks are taken newest first, since the newest kernels lie
+// where candidates do. What is left out weighs less than n^2 e^-50, under 1e-13 of the sum for 20,000 kernels, and a
+// kernel is left out of the sum exactly when its l_k is 50 below the largest, whatever the order of blocks, so that the
+// result does not depend on how kernels came to their slots.
 //
 // Discrete: the normaliser is that of a density, and the term the log of the mean of exp(-z^2/2) over the cell, plus the
-// log of the cell's width, which all kernels share. For a cell with middle m and half width h in units of sigma
-//   h <= 0.05, |m| h <= 0.4   -m^2/2 + log(1 + sum_{i=1..4} He_2i(m) h^2i / (2i+1)!), the Taylor series of the mass;
-//                             relative error below 1e-11
+// log of the cell's width, which all kernels share. Most kernels are done away with by an upper bound, exp(-z^2/2) at the
+// point of the cell that is nearest. For the rest, with a cell of middle m and half width h in units of sigma
+//   h <= 0.1, |m| h <= 0.5    -m^2/2 and a power series in (m h)^2 and h^2 (tpe_block.h); error below 1e-12
 //   else                      log(Phi(m + h) - Phi(m - h)) - log(2h) + log(2 pi)/2
-// The second is the slow one, and few different (m, h) occur where steps are coarse: equal kernels are neighbours in
-// the sorted order, and a table remembers the last results. It is looked up by the exact arguments, so it
-// changes the time and not the numbers.
+// The second is the slow one, and few different (m, h) occur where steps are coarse: a table remembers the last results.
+// It is looked up by the exact arguments, so it changes the time and not the numbers.
 //
 // Sampling: a kernel by weight, then each coordinate by inversion of the truncated normal's distribution function, which
-// needs no tail arithmetic because mu lies inside the range.
+// needs no tail arithmetic because mu lies inside the range. A choice of probability 0 is never drawn.
 // Threads: one at a time (the estimator's scratch). Cost: log_pdf q m g multiply-adds at most; draw q g inversions.
 #include "tpe_parzen.h"
 
 #include "../base/special.h"
+#include "../space/codec.h"
 #include <math.h>
 #include <string.h>
 
-enum { LANES = HPT__PARZEN_LANES, POINTS = HPT__PARZEN_POINTS, CHECK_EVERY = 4 };
+enum { LANES = HPT__PARZEN_LANES, POINTS = HPT__PARZEN_POINTS };
 static const double NEGLIGIBLE = 50.0;
 static const double HALF_LOG_2PI = 0.91893853320467274178;
 
-// Log of the two masses of a categorical kernel after m observations.
-static void category_logs(double *hit, double *miss, const hpt__parzen_column *c, int64_t m) {
-    const double prior = 1.0 / ((double)m + 1.0), all = 1.0 + c->n_choices * prior;
-    *hit = log((1.0 + prior) / all);
-    *miss = log(prior / all);
+// Log of the two masses that a kernel gives choice x after m observations, x being the observed one or not.
+static void category_logs(double *hit, double *miss, const hpt__parzen_column *c, int64_t m, double x) {
+    const double spread = 1.0 / ((double)m + 1.0), all = 1.0 + c->n_choices * spread;
+    const double share = c->share ? c->share[(int64_t)x] * spread : spread;
+    *hit = log((1.0 + share) / all);
+    *miss = log(share / all);
 }
 
 // ---- discrete columns --------------------------------------------------------------------------------------------
@@ -55,17 +57,11 @@ static double mean_remembered(hpt__parzen_memo *memo, double mid, double h) {
     return at->value;
 }
 
-static double log1p_small(double s) {
-    return fabs(s) < 1e-4 ? s * (1 - s * (0.5 - s * (1.0 / 3 - s * 0.25))) : log1p(s);
-}
-
 double hpt__parzen_cell_mean(hpt__parzen_memo *memo, double mid, double h) {
+    const double a = mid * mid, q = h * h, u = a * q;
+    if (h <= HPT__BLOCK_H_MAX && u <= HPT__BLOCK_MH_MAX * HPT__BLOCK_MH_MAX) return HPT__BLOCK_SERIES(u, q) - 0.5 * a;
     mid = fabs(mid);
-    if (h > 0.05 || mid * h > 0.4) return memo ? mean_remembered(memo, mid, h) : mean_exact(mid, h);
-    const double a = mid * mid, q = h * h;
-    const double he2 = a - 1, he4 = (a - 6) * a + 3, he6 = ((a - 15) * a + 45) * a - 15;
-    const double he8 = (((a - 28) * a + 210) * a - 420) * a + 105;
-    return -0.5 * a + log1p_small(q * (he2 / 6 + q * (he4 / 120 + q * (he6 / 5040 + q * he8 / 362880))));
+    return memo ? mean_remembered(memo, mid, h) : mean_exact(mid, h);
 }
 
 // The same for one value of a column under one kernel, with the width of the cell.
@@ -73,36 +69,6 @@ static double value_term(const hpt__parzen_column *c, double x, double mu, doubl
     double low, high;
     hpt__parzen_cell(&low, &high, c, x);
     return log(high - low) + hpt__parzen_cell_mean(NULL, (0.5 * (low + high) - mu) * inv, 0.5 * (high - low) * inv);
-}
-
-// Adds the terms of discrete column j for one point to the kernels' partial sums a, where they are not below limit.
-static void discrete_terms(double *a, hpt__parzen *e, int64_t j, double x, double limit) {
-    const hpt__parzen_column *c = &e->columns[j];
-    double low, high, mu = NAN, inv = NAN, term = 0;
-    hpt__parzen_cell(&low, &high, c, x);
-    const double middle = 0.5 * (low + high), half = 0.5 * (high - low);
-    for (int64_t at = 0; at < e->m; at++) {
-        const int64_t slot = e->slot_of[c->order[at]];
-        if (a[slot] < limit) continue;
-        const double *k = hpt__parzen_mu(e, slot, j);
-        if (k[0] != mu || k[LANES] != inv) {
-            mu = k[0];
-            inv = k[LANES];
-            term = hpt__parzen_cell_mean(e->memo, (middle - mu) * inv, half * inv);
-        }
-        a[slot] += term;
-    }
-}
-
-// What all kernels have in common for one point: the logs of its cells' widths.
-static double log_widths(const hpt__parzen *e, const double *x) {
-    double sum = 0;
-    for (int64_t j = e->n_continuous + e->n_categorical; j < e->g; j++) {
-        double low, high;
-        hpt__parzen_cell(&low, &high, &e->columns[j], x[j]);
-        sum += log(high - low);
-    }
-    return sum;
 }
 
 // ---- prior -------------------------------------------------------------------------------------------------------
@@ -118,7 +84,7 @@ static double prior_term(const hpt__parzen_column *c, double x) {
     case HPT__PARZEN_CATEGORICAL:
         break;
     }
-    return c->prior_norm;
+    return c->prior_norm + (c->share ? log(c->share[(int64_t)x]) : 0);
 }
 
 static double prior_log(const hpt__parzen *e, const double *x) {
@@ -129,90 +95,96 @@ static double prior_log(const hpt__parzen *e, const double *x) {
 
 // ---- density -----------------------------------------------------------------------------------------------------
 
-static bool all_below(const double *a, double limit) {
-    double high = a[0];
-    for (int r = 1; r < LANES; r++) high = a[r] > high ? a[r] : high;
-    return high < limit;
-}
-
-// Two lanes of a vector unit; GCC and clang split or join them as the machine has them. The plain loop over lanes is not
-// turned into vector code for the categorical terms (measured: half the speed, from mispredicted branches).
-typedef double pair __attribute__((vector_size(16)));
-typedef int64_t pair_mask __attribute__((vector_size(16)));
-enum { PAIRS = LANES / 2 };
-
-static inline pair get_pair(const double *from) {
-    pair v;
-    memcpy(&v, from, sizeof v);
-    return v;
-}
-
-// Continuous and categorical terms of one point in one block; a: 16 partial sums, in and out.
-static void block_terms(double *a, const double *block, const hpt__parzen *e, const double *x, double penalty,
-                        double limit) {
-    const int64_t n = e->n_continuous + e->n_categorical;
-    const pair half = {0.5, 0.5}, miss = {penalty, penalty};
-    pair sum[PAIRS];
-    memcpy(sum, a, sizeof sum);
-    for (int64_t j = 0; j < n; j++) {
-        const double *mu = block + j * 2 * LANES, *inv = mu + LANES;
-        const pair at = {x[j], x[j]};
-        if (j < e->n_continuous) {
-            for (int r = 0; r < PAIRS; r++) {
-                const pair z = (at - get_pair(mu + 2 * r)) * get_pair(inv + 2 * r);
-                sum[r] -= half * z * z;
-            }
-        } else {
-            for (int r = 0; r < PAIRS; r++) sum[r] -= (pair)((pair_mask)miss & (pair_mask)(at != get_pair(mu + 2 * r)));
-        }
-        if (j % CHECK_EVERY == CHECK_EVERY - 1) {
-            memcpy(a, sum, sizeof sum);
-            if (all_below(a, limit)) return;
-        }
+// Prepares q points for the blocks; constant: what all kernels have in common for a point, the hits of its categories and
+// the logs of its cells' widths.
+static void prepare(hpt__block_point *points, double *constant, const hpt__parzen *e, const double *x, int64_t q) {
+    const int64_t g = e->g, n_lanes = e->n_continuous + e->n_categorical;
+    for (int64_t c = 0; c < q; c++) {
+        double *at = e->prepared + 2 * c * g;
+        memcpy(at, x + c * g, (size_t)g * sizeof *at);
+        points[c] = (hpt__block_point){e->n_continuous, n_lanes, g, at, at + g};
+        constant[c] = 0;
     }
-    memcpy(a, sum, sizeof sum);
-}
-
-// l_k of q points: acc[c * cap_slots + slot], and the largest with the prior's into best.
-static void kernel_logs(double *acc, double *best, hpt__parzen *e, const double *x, int64_t q) {
-    const int64_t cap = e->cap_slots, g = e->g, n_lanes = e->n_continuous + e->n_categorical;
-    double hits = 0, penalty = 0, constant[POINTS];
-    for (int64_t j = 0; j < e->n_categorical; j++) {
-        double hit, miss;
-        category_logs(&hit, &miss, &e->columns[e->n_continuous + j], e->m);
-        penalty = hit - miss; // log(m + 2), whatever the number of choices
-        hits += hit;
-    }
-    for (int64_t c = 0; c < q; c++) constant[c] = hits + log_widths(e, x + c * g);
-    for (int64_t b = 0; b * LANES < e->n_slots; b++) {
-        const double *block = e->block + b * g * 2 * LANES, *total = e->total + b * LANES;
+    for (int64_t j = e->n_continuous; j < g; j++) {
+        const hpt__parzen_column *column = &e->columns[j];
+        double hit = 0, miss = 0;
+        if (j < n_lanes && !column->share) category_logs(&hit, &miss, column, e->m, 0);
         for (int64_t c = 0; c < q; c++) {
-            double *a = acc + c * cap + b * LANES;
-            for (int r = 0; r < LANES; r++) a[r] = total[r] + constant[c];
-            block_terms(a, block, e, x + c * g, penalty, best[c] - NEGLIGIBLE);
-            // Sums that still lack the discrete terms say nothing about the largest one.
-            for (int r = 0; n_lanes == g && r < LANES; r++) best[c] = a[r] > best[c] ? a[r] : best[c];
+            double *at = e->prepared + 2 * c * g, *aux = at + g, low, high;
+            if (j < n_lanes) {
+                if (column->share) category_logs(&hit, &miss, column, e->m, at[j]);
+                aux[j] = hit - miss;
+                constant[c] += hit;
+            } else {
+                hpt__parzen_cell(&low, &high, column, at[j]);
+                at[j] = 0.5 * (low + high);
+                aux[j] = 0.5 * (high - low);
+                constant[c] += log(high - low);
+            }
         }
     }
-    for (int64_t c = 0; n_lanes < g && c < q; c++) {
-        double *a = acc + c * cap;
-        for (int64_t j = n_lanes; j < g; j++) discrete_terms(a, e, j, x[c * g + j], best[c] - NEGLIGIBLE);
-        for (int64_t s = 0; s < e->n_slots; s++) best[c] = a[s] > best[c] ? a[s] : best[c];
+}
+
+// Discrete terms of the kernels of a block that the series does not serve.
+static void wide_cells(double *a, uint32_t open, hpt__parzen *e, const double *block, const hpt__block_point *p) {
+    for (int r = 0; open >> r; r++) {
+        if (!(open >> r & 1)) continue;
+        double sum = a[r];
+        for (int64_t j = p->n_lanes; j < p->g; j++) {
+            const double *mu = block + j * 2 * LANES + r, inv = mu[LANES];
+            sum += hpt__parzen_cell_mean(e->memo, (p->at[j] - mu[0]) * inv, p->aux[j] * inv);
+        }
+        a[r] = sum;
     }
+}
+
+// l_k of q points, less their constants: acc[c * cap_slots + slot], and the largest with the prior's into best. Blocks
+// none of whose kernels count are marked by NaN in their first place.
+static void kernel_logs(double *acc, double *best, hpt__parzen *e, const hpt__block_point *points, int64_t q) {
+    for (int64_t b = (e->n_slots + LANES - 1) / LANES - 1; b >= 0; b--) {
+        const double *block = e->block + b * e->g * 2 * LANES, *total = e->total + b * LANES;
+        for (int64_t c = 0; c < q; c++) {
+            double *a = acc + c * e->cap_slots + b * LANES;
+            uint32_t open;
+            const int reached = e->ops->terms(a, &open, total, block, &points[c], best[c] - NEGLIGIBLE, best[c]);
+            if (reached == 0) a[0] = NAN;
+            if (reached < 2) continue;
+            if (open) wide_cells(a, open, e, block, &points[c]);
+            for (int r = 0; r < LANES; r++) best[c] = a[r] > best[c] ? a[r] : best[c];
+        }
+    }
+}
+
+// log of sum_k w_k exp(a_k), the prior among them; those 50 below the best left out. a: slots, overwritten.
+static double log_sum(double *a, const hpt__parzen *e, double prior, double best) {
+    const double limit = best - NEGLIGIBLE;
+    double *w = e->scratch + POINTS * e->cap_slots, first = prior >= limit ? exp(prior - best) : 0;
+    int64_t n = 0;
+    for (int64_t b = 0; b < e->n_slots; b += LANES) { // closes up, so that holes do not move the others to other lanes
+        if (isnan(a[b])) continue;
+        for (int64_t s = b; s < b + LANES; s++) {
+            const double l = a[s];
+            a[n] = l;
+            w[n] = e->weight[s];
+            n += l >= limit;
+        }
+    }
+    for (; n % LANES != 0; n++) {
+        a[n] = best;
+        w[n] = 0;
+    }
+    return best + log(first + e->ops->sum_exp(a, w, n, best));
 }
 
 static void log_pdf_sweep(double *out, hpt__parzen *e, const double *x, int64_t q) {
-    double *acc = e->scratch, best[POINTS], prior[POINTS];
-    for (int64_t c = 0; c < q; c++) best[c] = prior[c] = prior_log(e, x + c * e->g);
-    kernel_logs(acc, best, e, x, q);
+    hpt__block_point points[POINTS];
+    double *acc = e->scratch, best[POINTS], prior[POINTS], constant[POINTS];
+    prepare(points, constant, e, x, q);
+    for (int64_t c = 0; c < q; c++) best[c] = prior[c] = prior_log(e, x + c * e->g) - constant[c];
+    kernel_logs(acc, best, e, points, q);
     const double log_weight_sum = log(e->weight_sum);
-    for (int64_t c = 0; c < q; c++) {
-        const double *a = acc + c * e->cap_slots, limit = best[c] - NEGLIGIBLE;
-        double sum = exp(prior[c] - best[c]);
-        for (int64_t s = 0; s < e->n_slots; s++)
-            if (a[s] >= limit) sum += e->weight[s] * exp(a[s] - best[c]);
-        out[c] = best[c] + log(sum) - log_weight_sum;
-    }
+    for (int64_t c = 0; c < q; c++)
+        out[c] = constant[c] + log_sum(acc + c * e->cap_slots, e, prior[c], best[c]) - log_weight_sum;
 }
 
 void hpt__parzen_log_pdf(double *out, hpt__parzen *e, const double *x, int64_t q) {
@@ -221,8 +193,9 @@ void hpt__parzen_log_pdf(double *out, hpt__parzen *e, const double *x, int64_t q
 
 // ---- sampling ----------------------------------------------------------------------------------------------------
 
-// P(Z <= z) for z of either sign.
+// P(Z <= z) for z of either sign, as far as it can be told from 0 and 1 beside a uniform number.
 static double ndtr(double z) {
+    if (fabs(z) > 9) return z > 0;
     return 0.5 * erfc(-z * 0.70710678118654752440);
 }
 
@@ -232,16 +205,22 @@ static double draw_numeric(const hpt__parzen_column *c, hpt__rng *rng, double mu
     const double u = hpt__rng_uniform(rng) + 0x1p-54;
     double t = mu + sigma * hpt__ndtri(fmin(a + u * (b - a), 1 - 0x1p-53));
     t = fmin(fmax(t, c->low), c->high);
-    if (c->kind == HPT__PARZEN_CONTINUOUS) return t;
-    return hpt__param_clip(c->p, c->p->log ? exp(t) : t);
+    if (c->kind == HPT__PARZEN_DISCRETE) return hpt__param_clip(c->p, c->p->log ? exp(t) : t);
+    // Rounded values are compared where they lie, not where they were drawn.
+    return c->cube && c->p->step > 0 ? hpt__codec_encode1(c->p, hpt__codec_decode1(c->p, t)) : t;
+}
+
+// What the prior kernel draws.
+static double draw_any_category(const hpt__parzen_column *c, hpt__rng *rng) {
+    if (!c->share) return (double)hpt__rng_below(rng, (int64_t)c->n_choices);
+    return hpt__codec_decode1(c->p, hpt__rng_uniform(rng));
 }
 
 static double draw_category(const hpt__parzen_column *c, hpt__rng *rng, int64_t m, double seen) {
-    const int64_t n = (int64_t)c->n_choices;
-    const double prior = 1.0 / ((double)m + 1.0);
-    // The prior spread evenly over the choices, and the rest on the observed one.
-    if (hpt__rng_uniform(rng) * (1.0 + c->n_choices * prior) < 1.0) return seen;
-    return (double)hpt__rng_below(rng, n);
+    const double spread = 1.0 / ((double)m + 1.0);
+    // The prior's share of the kernel, and the rest on the observed choice.
+    const bool again = hpt__rng_uniform(rng) * (1.0 + c->n_choices * spread) < 1.0;
+    return again && hpt__param_drawable(c->p, (int64_t)seen) ? seen : draw_any_category(c, rng);
 }
 
 static void draw_point(double *x, const hpt__parzen *e, hpt__rng *rng, int64_t slot, const double *fixed) {
@@ -255,7 +234,7 @@ static void draw_point(double *x, const hpt__parzen *e, hpt__rng *rng, int64_t s
         else if (k)
             x[j] = draw_category(c, rng, e->m, k[0]);
         else
-            x[j] = (double)hpt__rng_below(rng, (int64_t)c->n_choices);
+            x[j] = draw_any_category(c, rng);
     }
 }
 
@@ -272,7 +251,7 @@ static double fixed_log(const hpt__parzen *e, int64_t slot, const double *fixed)
         const double *k = hpt__parzen_mu(e, slot, j), z = (fixed[j] - k[0]) * k[LANES];
         if (c->kind == HPT__PARZEN_CATEGORICAL) {
             double hit, miss;
-            category_logs(&hit, &miss, c, e->m);
+            category_logs(&hit, &miss, c, e->m, fixed[j]);
             sum += k[0] == fixed[j] ? hit : miss;
         } else {
             sum += e->norm[slot * e->g + j];

@@ -8,10 +8,15 @@
 //   w_k    1 for the 25 latest observed, before them a linear ramp from 1/m to 1 (all 1 while m < 25)
 //   K_kj   continuous   normal(mu, sigma) truncated to [low, high], in log space for log parameters
 //          discrete     the mass of that normal, truncated to the range widened by step/2, in [x - step/2, x + step/2]
-//          categorical  (1/(m+1) + [x = observed]) / (1 + C/(m+1)), C choices; prior 1/C
+//          categorical  (C p_x/(m+1) + [x = observed]) / (1 + C/(m+1)), C choices of probabilities p, 1/C if not
+//                       said otherwise; prior p
 //   mu     the observed value; prior: the middle of the range
 //   sigma  the larger distance to the next observed value on either side; the outermost two have one neighbour only; a
 //          single one takes the distance to the farther bound. Clipped to [range / min(100, m+2), range]. Prior: range.
+//
+// Parameters with a law of their own (rounded, normal, beta) are continuous in u = F(v), the coordinate of the unit cube
+// (codec.h), so that the prior kernel, broad in u, follows the law. A choice of probability 0 is never drawn; in densities
+// it counts as 1e-12, for such a choice may be enqueued and must not make every density 0.
 //
 // Equal values: ordered by row, so that the result is a function of the set of rows (Optuna leaves it to an unstable sort).
 //
@@ -31,10 +36,12 @@
 #include "../base/alloc.h"
 #include "../base/error.h"
 #include "../base/special.h"
+#include "../space/codec.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+static const double SMALLEST_PROBABILITY = 1e-12;
 static const double HALF_LOG_2PI = 0.91893853320467274178;
 enum { LANES = HPT__PARZEN_LANES, RECENT = 25 };
 
@@ -47,14 +54,16 @@ static double widened_low(const hpt__param *p) {
 }
 
 static double to_t(const hpt__parzen_column *c, double value) {
+    if (c->cube) return hpt__codec_encode1(c->p, value);
     return c->p->log ? log(value) : value * c->scale;
 }
 
 // Log of what makes the density integrate to one over the range, for a kernel inside it; discrete ones too, whose
 // terms are means over cells.
 static double normaliser(const hpt__parzen_column *c, double mu, double inv) {
-    const double mass = hpt__log_diff_ndtr((c->low - mu) * inv, (c->high - mu) * inv);
-    return log(inv) - HALF_LOG_2PI - mass;
+    const double a = (c->low - mu) * inv, b = (c->high - mu) * inv;
+    const bool whole = a < -9 && b > 9; // all but 1e-18 of it
+    return log(inv) - HALF_LOG_2PI - (whole ? 0 : hpt__log_diff_ndtr(a, b));
 }
 
 static void column_init(hpt__parzen_column *c, const hpt_space *space, int32_t param) {
@@ -67,10 +76,29 @@ static void column_init(hpt__parzen_column *c, const hpt_space *space, int32_t p
         return;
     }
     c->kind = p->step > 0 ? HPT__PARZEN_DISCRETE : HPT__PARZEN_CONTINUOUS;
+    if (p->law != HPT__LAW_FLAT) {
+        c->kind = HPT__PARZEN_CONTINUOUS;
+        c->cube = true;
+        c->high = 1;
+        c->prior_norm = normaliser(c, 0.5, 1);
+        return;
+    }
     if (!isfinite(p->high - p->low)) c->scale = 0.25;
     c->low = to_t(c, p->step > 0 ? widened_low(p) : p->low);
     c->high = to_t(c, p->step > 0 ? p->high + 0.5 * p->step : p->high);
     c->prior_norm = normaliser(c, 0.5 * (c->low + c->high), 1 / (c->high - c->low));
+}
+
+static bool share_init(hpt__parzen_column *c) {
+    const hpt__param *p = c->p;
+    if (!p->cumulative) return true;
+    double sum = 0;
+    c->share = hpt__malloc((size_t)p->n_choices * sizeof *c->share);
+    if (!c->share) return false;
+    for (int64_t k = 0; k < p->n_choices; k++) sum += p->probabilities[k];
+    for (int64_t k = 0; k < p->n_choices; k++)
+        c->share[k] = c->n_choices * fmax(p->probabilities[k] / sum, SMALLEST_PROBABILITY);
+    return true;
 }
 
 void hpt__parzen_cell(double *low, double *high, const hpt__parzen_column *c, double value) {
@@ -85,13 +113,15 @@ double hpt__parzen_coordinate(const hpt__parzen_column *c, double value) {
 
 double hpt__parzen_value(const hpt__parzen_column *c, double coordinate) {
     if (c->kind != HPT__PARZEN_CONTINUOUS) return coordinate;
+    if (c->cube) return hpt__codec_decode1(c->p, coordinate);
     return hpt__param_clip(c->p, c->p->log ? exp(coordinate) : coordinate / c->scale);
 }
 
 int hpt__parzen_init(hpt__parzen *e, const hpt_space *space, const int32_t *params, int64_t g) {
-    *e = (hpt__parzen){.g = g};
+    *e = (hpt__parzen){.g = g, .ops = hpt__block_ops_choose(false)};
     e->columns = hpt__calloc((size_t)(g + 1), sizeof *e->columns);
-    if (!e->columns) goto no_memory;
+    e->prepared = hpt__malloc((size_t)(2 * g * HPT__PARZEN_POINTS + 1) * sizeof *e->prepared);
+    if (!e->columns || !e->prepared) goto no_memory;
     int64_t j = 0;
     for (int kind = HPT__PARZEN_CONTINUOUS; kind <= HPT__PARZEN_DISCRETE; kind++) {
         for (int64_t i = 0; i < g; i++) {
@@ -101,6 +131,8 @@ int hpt__parzen_init(hpt__parzen *e, const hpt_space *space, const int32_t *para
         if (kind == HPT__PARZEN_CONTINUOUS) e->n_continuous = j;
         if (kind == HPT__PARZEN_CATEGORICAL) e->n_categorical = j - e->n_continuous;
     }
+    for (j = 0; j < g; j++)
+        if (!share_init(&e->columns[j])) goto no_memory;
     if (e->n_continuous + e->n_categorical < g) {
         const int64_t n = INT64_C(1) << HPT__PARZEN_MEMO_BITS;
         e->memo = hpt__malloc((size_t)n * sizeof *e->memo);
@@ -114,7 +146,11 @@ no_memory:
 }
 
 void hpt__parzen_fini(hpt__parzen *e) {
-    for (int64_t j = 0; e->columns && j < e->g; j++) hpt__free(e->columns[j].order);
+    for (int64_t j = 0; e->columns && j < e->g; j++) {
+        hpt__free(e->columns[j].order);
+        hpt__free(e->columns[j].share);
+    }
+    hpt__free(e->prepared);
     hpt__free(e->columns);
     hpt__free(e->memo);
     hpt__free(e->row_of);
@@ -370,7 +406,10 @@ static void set_weights(hpt__parzen *e) {
     int64_t k = 0;
     e->weight_sum = 0;
     for (int64_t s = 0; s < e->n_slots; s++) {
-        if (!e->live[s]) continue;
+        if (!e->live[s]) {
+            e->weight[s] = 0; // a hole that moved up is where a kernel was
+            continue;
+        }
         e->weight[s] = k >= ramp ? 1.0 : k > 0 && k == ramp - 1 ? 1.0 : first + (double)k * step;
         e->weight_sum += e->weight[s];
         k++;

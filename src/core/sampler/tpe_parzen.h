@@ -3,16 +3,18 @@
 // Formulas, storage and cost: tpe_parzen.c; evaluation and sampling: tpe_density.c.
 //
 // Letters: g parameters (columns), m kernels, q points. A point here is g "coordinates" in the estimator's order of
-// columns: continuous parameters in t (log where log), stepped ones and integers by value, categories by index.
+// columns: continuous parameters in t (log where log), stepped ones and integers by value, categories by index; parameters
+// with a law of their own in the unit cube (codec.h), rounded ones too.
 #ifndef HPT_SAMPLER_TPE_PARZEN_H
 #define HPT_SAMPLER_TPE_PARZEN_H
 
 #include "../base/rng.h"
 #include "../trials/trials.h"
+#include "tpe_block.h"
 
 enum {
-    HPT__PARZEN_LANES = 16,  // slots in a block
-    HPT__PARZEN_POINTS = 32, // points evaluated in one sweep over the kernels
+    HPT__PARZEN_LANES = HPT__BLOCK_LANES, // slots in a block
+    HPT__PARZEN_POINTS = 32,              // points evaluated in one sweep over the kernels
     HPT__PARZEN_MEMO_BITS = 14,
 };
 
@@ -26,9 +28,11 @@ typedef struct hpt__parzen_column {
     const hpt__param *p;
     int32_t param; // index in the space
     hpt__parzen_kind kind;
+    bool cube;         // a law of its own: continuous, t in [0, 1]
     double scale;      // t = scale * v; 1 unless high - low overflows
     double low, high;  // in t; widened by half a step where discrete
     double n_choices;  // categorical
+    double *share;     // categorical with probabilities: n_choices times each of them; NULL: all 1
     double prior_norm; // log normaliser of the prior kernel
     int32_t *order;    // m rows, ascending by (mu, row); numeric only
 } hpt__parzen_column;
@@ -57,6 +61,8 @@ typedef struct hpt__parzen {
     int64_t n_open;
     int32_t *touched; // scratch: rows whose neighbours or normalisers changed
     int64_t n_touched;
+    const hpt__block_ops *ops;
+    double *prepared;       // POINTS x 2 g, scratch
     double *scratch;        // (POINTS + 1) x cap_slots
     hpt__parzen_memo *memo; // 2^MEMO_BITS results of tpe_density.c; NULL without discrete columns
     bool valid;             // false: made from nothing at the next sync
