@@ -60,6 +60,9 @@ typedef struct hpt_study_options {
     /* n_options strings "key=value" of the options table, e.g. "tpe.n_startup=20"; see hpt_option_doc(). */
     const char *const *options;
     int64_t n_options;
+    /* One name per direction, for tables and Optuna's plots (its metric names); stored when the study is created.
+     * NULL: none. Names of an existing study stay as they are. */
+    const char *const *metric_names;
 } hpt_study_options;
 
 #define HPT_STUDY_OPTIONS_INIT \
@@ -106,6 +109,8 @@ HPT_API const char *hpt_study_name(const hpt_study *study);    /* borrowed from 
 HPT_API const char *hpt_study_storage(const hpt_study *study); /* borrowed; the URL */
 HPT_API int64_t hpt_study_n_directions(const hpt_study *study);
 HPT_API hpt_direction hpt_study_direction(const hpt_study *study, int64_t i);
+/* Stored name of objective i, borrowed from the study; NULL: it has none. */
+HPT_API const char *hpt_study_metric_name(const hpt_study *study, int64_t i);
 HPT_API uint64_t hpt_study_seed(const hpt_study *study);
 HPT_API const char *hpt_study_sampler(const hpt_study *study); /* name in use */
 HPT_API const char *hpt_study_pruner(const hpt_study *study);  /* name in use */

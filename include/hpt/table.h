@@ -37,6 +37,7 @@ typedef struct hpt_table {
     const int64_t *n_reports;          /* n, intermediate values of the trial */
     const bool *feasible;              /* n; false: a constraint that is stored with the trial does not hold */
     const char *const *const *attrs;   /* attrs[a][row]: JSON text, NULL: not set */
+    const char *const *metric_names;   /* k; NULL: the objectives have no names */
 } hpt_table;
 
 /* keys: n_keys names of attributes, as for hpt_trial_get_attr. Sees what other processes stored. Cost: one pass over

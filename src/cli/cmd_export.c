@@ -45,7 +45,7 @@ int cmd_export(int argc, char **argv) {
     const cli_option options[] = {
         CLI_STUDY_OPTIONS(&where),
         {"format", 'f', CLI_STRING, &format, "FORMAT", "json (default), jsonl, csv, or journal (Optuna's)"},
-        {"output", 0, CLI_STRING, &output, "FILE", "write there instead of stdout; a file that is there is replaced"},
+        {"output", 'o', CLI_STRING, &output, "FILE", "write there instead of stdout; a file that is there is replaced"},
         {"since", 0, CLI_INT, &since, "N", "only trials from number N on"},
         {"", 0, CLI_FLAG, NULL, NULL, NULL},
     };

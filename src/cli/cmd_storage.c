@@ -54,7 +54,8 @@ int cmd_storage(int argc, char **argv) {
     const char *what = n ? positional[0] : "";
     const bool checks = strcmp(what, "check") == 0, copies = strcmp(what, "copy") == 0;
     if (!checks && !copies && strcmp(what, "vacuum") != 0) {
-        code = cli_usage("storage: '%s' is none of check, copy, vacuum", what);
+        code = n ? cli_usage("storage: '%s' is none of check, copy, vacuum", what)
+                 : cli_usage("storage: say what to do: check, copy or vacuum, and which database");
         goto out;
     }
     if (n > 2) {

@@ -75,11 +75,18 @@ static int print_json(hpt_study *study, const hpt_table *t, const int64_t *rows,
     return CLI_OK;
 }
 
+void cli_objective_column(char out[CLI_OBJECTIVE_MAX], const hpt_table *t, int64_t i) {
+    if (t->metric_names)
+        snprintf(out, CLI_OBJECTIVE_MAX, ">%s", t->metric_names[i]);
+    else
+        snprintf(out, CLI_OBJECTIVE_MAX, ">values_%lld", (long long)i);
+}
+
 int cli_print_rows(const hpt_table *t, const int64_t *rows, int64_t n, cli_format format) {
     const int64_t k = t->k, d = t->d;
     const bool exact = format != CLI_TABLE;
     const char **columns = calloc((size_t)(4 + k + d), sizeof *columns);
-    char(*names)[40] = calloc((size_t)k, sizeof *names);
+    char(*names)[CLI_OBJECTIVE_MAX] = calloc((size_t)k, sizeof *names);
     if (!columns || !names) {
         free(columns);
         free(names);
@@ -93,7 +100,7 @@ int cli_print_rows(const hpt_table *t, const int64_t *rows, int64_t n, cli_forma
         if (k == 1)
             strcpy(names[i], ">value");
         else
-            snprintf(names[i], sizeof names[i], ">values_%lld", (long long)i);
+            cli_objective_column(names[i], t, i);
         columns[c++] = names[i];
     }
     columns[c++] = ">seconds";

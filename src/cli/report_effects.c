@@ -81,9 +81,14 @@ static bool counts(const hpt_table *t, int64_t row, int64_t objective) {
 }
 
 static void print(FILE *f, effect *effects, int64_t n, const hpt_table *t, int64_t objective, bool maximize) {
-    char of[48] = "the objective", name[4 * NAME_COLUMNS + 4];
+    char of[CLI_OBJECTIVE_MAX + 16] = "the objective", column[CLI_OBJECTIVE_MAX], name[4 * NAME_COLUMNS + 4];
     int width = 0;
-    if (t->k > 1) snprintf(of, sizeof of, "objective %lld", (long long)objective);
+    if (t->k > 1 && t->metric_names) {
+        cli_objective_column(column, t, objective);
+        cli_safe(of, sizeof of, column + 1, NAME_COLUMNS);
+    } else if (t->k > 1) {
+        snprintf(of, sizeof of, "objective %lld", (long long)objective);
+    }
     fprintf(f, "\nWhat went together with %s (rank correlation over completed trials)\n\n", of);
     qsort(effects, (size_t)n, sizeof *effects, strongest_first);
     for (int64_t i = 0; i < n; i++) {

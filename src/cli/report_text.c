@@ -277,7 +277,7 @@ static int write_front(FILE *f, hpt_study *study, const hpt_table *t) {
     hpt_free(front);
     const int64_t d = t->d <= FRONT_PARAMS ? t->d : 0, shown = m < FRONT_ROWS ? m : FRONT_ROWS;
     const char **columns = calloc((size_t)(1 + t->k + d), sizeof *columns);
-    char(*names)[32] = calloc((size_t)t->k, sizeof *names);
+    char(*names)[CLI_OBJECTIVE_MAX] = calloc((size_t)t->k, sizeof *names);
     if (rows && columns && names && m > 0) {
         char cell[32];
         sorted = t;
@@ -285,7 +285,7 @@ static int write_front(FILE *f, hpt_study *study, const hpt_table *t) {
         qsort(rows, (size_t)m, sizeof *rows, best_first);
         columns[0] = ">  trial";
         for (int64_t j = 0; j < t->k; j++) {
-            snprintf(names[j], sizeof names[j], ">values_%lld", (long long)j);
+            cli_objective_column(names[j], t, j);
             columns[1 + j] = names[j];
         }
         for (int64_t i = 0; i < d; i++) columns[1 + t->k + i] = t->names[i];

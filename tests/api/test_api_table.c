@@ -2,6 +2,8 @@
 // test_api_table.c: hpt_study_table says the same as the handles of the single trials.
 #include "api_testing.h"
 
+#include <unistd.h>
+
 #include <criterion/criterion.h>
 #include <hpt.h>
 #include <math.h>
@@ -133,4 +135,39 @@ Test(api_table, empty_studies_and_bad_arguments)
     cr_assert_eq(hpt_study_table(&t, study, NULL, 1), HPT_E_ARG);
     cr_assert_eq(hpt_study_table(&t, study, NULL, -1), HPT_E_ARG);
     cr_assert_eq(hpt_study_table(&t, study, null_key, 1), HPT_E_ARG);
+}
+
+Test(api_table, names_of_the_objectives_are_stored_with_the_study)
+{
+    const char *const names[] = {"accuracy", "latency \"ms\""};
+    const hpt_direction directions[] = {HPT_MAXIMIZE, HPT_MINIMIZE};
+    char path[64], url[96];
+    snprintf(path, sizeof path, "/tmp/hpt-names-%d.db", (int)getpid());
+    snprintf(url, sizeof url, "sqlite:///%s", path);
+    hpt_space *space;
+    hpt_study *study;
+    hpt_table *table;
+    cr_assert(hpt_space_create(&space) == 0 && hpt_space_add_float(space, "x", 0, 1, 0, 0) == 0);
+    hpt_study_options o = HPT_STUDY_OPTIONS_INIT;
+    o.name = "two";
+    o.storage = url;
+    o.space = space;
+    o.directions = directions;
+    o.n_directions = 2;
+    o.metric_names = names;
+    cr_assert_eq(hpt_study_open(&study, &o), 0);
+    hpt_study_close(study);
+    hpt_study_options again = HPT_STUDY_OPTIONS_INIT;
+    again.storage = url;
+    again.mode = HPT_OPEN_READ_ONLY;
+    cr_assert_eq(hpt_study_open(&study, &again), 0);
+    cr_assert_str_eq(hpt_study_metric_name(study, 0), "accuracy");
+    cr_assert_str_eq(hpt_study_metric_name(study, 1), "latency \"ms\"");
+    cr_assert_null(hpt_study_metric_name(study, 2));
+    cr_assert_eq(hpt_study_table(&table, study, NULL, 0), 0);
+    cr_assert_str_eq(table->metric_names[1], "latency \"ms\"");
+    hpt_table_destroy(table);
+    hpt_study_close(study);
+    hpt_space_destroy(space);
+    remove(path);
 }

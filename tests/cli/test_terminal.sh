@@ -117,7 +117,7 @@ S
 expect 0 "3 trials that no other beats" hpt run two.yaml --seed 1
 same "$(hpt best --format csv | wc -l)" 4
 expect 0 "Pareto set: 3 trials" hpt report
-expect 0 "values_1" hpt trials -n 2
+expect 0 'size' hpt trials -n 2
 same "$(hpt best --format json | grep -c '"values": \[[012], [012]\]')" 3
 
 fact "trials can be cut, sorted and selected without loading them as text"

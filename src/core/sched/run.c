@@ -134,6 +134,7 @@ static int open_study(hpt__run *run, const names *n) {
     s.space = sweep->space;
     s.directions = run->directions;
     s.n_directions = run->n_metrics > 0 ? run->n_metrics : 1;
+    s.metric_names = sweep->n_metrics > 0 ? sweep->metrics : NULL;
     s.sampler = o->sampler ? o->sampler : sweep->sampler;
     if (!s.sampler && strcmp(sweep->method, "bayes") != 0)
         s.sampler = sweep->method; // "grid" and "random" are samplers

@@ -4,9 +4,9 @@
 // Two rules, those of the W&B agent (wandb_agent.py: is_flapping, is_failing), told per run:
 //   flapping  at least 3 trials failed within the first 60 s of the run
 //   failing   at least 5 trials failed (WANDB_AGENT_MAX_INITIAL_FAILURES) and at most one ended otherwise
-// A W&B agent runs one trial at a time and looks every 5 s: 3 failures within its first minute are a quarter of the 12
-// runs that it can have started by then, or more. This run may start hundreds, so that three bad points among them mean
-// nothing. Both rules therefore also ask that a quarter of the started trials failed, which an agent's always fulfil.
+// A W&B agent runs one trial at a time and looks every 5 s: 3 failures within its first minute are most of what it has
+// started by then. This run may start hundreds, so that three bad points among them mean nothing. Both rules therefore
+// also ask that half of the started trials failed.
 //
 // Given up means: no trial is started any more, those that run may finish (the agent ends them).
 // HPT_DISABLE_FLAPPING=1 switches both rules off, WANDB_AGENT_DISABLE_FLAPPING=true the first, as in the agent.
@@ -21,7 +21,7 @@
 #include <strings.h>
 
 static const double FLAP_SECONDS = 60.0;
-enum { FLAP_FAILURES = 3, INITIAL_FAILURES = 5, SHARE = 4 };
+enum { FLAP_FAILURES = 3, INITIAL_FAILURES = 5, SHARE = 2 };
 
 static bool is_set(const char *name) {
     const char *text = getenv(name);

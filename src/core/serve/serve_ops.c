@@ -186,15 +186,6 @@ out:
     return rc;
 }
 
-static int store_metric_names(hpt_study *study, const hpt__json *names) {
-    hpt__str text = HPT__STR_INIT;
-    hpt__json_dumps(&text, names);
-    int rc = hpt__str_status(&text);
-    if (rc >= 0) rc = hpt__study_attr_set(study, "s:study:metric_names", hpt__str_text(&text)); // where Optuna looks
-    hpt__str_fini(&text);
-    return rc;
-}
-
 static int open_study(hpt_serve *serve, const hpt__json *request, hpt_open_mode mode) {
     int rc = 0;
     hpt_space *space = NULL;
@@ -230,6 +221,9 @@ static int open_study(hpt_serve *serve, const hpt__json *request, hpt_open_mode 
     HPT_TRY(read_int(&n_trials, &given, request, "n_trials", 1, INT64_MAX));
     HPT_TRY(read_objectives(directions, &o.n_directions, &names, serve, request));
     o.directions = o.n_directions ? directions : NULL;
+    const char *metric_names[MAX_OBJECTIVES];
+    for (int64_t i = 0; names && i < o.n_directions; i++) metric_names[i] = hpt__json_string(names->a.items[i]);
+    if (names && o.n_directions > 0) o.metric_names = metric_names;
 
     const hpt__json *parameters = optional(request, "parameters");
     HPT_FAIL_IF(!parameters && mode == HPT_OPEN_CREATE, HPT_E_ARG, "key 'parameters' is missing");
@@ -241,7 +235,6 @@ static int open_study(hpt_serve *serve, const hpt__json *request, hpt_open_mode 
         o.space = space;
     }
     HPT_TRY(hpt_study_open(&study, &o));
-    if (names && mode == HPT_OPEN_CREATE) HPT_TRY(store_metric_names(study, names));
     hpt_study_close(serve->study);
     serve->study = study;
     serve->n_trials = n_trials;

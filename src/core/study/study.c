@@ -75,6 +75,8 @@ static void drop_parts(hpt_study *study) {
     study->space = NULL;
     hpt__free(study->directions);
     study->directions = NULL;
+    hpt__free(study->metric_names);
+    study->metric_names = NULL;
     hpt__free(study->name);
     hpt__free(study->sampler_name);
     hpt__free(study->pruner_name);
@@ -105,7 +107,7 @@ static int make_table(hpt_study *study) {
 static int create_new(hpt_study *study, const hpt_study_options *o, const char *name) {
     int rc = 0;
     hpt__str config = HPT__STR_INIT;
-    char *space_json = NULL;
+    char *space_json = NULL, *names_json = NULL;
     HPT_FAIL_IF(!o->space, HPT_E_ARG, "study '%s' does not exist in '%s' and no space is given to create it with", name,
                 o->storage);
     HPT_FAIL_IF(o->space->d == 0, HPT_E_ARG, "study '%s': the space has no parameters; add some with hpt_space_add_*",
@@ -126,16 +128,19 @@ static int create_new(hpt_study *study, const hpt_study_options *o, const char *
     HPT_TRY(hpt_space_to_json(&space_json, study->space));
     hpt__study_config_json(&config, study);
     HPT_TRY(hpt__str_status(&config));
+    HPT_TRY(hpt__study_names_given(study, &names_json, o->metric_names));
     const hpt__attr_item attrs[] = {
         {"s:hpt:space", space_json},
         {"s:hpt:config", hpt__str_text(&config)},
+        {"s:study:metric_names", names_json}, // last: left out where there are none
     };
     HPT_TRY(study->storage->ops->study_create(&study->study_id, study->storage, name, study->directions, study->k,
-                                              attrs, 2));
+                                              attrs, names_json ? 3 : 2));
     HPT_TRY(hpt__study_sync(study)); // sets the point from which later syncs go on
     rc = 0;
 out:
     hpt__free(space_json);
+    hpt__free(names_json);
     hpt__str_fini(&config);
     return rc;
 }
@@ -228,6 +233,7 @@ static int load_existing(hpt_study *study, const hpt_study_options *o) {
         HPT_TRY(own_space(study, o, space_json));
     else
         HPT_TRY(foreign_space(study, o));
+    HPT_TRY(hpt__study_names_stored(study));
     HPT_TRY(hpt__study_settle(study, o, config));
     HPT_TRY(make_table(study));
     HPT_TRY(hpt__study_sync(study));

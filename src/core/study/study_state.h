@@ -36,6 +36,7 @@ struct hpt_study {
     int64_t study_id;
     hpt_space *space;
     hpt_direction *directions; // k
+    char **metric_names;       // k, one block; NULL: the objectives have no names
     int64_t k;
     hpt__options options;
     char *sampler_name, *pruner_name, *device; // as chosen; stored in s:hpt:config
@@ -86,6 +87,11 @@ HPT_NODISCARD int hpt__study_make_sampler(hpt_study *study);
 HPT_NODISCARD int hpt__study_derive_space(hpt_space **out, hpt__storage *storage, int64_t study_id);
 // Whether trials of `given` may join trials of `derived`: same kinds, same log, same choices (Optuna's rule).
 HPT_NODISCARD int hpt__study_check_joinable(const hpt_study *study, const hpt_space *derived, const hpt_space *given);
+
+// ---- study_names.c
+// The objectives' names (Optuna's study:metric_names): from the caller, *json owned by the caller; from the storage.
+HPT_NODISCARD int hpt__study_names_given(hpt_study *study, char **json, const char *const *names);
+HPT_NODISCARD int hpt__study_names_stored(hpt_study *study);
 
 // ---- study.c
 // Brings the table up to date; the time counts as storage. Lock held.

@@ -58,6 +58,19 @@ static int copy_space(owned_table *o, const hpt_space *space) {
     return 0;
 }
 
+static int copy_metric_names(owned_table *o, const hpt_study *study) {
+    bool failed = false;
+    if (!study->metric_names) return 0;
+    const char **names = take(o, &failed, study->k, sizeof *names);
+    for (int64_t i = 0; !failed && i < study->k; i++) {
+        names[i] = hpt__arena_strndup(&o->arena, study->metric_names[i], strlen(study->metric_names[i]));
+        failed = !names[i];
+    }
+    if (failed) return hpt__fail_memory();
+    o->t.metric_names = names;
+    return 0;
+}
+
 static double seconds(int64_t us) {
     return us == INT64_MIN ? NAN : (double)us * 1e-6;
 }
@@ -156,6 +169,7 @@ int hpt_study_table(hpt_table **out, hpt_study *study, const char *const *keys, 
     o->t.k = study->k;
     o->t.n_attrs = n_keys;
     HPT_TRY(copy_space(o, study->space));
+    HPT_TRY(copy_metric_names(o, study));
     HPT_TRY(copy_numbers(o, &study->table));
     const char *const **attrs = take(o, &failed, n_keys, sizeof *attrs);
     HPT_FAIL_IF(failed, HPT_E_MEMORY, "out of memory");
