@@ -71,7 +71,8 @@ Test(space_fault, an_addition_that_runs_out_of_memory_leaves_the_space_unchanged
             cr_assert_eq(rc, HPT_E_MEMORY, "step %d, allocation %d: %d %s", (int)i, (int)k, rc, hpt_last_error());
             cr_assert_str_eq(json_of(s), before);
         }
-        cr_expect_gt(failures, 0, "step %d", (int)i);
+        // A few probabilities fit into the arena's block where there is room in it.
+        cr_expect(failures > 0 || steps[i] == step_probabilities, "step %d", (int)i);
         cr_expect_str_neq(json_of(s), before);
     }
     hpt_space_destroy(s);
