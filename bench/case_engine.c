@@ -4,12 +4,14 @@
 // asktell   one ask and one tell, n times on a growing study (the last n of `start + n` trials are timed, so that a
 //           sampler which reads the history is measured with one)
 // report    intermediate values of one running trial
+// prune     a report and the question whether to stop, with many completed trials that reported at the same steps
 // intake    metric lines of one trial: from its start until all are stored, beside the same program alone
 // launch    whole trials of the program `true` through hpt_run_sweep on 2 slots: folder, files, process, ask, tell
 #include "bench.h"
 
 #include <ftw.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +19,7 @@
 typedef struct engine_case {
     const char *sampler, *storage;
     int64_t d, start, n;
+    bool whole; // integers from 1 to 1000 instead of real numbers
 } engine_case;
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {
@@ -37,6 +40,8 @@ static int make_space(hpt_space **out, const engine_case *c) {
         snprintf(name, sizeof name, "x%lld", (long long)i);
         if (!strcmp(c->sampler, "grid"))
             rc = hpt_space_add_int(*out, name, 0, 99, 1, 0);
+        else if (c->whole)
+            rc = hpt_space_add_int(*out, name, 1, 1000, 1, 0);
         else
             rc = hpt_space_add_float(*out, name, 0.0, 1.0, 0.0, 0);
     }
@@ -100,7 +105,8 @@ static void remove_database(const bench_options *o) {
 
 static int bench_ask_tell(const bench_options *o, const engine_case *c) {
     double *times = calloc((size_t)o->repeat, sizeof *times);
-    bench_row row = {"engine", "asktell", c->sampler, c->storage, c->d, c->start, c->n, 0, 0, 0, "trial"};
+    bench_row row = {
+        "engine", c->whole ? "asktell-int" : "asktell", c->sampler, c->storage, c->d, c->start, c->n, 0, 0, 0, "trial"};
     int rc = times ? 0 : HPT_E_MEMORY;
     for (int64_t r = -1; rc == 0 && r < o->repeat; r++) {
         hpt_study *study = NULL;
@@ -124,7 +130,7 @@ static int bench_ask_tell(const bench_options *o, const engine_case *c) {
 
 static int bench_report(const bench_options *o, const char *storage, int64_t n) {
     double *times = calloc((size_t)o->repeat, sizeof *times);
-    engine_case c = {"random", storage, 5, 0, n};
+    engine_case c = {.sampler = "random", .storage = storage, .d = 5, .n = n};
     bench_row row = {"engine", "report", "-", storage, 5, 0, n, 0, 0, 0, "report"};
     int rc = times ? 0 : HPT_E_MEMORY;
     for (int64_t r = -1; rc == 0 && r < o->repeat; r++) {
@@ -146,6 +152,49 @@ static int bench_report(const bench_options *o, const char *storage, int64_t n) 
     }
     free(times);
     return rc < 0 ? bench_fail("report") : 0;
+}
+
+// `start` completed trials of 100 reports; then n trials, each asked after every one of its 100 reports.
+static int bench_prune(const bench_options *o, const char *pruner, int64_t start, int64_t n) {
+    enum { STEPS = 100 };
+    double *times = calloc((size_t)o->repeat, sizeof *times);
+    bench_row row = {"engine", "prune", pruner, "memory", 1, start, n * STEPS, 0, 0, 0, "report and look"};
+    int rc = times ? 0 : HPT_E_MEMORY;
+    for (int64_t r = -1; rc >= 0 && r < o->repeat; r++) {
+        hpt_space *space = NULL;
+        hpt_study *study = NULL;
+        hpt_study_options options = HPT_STUDY_OPTIONS_INIT;
+        double t0 = 0, last = 0;
+        rc = hpt_space_create(&space);
+        if (rc >= 0) rc = hpt_space_add_float(space, "x", 0.0, 1.0, 0.0, 0);
+        options.space = space;
+        options.sampler = "random";
+        options.pruner = pruner;
+        options.has_seed = true;
+        if (rc >= 0) rc = hpt_study_open(&study, &options);
+        for (int64_t i = 0; rc >= 0 && i < start + n; i++) {
+            hpt_trial *trial = NULL;
+            bool stop;
+            if (i == start) t0 = bench_now();
+            rc = hpt_study_ask(&trial, study);
+            for (int64_t step = 0; rc >= 0 && step < STEPS; step++) {
+                last = (double)(i % 97) + 1.0 / (double)(step + 1);
+                rc = hpt_trial_report(trial, step, last);
+                if (rc >= 0 && i >= start) rc = hpt_trial_should_prune(&stop, trial);
+            }
+            if (rc >= 0) rc = hpt_study_tell(study, trial, HPT_TRIAL_COMPLETE, &last, 1);
+            hpt_trial_destroy(trial);
+        }
+        if (r >= 0) times[r] = bench_now() - t0;
+        hpt_study_close(study);
+        hpt_space_destroy(space);
+    }
+    if (rc >= 0) {
+        bench_summarise(&row, times, o->repeat);
+        bench_print(o, &row);
+    }
+    free(times);
+    return rc < 0 ? bench_fail(pruner) : 0;
 }
 
 static int bench_launch(const bench_options *o, int64_t n) {
@@ -259,19 +308,21 @@ static int bench_intake(const bench_options *o, int64_t n) {
 }
 
 int bench_engine(const bench_options *o) {
+    const bool q = o->quick;
     const engine_case cases[] = {
-        {"random", "memory", 5, 0, o->quick ? 2000 : 20000}, {"random", "memory", 40, 0, o->quick ? 2000 : 20000},
-        {"qmc", "memory", 40, 0, o->quick ? 2000 : 20000},   {"grid", "memory", 5, 0, o->quick ? 2000 : 20000},
-        {"tpe", "memory", 10, 100, o->quick ? 50 : 200},     {"tpe", "memory", 10, 1000, o->quick ? 20 : 100},
-        {"tpe", "memory", 40, 1000, o->quick ? 20 : 100},    {"tpe", "memory", 40, 3000, o->quick ? 20 : 100},
-        {"tpe", "memory", 40, 20000, o->quick ? 5 : 20},     {"auto", "memory", 10, 100, o->quick ? 50 : 200},
-        {"random", "sqlite", 5, 0, o->quick ? 500 : 5000},   {"random", "sqlite", 40, 0, o->quick ? 500 : 2000},
-        {"tpe", "sqlite", 10, 100, o->quick ? 50 : 200},
+        {"random", "memory", 5, 0, q ? 2000 : 20000, false}, {"random", "memory", 40, 0, q ? 2000 : 20000, false},
+        {"qmc", "memory", 40, 0, q ? 2000 : 20000, false},   {"grid", "memory", 5, 0, q ? 2000 : 20000, false},
+        {"tpe", "memory", 10, 100, q ? 50 : 200, false},     {"tpe", "memory", 10, 1000, q ? 20 : 100, false},
+        {"tpe", "memory", 40, 1000, q ? 20 : 100, false},    {"tpe", "memory", 40, 3000, q ? 20 : 100, false},
+        {"tpe", "memory", 40, 20000, q ? 5 : 20, false},     {"tpe", "memory", 40, 1000, q ? 20 : 100, true},
+        {"auto", "memory", 10, 100, q ? 50 : 200, false},    {"random", "sqlite", 5, 0, q ? 500 : 5000, false},
+        {"random", "sqlite", 40, 0, q ? 500 : 2000, false},  {"tpe", "sqlite", 10, 100, q ? 50 : 200, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         if (bench_ask_tell(o, &cases[i]) != 0) return 1;
-    if (bench_report(o, "memory", o->quick ? 5000 : 100000) != 0) return 1;
-    if (bench_report(o, "sqlite", o->quick ? 1000 : 20000) != 0) return 1;
-    if (bench_intake(o, o->quick ? 20000 : 200000) != 0) return 1;
-    return bench_launch(o, o->quick ? 200 : 2000);
+    if (bench_report(o, "memory", q ? 5000 : 100000) != 0) return 1;
+    if (bench_report(o, "sqlite", q ? 1000 : 20000) != 0) return 1;
+    if (bench_prune(o, "median", q ? 1000 : 10000, q ? 10 : 20) != 0) return 1;
+    if (bench_intake(o, q ? 20000 : 200000) != 0) return 1;
+    return bench_launch(o, q ? 200 : 2000);
 }
