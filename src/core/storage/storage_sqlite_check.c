@@ -289,11 +289,17 @@ static int json_row(checker *c, sqlite3_stmt *stmt, void *p) {
     const char *text = text_of(stmt, 2);
     hpt__arena_reset(arena);
     if (!null) rc = hpt__json_parse(&unused, arena, text, (size_t)sqlite3_column_bytes(stmt, 2));
-    if (rc != HPT_E_PARSE) return rc;
+    const bool json = rc != HPT_E_PARSE;
+    if (rc >= 0 && strcmp(text_of(stmt, 1), "hpt:space") == 0) { // what a study cannot be opened without
+        hpt_space *space = NULL;
+        rc = hpt_space_from_json(&space, text);
+        hpt_space_destroy(space);
+    }
+    if (rc >= 0 || rc == HPT_E_MEMORY) return rc;
     hpt__error_copy(message);
     hpt__str_clear(&c->line);
-    hpt__str_addf(&c->line, "%s: attribute '%s' is no JSON (%s)", text_of(stmt, 0), text_of(stmt, 1),
-                  null ? "NULL" : message);
+    hpt__str_addf(&c->line, "%s: attribute '%s' is no %s (%s)", text_of(stmt, 0), text_of(stmt, 1),
+                  json ? "space" : "JSON", null ? "NULL" : message);
     return found(c);
 }
 

@@ -38,6 +38,14 @@ int hpt__import_study_add(int64_t *index, hpt__import *in, const char *name, con
                          "there are several studies ('%s', '%s'), which cannot all be called '%s'; leave the "
                          "name out",
                          in->studies[0].name, own ? own : name, in->as);
+    for (int64_t i = 0; i < n_attrs; i++) { // without a space that reads the study could not be opened
+        hpt_space *space = NULL;
+        if (strcmp(attrs[i].key, "s:hpt:space") != 0) continue;
+        const int read = hpt_space_from_json(&space, attrs[i].value_json);
+        hpt_space_destroy(space);
+        if (read < 0)
+            return read == HPT_E_MEMORY ? read : hpt__fail_prefix(read, "study '%s': attribute hpt:space", name);
+    }
     int rc = hpt__grow(&in->studies, &in->cap_studies, in->n_studies + 1, sizeof *in->studies);
     if (rc < 0) return rc;
     hpt__import_study *st = &in->studies[in->n_studies];

@@ -11,6 +11,7 @@
 #include "../base/alloc.h"
 #include "../base/error.h"
 #include "../base/num.h"
+#include "../base/utf8.h"
 #include "transfer_read.h"
 
 #include <math.h>
@@ -37,11 +38,26 @@ typedef struct table {
 
 // ---- text into cells
 
+// Names and choices go into databases, whose other readers take UTF-8 only.
+static bool is_text(const char *text, size_t n) {
+    uint32_t unused;
+    for (size_t k; n > 0; text += k, n -= k) {
+        k = hpt__utf8_decode(&unused, text, n);
+        if (k == 0 || *text == 0) return false;
+    }
+    return true;
+}
+
 static int load_text(table *t, const char *path) {
     hpt__lines l;
     int rc = hpt__lines_open(&l, path);
     if (rc < 0) return rc;
     while ((rc = hpt__lines_next(&l)) == 1) {
+        if (!is_text(hpt__str_text(&l.line), l.line.len)) {
+            rc = hpt__fail(HPT_E_PARSE, "file '%s', line %lld: is not UTF-8 text; save it as that", path,
+                           (long long)l.number);
+            break;
+        }
         hpt__str_addn(&t->text, hpt__str_text(&l.line), l.line.len);
         hpt__str_addc(&t->text, '\n');
     }
