@@ -78,6 +78,33 @@ Test(space_fault, an_addition_that_runs_out_of_memory_leaves_the_space_unchanged
     hpt_space_destroy(s);
 }
 
+Test(space_fault, probabilities_that_run_out_of_memory_leave_all_choices_alike)
+{
+    enum { N = 20000 };
+    static char names[N][16];
+    static const char *choices[N];
+    static double p[N];
+    for (int i = 0; i < N; i++) {
+        snprintf(names[i], sizeof names[i], "%d", i);
+        choices[i] = names[i];
+    }
+    p[7] = 1;
+    hpt_space *s = new_space();
+    OK(hpt_space_add_categorical(s, "c", choices, N));
+    int64_t k = 0;
+    for (int rc = -1; rc < 0; k++) {
+        int64_t left = k;
+        hpt__alloc_set_hook(fail_kth, &left);
+        rc = hpt_space_set_probabilities(s, "c", p, N);
+        hpt__alloc_set_hook(NULL, NULL);
+        cr_assert(rc == 0 || rc == HPT_E_MEMORY);
+        cr_assert_eq(rc == 0, s->params[0].cumulative != NULL);
+        cr_assert_eq(rc == 0, s->params[0].probabilities != NULL);
+    }
+    cr_expect_gt(k, 1);
+    hpt_space_destroy(s);
+}
+
 // Everything that hands out an object.
 static int make_all(const hpt_space *s, const hpt_space *finite, const char *text) {
     int rc = 0;
