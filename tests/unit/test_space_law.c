@@ -87,6 +87,25 @@ Test(space_law, every_value_of_a_rounded_law_survives_encoding_unless_nothing_ro
     }
 }
 
+Test(space_law, a_value_that_few_numbers_decode_to_encodes_to_one_of_them)
+{
+    // In the upper tail a cell is as narrow as the distance of two numbers below 1: every one of them in turn.
+    hpt_space *s = new_space();
+    OK(hpt_space_add_normal(s, "x", 0, 1, 1e-5, 0));
+    const hpt__param *p = s->params;
+    double last = 0;
+    int64_t n = 0;
+    for (int k = 1; k < 60000; k++) {
+        const double v = hpt__codec_decode1(p, 1 - k * 0x1p-53);
+        if (v == last) continue;
+        last = v;
+        n++;
+        cr_assert_eq(hpt__codec_decode1(p, hpt__codec_encode1(p, v)), v, "%.17g", v);
+    }
+    cr_expect_gt(n, 10000);
+    hpt_space_destroy(s);
+}
+
 Test(space_law, inner_values_are_the_doubles_that_numpys_rounding_gives)
 {
     hpt_space *s = new_space();
@@ -521,6 +540,7 @@ Test(space_law, grids_leave_out_choices_of_probability_0_and_what_hangs_on_them)
     OK(hpt_space_add_int(s, "i", 0, 2, 1, 0));
     OK(hpt_space_add_int(s, "j", 0, 9, 1, 0));
     OK(hpt_space_add_condition(s, "i", "c", LIST("x", "y", "z")));
+    cr_assert_eq(hpt_space_cardinality(s), 40); // j with: w; y and i = 0, 1, 2
     OK(hpt_space_add_condition(s, "j", "c", LIST("v", "x")));
     cr_assert_eq(hpt_space_cardinality(s), 4); // w; y with i = 0, 1, 2
     hpt__grid *g;
