@@ -83,7 +83,7 @@ echo "no database, only text, and of that enough to fill a header of a hundred b
 expect 1 "not an SQLite database" hpt storage check text.db
 expect 3 "nothing.db" hpt storage check nothing.db
 expect 2 "check, copy, vacuum" hpt storage mend a.db
-expect 2 "check, copy, vacuum" hpt storage
+expect 2 "check, copy or vacuum" hpt storage
 expect 2 "one database" hpt storage check a.db b.db
 
 finish

@@ -227,7 +227,7 @@ sed 's/only.py/preempt.py/; s/acc, goal: maximize/loss/; s/axis, summary/1/' onl
 expect 0 "loss = 2 in trial 0" hpt run preempt.yaml --wandb-shim
 grep -q '{"_step": 1, "loss": 2.0}' hpt_runs/preempt/trials/000000/report.log || fail "$(cat hpt_runs/preempt/trials/000000/*.log)"
 
-fact "several metrics reach the study from one log call"
+fact "several metrics reach the study from one log call, under their names"
 cat >two.py <<'S'
 import wandb
 run = wandb.init()
@@ -242,7 +242,7 @@ run_cap: 4
 command: ["${env}", "${interpreter}", "${program}"]
 S
 expect 0 "4 done" hpt run two.yaml --wandb-shim --seed 1
-expect 0 "values_1" hpt best
+expect 0 "size" hpt best
 same "$(hpt best -f json | grep -c '"number"')" 4
 
 fact "the user's PYTHONPATH is kept behind the package"
