@@ -23,6 +23,7 @@ typedef struct bench_row {
     int64_t d, start, n;     // parameters, trials that the study has before, operations of one repetition
     double median, min, max; // seconds of one repetition
     const char *unit;        // what one operation is: "trial", "report"
+    double peak_mb;          // largest resident memory of the process, MB (1e6 bytes); 0: not measured
 } bench_row;
 
 double bench_now(void); // monotonic seconds
@@ -33,5 +34,11 @@ void bench_summarise(bench_row *row, double *times, int64_t n);
 int bench_fail(const char *what); // prints the library's last error; returns 1
 
 int bench_engine(const bench_options *o);
+int bench_start(const bench_options *o);
+// The trial program of bench_start's stop case.
+int bench_stopped_trial(void);
+
+// Deletes a folder with everything in it.
+void bench_remove_tree(const char *path);
 
 #endif

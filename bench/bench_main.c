@@ -66,41 +66,47 @@ void bench_head(const bench_options *o) {
             "{\"machine\": {\"cpu\": \"%s\", \"cores\": %ld, \"memory\": \"%s\", \"kernel\": \"%s\"}, \"date\": \"%s\", \"build\": %s}\n",
             cpu, cores, memory, u.release, date, hpt_build_info());
     } else if (!strcmp(o->format, "csv")) {
-        fprintf(o->out, "group,case,sampler,storage,d,after,n,unit,us_per_op,ops_per_second,min_us,max_us\r\n");
+        fprintf(o->out, "group,case,sampler,storage,d,after,n,unit,us_per_op,ops_per_second,min_us,max_us,peak_mb\r\n");
     } else {
         fprintf(o->out, "%s, %ld cores, %s, Linux %s, %s\n%s\n\n", cpu, cores, memory, u.release, date,
                 hpt_build_info());
-        fprintf(o->out, "| case | sampler | storage | d | after | n | us/op (median) | min..max | op/s | op |\n");
-        fprintf(o->out, "|---|---|---|--:|--:|--:|--:|--:|--:|---|\n");
+        fprintf(o->out,
+                "| case | sampler | storage | d | after | n | us/op (median) | min..max | op/s | peak MB | op |\n");
+        fprintf(o->out, "|---|---|---|--:|--:|--:|--:|--:|--:|--:|---|\n");
     }
 }
 
 void bench_print(const bench_options *o, const bench_row *r) {
     double scale = 1e6 / (double)r->n;
     double us = r->median * scale, lo = r->min * scale, hi = r->max * scale;
+    char peak[32] = "";
+    if (r->peak_mb > 0) snprintf(peak, sizeof peak, "%.4g", r->peak_mb);
     if (!strcmp(o->format, "jsonl"))
         fprintf(
             o->out,
-            "{\"group\": \"%s\", \"case\": \"%s\", \"sampler\": \"%s\", \"storage\": \"%s\", \"d\": %lld, \"after\": %lld, \"n\": %lld, \"unit\": \"%s\", \"us_per_op\": %.4g, \"min_us\": %.4g, \"max_us\": %.4g}\n",
+            "{\"group\": \"%s\", \"case\": \"%s\", \"sampler\": \"%s\", \"storage\": \"%s\", \"d\": %lld, \"after\": %lld, \"n\": %lld, \"unit\": \"%s\", \"us_per_op\": %.4g, \"min_us\": %.4g, \"max_us\": %.4g%s%s}\n",
             r->group, r->name, r->sampler, r->storage, (long long)r->d, (long long)r->start, (long long)r->n, r->unit,
-            us, lo, hi);
+            us, lo, hi, *peak ? ", \"peak_mb\": " : "", peak);
     else if (!strcmp(o->format, "csv"))
-        fprintf(o->out, "%s,%s,%s,%s,%lld,%lld,%lld,%s,%.4g,%.4g,%.4g,%.4g\r\n", r->group, r->name, r->sampler,
-                r->storage, (long long)r->d, (long long)r->start, (long long)r->n, r->unit, us, 1e6 / us, lo, hi);
+        fprintf(o->out, "%s,%s,%s,%s,%lld,%lld,%lld,%s,%.4g,%.4g,%.4g,%.4g,%s\r\n", r->group, r->name, r->sampler,
+                r->storage, (long long)r->d, (long long)r->start, (long long)r->n, r->unit, us, 1e6 / us, lo, hi, peak);
     else
-        fprintf(o->out, "| %s | %s | %s | %lld | %lld | %lld | %.4g | %.4g..%.4g | %.4g | %s |\n", r->name, r->sampler,
-                r->storage, (long long)r->d, (long long)r->start, (long long)r->n, us, lo, hi, 1e6 / us, r->unit);
+        fprintf(o->out, "| %s | %s | %s | %lld | %lld | %lld | %.4g | %.4g..%.4g | %.4g | %s | %s |\n", r->name,
+                r->sampler, r->storage, (long long)r->d, (long long)r->start, (long long)r->n, us, lo, hi, 1e6 / us,
+                peak, r->unit);
     fflush(o->out);
 }
 
 static int usage(int code) {
-    fprintf(code ? stderr : stdout,
-            "usage: hpt-bench engine [-o md|csv|jsonl] [-r REPEATS] [--quick] [--dir FOLDER] [--keep] [--output FILE]\n"
-            "  engine   ask and tell per second for each sampler and storage, reports per second, cost of a launch\n"
-            "  --dir    where databases and runs are written and removed again (default: a new folder below the\n"
-            "           working folder, so that the disk is the one you mean)\n"
-            "  --keep   leave the runs of the launch case in --dir: on ext4, creating files is slow for minutes after\n"
-            "           many were deleted, which would be measured by the next call\n");
+    fprintf(
+        code ? stderr : stdout,
+        "usage: hpt-bench engine|start [-o md|csv|jsonl] [-r REPEATS] [--quick] [--dir FOLDER] [--keep] [--output FILE]\n"
+        "  engine   ask and tell per second for each sampler and storage, reports per second, cost of a launch\n"
+        "  start    starting the program, loading the library, opening and listing 100,000 trials, stopping a trial\n"
+        "  --dir    where databases and runs are written and removed again (default: a new folder below the\n"
+        "           working folder, so that the disk is the one you mean)\n"
+        "  --keep   leave the runs of the launch case in --dir: on ext4, creating files is slow for minutes after\n"
+        "           many were deleted, which would be measured by the next call\n");
     return code;
 }
 
@@ -108,6 +114,7 @@ int main(int argc, char **argv) {
     bench_options o = {.format = "md", .repeat = 3, .out = stdout};
     const char *group = NULL, *output = NULL;
     char dir[] = "hpt-bench.XXXXXX";
+    if (argc == 2 && !strcmp(argv[1], "stopped-trial")) return bench_stopped_trial();
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (!strcmp(argv[i], "--quick"))
@@ -129,7 +136,8 @@ int main(int argc, char **argv) {
         else
             return usage(2);
     }
-    if (!group || strcmp(group, "engine") != 0 || o.repeat < 1 || o.repeat > 1000) return usage(2);
+    const bool engine = group && !strcmp(group, "engine"), start = group && !strcmp(group, "start");
+    if ((!engine && !start) || o.repeat < 1 || o.repeat > 1000) return usage(2);
     if (strcmp(o.format, "md") != 0 && strcmp(o.format, "csv") != 0 && strcmp(o.format, "jsonl") != 0) return usage(2);
     bool own = !o.dir;
     if (own) o.keep = false;
@@ -142,7 +150,7 @@ int main(int argc, char **argv) {
         return 1;
     }
     bench_head(&o);
-    int code = bench_engine(&o);
+    int code = engine ? bench_engine(&o) : bench_start(&o);
     if (own && rmdir(o.dir) != 0) perror("hpt-bench: could not remove its folder");
     if (o.out != stdout && fclose(o.out) != 0) code = 1;
     return code;

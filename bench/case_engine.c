@@ -29,7 +29,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
     return remove(path);
 }
 
-static void remove_tree(const char *path) {
+void bench_remove_tree(const char *path) {
     nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
@@ -106,7 +106,8 @@ static void remove_database(const bench_options *o) {
 static int bench_ask_tell(const bench_options *o, const engine_case *c) {
     double *times = calloc((size_t)o->repeat, sizeof *times);
     bench_row row = {
-        "engine", c->whole ? "asktell-int" : "asktell", c->sampler, c->storage, c->d, c->start, c->n, 0, 0, 0, "trial"};
+        "engine", c->whole ? "asktell-int" : "asktell", c->sampler, c->storage, c->d, c->start, c->n, 0, 0, 0, "trial",
+        0};
     int rc = times ? 0 : HPT_E_MEMORY;
     for (int64_t r = -1; rc == 0 && r < o->repeat; r++) {
         hpt_study *study = NULL;
@@ -131,7 +132,7 @@ static int bench_ask_tell(const bench_options *o, const engine_case *c) {
 static int bench_report(const bench_options *o, const char *storage, int64_t n) {
     double *times = calloc((size_t)o->repeat, sizeof *times);
     engine_case c = {.sampler = "random", .storage = storage, .d = 5, .n = n};
-    bench_row row = {"engine", "report", "-", storage, 5, 0, n, 0, 0, 0, "report"};
+    bench_row row = {"engine", "report", "-", storage, 5, 0, n, 0, 0, 0, "report", 0};
     int rc = times ? 0 : HPT_E_MEMORY;
     for (int64_t r = -1; rc == 0 && r < o->repeat; r++) {
         hpt_study *study = NULL;
@@ -158,7 +159,7 @@ static int bench_report(const bench_options *o, const char *storage, int64_t n) 
 static int bench_prune(const bench_options *o, const char *pruner, int64_t start, int64_t n) {
     enum { STEPS = 100 };
     double *times = calloc((size_t)o->repeat, sizeof *times);
-    bench_row row = {"engine", "prune", pruner, "memory", 1, start, n * STEPS, 0, 0, 0, "report and look"};
+    bench_row row = {"engine", "prune", pruner, "memory", 1, start, n * STEPS, 0, 0, 0, "report and look", 0};
     int rc = times ? 0 : HPT_E_MEMORY;
     for (int64_t r = -1; rc >= 0 && r < o->repeat; r++) {
         hpt_space *space = NULL;
@@ -201,7 +202,7 @@ static int bench_launch(const bench_options *o, int64_t n) {
     static const char sweep_text[] =
         "name: launch\nmethod: random\ncommand: [\"true\"]\nparameters:\n  x: {min: 0.0, max: 1.0}\n";
     double *times = calloc((size_t)o->repeat, sizeof *times);
-    bench_row row = {"engine", "launch", "random", "sqlite", 1, 0, n, 0, 0, 0, "trial of `true`, 2 slots"};
+    bench_row row = {"engine", "launch", "random", "sqlite", 1, 0, n, 0, 0, 0, "trial of `true`, 2 slots", 0};
     hpt_sweep *sweep = NULL;
     char dir[512];
     int rc = times ? hpt_sweep_parse(&sweep, sweep_text, "launch.yaml") : HPT_E_MEMORY;
@@ -229,7 +230,7 @@ static int bench_launch(const bench_options *o, int64_t n) {
         bench_print(o, &row);
     }
     // The same program started by a tool that does nothing else, in turn with the above: the floor.
-    bench_row floor = {"engine", "launch", "xargs -P 2", "-", 0, 0, n, 0, 0, 0, "process of `true`"};
+    bench_row floor = {"engine", "launch", "xargs -P 2", "-", 0, 0, n, 0, 0, 0, "process of `true`", 0};
     char command[256];
     snprintf(command, sizeof command, "seq %lld | xargs -P 2 -n 1 true", (long long)n);
     int status = 0;
@@ -245,7 +246,7 @@ static int bench_launch(const bench_options *o, int64_t n) {
     // Only now: ext4 searches long for an inode that was not freed lately, which would be measured otherwise.
     for (int64_t r = -1; !o->keep && r < o->repeat; r++) {
         snprintf(dir, sizeof dir, "%s/launch-%lld", o->dir, (long long)(r + 1));
-        remove_tree(dir);
+        bench_remove_tree(dir);
     }
     free(times);
     hpt_sweep_destroy(sweep);
@@ -261,8 +262,8 @@ static double shell_seconds(const char *command) {
 static int bench_intake(const bench_options *o, int64_t n) {
     static const char program[] = "BEGIN { for (i = 1; i <= %lld; i++) print \"loss=\" 1 / i }";
     double *times = calloc((size_t)o->repeat * 2, sizeof *times), *alone = times + o->repeat;
-    bench_row row = {"engine", "intake", "random", "sqlite", 1, 0, n, 0, 0, 0, "metric line of a trial"};
-    bench_row floor = {"engine", "intake", "awk > file", "-", 0, 0, n, 0, 0, 0, "the same line into a file"};
+    bench_row row = {"engine", "intake", "random", "sqlite", 1, 0, n, 0, 0, 0, "metric line of a trial", 0};
+    bench_row floor = {"engine", "intake", "awk > file", "-", 0, 0, n, 0, 0, 0, "the same line into a file", 0};
     hpt_sweep *sweep = NULL;
     char awk[200], text[600], command[800], dir[512];
     snprintf(awk, sizeof awk, program, (long long)n);
@@ -298,7 +299,7 @@ static int bench_intake(const bench_options *o, int64_t n) {
     }
     for (int64_t r = -1; !o->keep && r < o->repeat; r++) {
         snprintf(dir, sizeof dir, "%s/intake-%lld", o->dir, (long long)(r + 1));
-        remove_tree(dir);
+        bench_remove_tree(dir);
     }
     snprintf(dir, sizeof dir, "%s/alone.txt", o->dir);
     remove(dir);
