@@ -165,6 +165,7 @@ static int run(char *error, size_t size, const char *fault, const char *const *a
         dup2(out, 1);
         dup2(err, 2);
         setenv("HPT_FAULT_MARK", top, 1);
+        setenv("HPT_SQLITE_BUSY_TIMEOUT", "2", 1); // SQLite takes a failing lock of the log's index for a busy one
         setenv("ASAN_OPTIONS", "exitcode=99:detect_leaks=1:allocator_may_return_null=1", 1);
         setenv("UBSAN_OPTIONS", "halt_on_error=1:exitcode=99", 1);
         if (fault) {

@@ -21,7 +21,6 @@
 // The last distribution text, other than the space's own, that was compared with a parameter of the space.
 typedef struct hpt__sqlite_verdict {
     char *text;
-    size_t len;
     bool fits;
 } hpt__sqlite_verdict;
 

@@ -112,21 +112,21 @@ static int64_t row_of_id(load *l, int64_t trial_id) {
     return l->row = low;
 }
 
-static const char *text_at(sqlite3_stmt *stmt, int column, size_t *len) {
+// A text of the database. It ends at its first NUL byte, which SQLite would let stand in its midst.
+static const char *text_at(sqlite3_stmt *stmt, int column) {
     const char *text = (const char *)sqlite3_column_text(stmt, column);
-    *len = text ? (size_t)sqlite3_column_bytes(stmt, column) : 0;
     return text ? text : "";
 }
 
 // Whether the text's values may go to column i of the space: the space's own text, the last other one, or a new one.
-static int fits(bool *out, load *l, int64_t i, const char *text, size_t len) {
+static int fits(bool *out, load *l, int64_t i, const char *text) {
     const hpt__param *p = &l->table->space->params[i];
     hpt__sqlite_verdict *v = &l->view->verdicts[i];
     if (strcmp(text, p->dist_json) == 0) {
         *out = true;
         return HPT_OK;
     }
-    if (v->text && v->len == len && memcmp(v->text, text, len) == 0) {
+    if (v->text && strcmp(v->text, text) == 0) {
         *out = v->fits;
         return HPT_OK;
     }
@@ -138,14 +138,13 @@ static int fits(bool *out, load *l, int64_t i, const char *text, size_t len) {
         return rc;
     }
     hpt__free(v->text);
-    *v = (hpt__sqlite_verdict){copy, len, *out};
+    *v = (hpt__sqlite_verdict){copy, *out};
     return HPT_OK;
 }
 
 static int take_param(load *l, sqlite3_stmt *stmt, int64_t row, int64_t *guess) {
     hpt__trials *t = l->table;
-    size_t name_len, dist_len;
-    const char *name = text_at(stmt, 1, &name_len), *dist = text_at(stmt, 3, &dist_len);
+    const char *name = text_at(stmt, 1), *dist = text_at(stmt, 3);
     const double v = sqlite3_column_type(stmt, 2) == SQLITE_NULL ? NAN : sqlite3_column_double(stmt, 2);
     // Parameters come in nearly the same order in every trial: the next column is the first guess.
     int64_t i = *guess + 1 < t->d ? *guess + 1 : 0;
@@ -153,7 +152,7 @@ static int take_param(load *l, sqlite3_stmt *stmt, int64_t row, int64_t *guess) 
     if (i < 0) return hpt__trials_set_param(t, row, name, v, dist);
     *guess = i;
     bool ok;
-    const int rc = fits(&ok, l, i, dist, dist_len);
+    const int rc = fits(&ok, l, i, dist);
     if (rc < 0) return rc;
     if (!ok)
         l->strange[row - l->first] = true;
@@ -165,14 +164,12 @@ static int take_param(load *l, sqlite3_stmt *stmt, int64_t row, int64_t *guess) 
 }
 
 static int take_attr(load *l, sqlite3_stmt *stmt, int64_t row, char kind, hpt__str *key) {
-    size_t len;
     hpt__str_clear(key);
     hpt__str_addc(key, kind);
     hpt__str_addc(key, ':');
-    const char *name = text_at(stmt, 1, &len);
-    hpt__str_addn(key, name, len);
+    hpt__str_add(key, text_at(stmt, 1));
     const int rc = hpt__str_status(key);
-    return rc < 0 ? rc : hpt__trials_set_attr(l->table, row, hpt__str_text(key), text_at(stmt, 2, &len));
+    return rc < 0 ? rc : hpt__trials_set_attr(l->table, row, hpt__str_text(key), text_at(stmt, 2));
 }
 
 static void take_value(load *l, sqlite3_stmt *stmt, int64_t row) {
@@ -441,9 +438,9 @@ static int collect_names(hpt__map *names, seen **all, int64_t *n, hpt__sqlite *s
     int rc = hpt__sqlite_query(&stmt, s, HPT__SQL_PARAM_NAMES, "iii", study_id, (int64_t)0, INT64_MAX);
     if (rc < 0) return rc;
     while ((rc = hpt__sqlite_step(s, stmt)) == 1) {
-        size_t len;
         int64_t at;
-        const char *name = text_at(stmt, 0, &len);
+        const char *name = text_at(stmt, 0);
+        const size_t len = strlen(name);
         const int64_t id = sqlite3_column_int64(stmt, 1), trial_id = sqlite3_column_int64(stmt, 2);
         if (!hpt__map_get(&at, names, name, len)) {
             at = *n;
@@ -480,11 +477,10 @@ int hpt__sqlite_distributions(hpt__storage *storage, int64_t study_id,
         for (int64_t i = 0; i < n; i++)
             if (all[i].first_id != INT64_MAX && (next < 0 || all[i].first_id < all[next].first_id)) next = i;
         sqlite3_stmt *stmt;
-        size_t len;
         HPT_TRY(hpt__sqlite_query(&stmt, s, HPT__SQL_PARAM_DISTRIBUTION, "i", all[next].newest_id));
         HPT_TRY(hpt__sqlite_step(s, stmt));
         if (rc == 1) {
-            rc = fn(names.entries[next].key, text_at(stmt, 0, &len), p);
+            rc = fn(names.entries[next].key, text_at(stmt, 0), p);
             sqlite3_reset(stmt);
             if (rc != 0) goto out;
         }
