@@ -165,6 +165,33 @@ Test(base_num, repr_reads_back_and_is_shortest)
     }
 }
 
+// Where repr works on integers of 128 bits: the digits are also the nearest of their number, as printf rounds them.
+Test(base_num, repr_from_a_millionth_to_2_to_the_52_is_shortest_and_nearest)
+{
+    hpt__rng rng;
+    hpt__rng_init(&rng, 2, 0);
+    for (int i = 0; i < 200000; i++) {
+        const int kind = i % 4, e = (int)hpt__rng_below(&rng, 74) - 21;
+        double v = ldexp(1 + (double)(hpt__rng_u64(&rng) >> 12) * 0x1p-52, e);
+        if (kind == 1) v = rint(ldexp(v, 30 - e)) * ldexp(1, e - 30);                // few bits
+        if (kind == 2) v = (double)hpt__rng_below(&rng, 10000000) / pow(10, i % 11); // few digits ...
+        if (kind == 3)
+            v = nextafter((double)hpt__rng_below(&rng, 1000000) / 1000, i % 8 > 3 ? 1e9 : 0); // ... beside one
+        if (!(v >= 1e-6 && v < 0x1p52)) continue;
+        check_shortest(v);
+        char text[HPT__DOUBLE_MAX], rounded[64], digits[32];
+        int n = 0, m = 0;
+        hpt__double_repr(text, v);
+        for (const char *p = text; *p && *p != 'e'; p++)
+            if (*p >= '0' && *p <= '9' && (n > 0 || *p != '0')) digits[n++] = *p;
+        while (n > 1 && digits[n - 1] == '0') n--;
+        snprintf(rounded, sizeof rounded, "%.*e", n - 1, v);
+        for (const char *p = rounded; *p && *p != 'e'; p++)
+            if (*p >= '0' && *p <= '9') cr_assert_eq(digits[m++], *p, "%s is not %s", text, rounded);
+        cr_assert_eq(m, n);
+    }
+}
+
 Test(base_num, parse_rounds_correctly)
 {
     static const struct {
