@@ -30,22 +30,22 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define GROUPS(X)                                                                                                      \
-    X(open)                                                                                                            \
-    X(fopen)                                                                                                           \
-    X(opendir)                                                                                                         \
-    X(read)                                                                                                            \
-    X(pread) X(write) X(pwrite) X(fsync) X(ftruncate) X(fallocate) X(mmap) X(vfork) X(pidfd_open) X(epoll_create)      \
-        X(epoll_ctl) X(epoll_wait) X(signalfd) X(inotify_init) X(inotify_add_watch) X(socket) X(bind) X(listen)        \
-            X(accept) X(flock) X(fcntl) X(mkdir) X(mkdtemp) X(rename) X(symlink) X(unlink) X(stat) X(access) X(getcwd) \
-                X(realpath) X(lseek) X(malloc) X(child_dup2) X(child_exec)
+// clang-format makes something else of this list each time.
+// clang-format off
+#define GROUPS(X) \
+    X(open) X(fopen) X(opendir) X(read) X(pread) X(write) X(pwrite) X(fsync) X(ftruncate) X(fallocate) X(mmap) \
+    X(vfork) X(pidfd_open) X(epoll_create) X(epoll_ctl) X(epoll_wait) X(signalfd) X(inotify_init) \
+    X(inotify_add_watch) X(socket) X(bind) X(listen) X(accept) X(flock) X(fcntl) X(mkdir) X(mkdtemp) X(rename) \
+    X(symlink) X(unlink) X(stat) X(access) X(getcwd) X(realpath) X(lseek) X(malloc) X(child_dup2) X(child_exec)
 
 enum {
 #define X(name) GROUP_##name,
     GROUPS(X)
 #undef X
-        N_GROUPS
+    N_GROUPS
 };
+// clang-format on
+
 static const char *const group_names[] = {
 #define X(name) #name,
     GROUPS(X)
