@@ -102,6 +102,7 @@ echo "just text" >text.db
 hpt ask ok.yaml --storage sqlite:///good.db >/dev/null 2>&1
 for command in best trials studies report export ask "tell 0 1"; do
     for case in "2 folder.db" "3 empty.db" "7 text.db" "3 missing.db" "3 no/such/folder/x.db"; do
+        # shellcheck disable=SC2086 # words, on purpose
         set -- $case
         # shellcheck disable=SC2086
         expect "$1" "$2" hpt $command --storage "sqlite:///$2"
