@@ -25,7 +25,8 @@ typedef struct hpt__counters {
 // request: "auto", a backend's name, or name:index; NULL: $HPT_DEVICE, else "auto". auto takes the first of the list that
 // has a device and says in *why (may be NULL) what it passed over. HPT_E_DEVICE: an explicit one cannot be had, with the
 // reason; HPT_E_ARG: no such backend, naming the nearest and all.
-HPT_NODISCARD int hpt__device_open(hpt__device **out, const char *request, const hpt__ctx_options *options, hpt__str *why);
+HPT_NODISCARD int hpt__device_open(hpt__device **out, const char *request, const hpt__ctx_options *options,
+                                   hpt__str *why);
 void hpt__device_close(hpt__device *device);
 const char *hpt__device_name(const hpt__device *device); // "cpu", "ref"; with several devices "name:index"
 const hpt__device_desc *hpt__device_description(const hpt__device *device);
@@ -35,7 +36,8 @@ int64_t hpt__device_need(const hpt__device *device, const hpt__model_shape *shap
 // Expected seconds of an operation from rates that are measured once per device: three short shapes, cached in
 // $XDG_CACHE_HOME/hpt_gpu (else ~/.cache/hpt_gpu) with the library's version; without a cache folder measured anew.
 double hpt__device_cost(hpt__device *device, hpt__op op, const hpt__model_shape *shape);
-// Only checks a request's syntax and that there is such a backend (for options, before anything is opened).
+// Only checks a request's syntax and that such a backend is known, be it in this build or not (for options, before anything
+// is opened).
 HPT_NODISCARD int hpt__device_check(const char *request);
 
 // ---- models: as the table's operations; every size and pointer is checked
@@ -43,7 +45,8 @@ HPT_NODISCARD int hpt__model_create(hpt__model **out, hpt__device *device, const
 void hpt__model_destroy(hpt__model *model);
 int64_t hpt__model_points(const hpt__model *model);
 int64_t hpt__model_rows(const hpt__model *model);
-HPT_NODISCARD int hpt__model_set_points(hpt__model *model, int64_t at, const double *x, const uint64_t *mask, int64_t k);
+HPT_NODISCARD int hpt__model_set_points(hpt__model *model, int64_t at, const double *x, const uint64_t *mask,
+                                        int64_t k);
 HPT_NODISCARD int hpt__model_truncate(hpt__model *model, int64_t n);
 // Tries jitter 0, then 1e-10, 1e-9 .. 1e-3 times the mean diagonal until the factor exists. *jitter: what was added
 // (absolute), remembered for appends. HPT_S_JITTERED: not 0. HPT_E_NUMERIC: not even with the largest.
@@ -58,8 +61,8 @@ HPT_NODISCARD int hpt__model_solve(hpt__model *model, bool transposed, double *b
 // back.
 HPT_NODISCARD int hpt__model_mll(hpt__model *model, const double *theta, const double *y, int64_t n, double *value,
                                  double *grad);
-HPT_NODISCARD int hpt__model_posterior(hpt__model *model, const double *z, const uint64_t *zmask, int64_t m, double *mean,
-                                       double *var, double *dmean, double *dvar);
+HPT_NODISCARD int hpt__model_posterior(hpt__model *model, const double *z, const uint64_t *zmask, int64_t m,
+                                       double *mean, double *var, double *dmean, double *dvar);
 HPT_NODISCARD int hpt__model_acquire(hpt__model *model, const hpt__acq *acq, const double *z, const uint64_t *zmask,
                                      int64_t m, double *value, double *grad);
 HPT_NODISCARD int hpt__model_joint(hpt__model *model, const double *z, const uint64_t *zmask, int64_t m, double *mean,
@@ -74,7 +77,8 @@ HPT_NODISCARD int hpt__cov_cross(hpt__device *device, const hpt__cov *cov, const
                                  const uint64_t *xmask, int64_t n, const double *z, const uint64_t *zmask, int64_t m,
                                  double *k, int64_t ldk);
 
-// ---- acquisition values from moments: shared by the host backends and by tests (acq_value.c). sd > 0.
+// ---- acquisition values from moments: shared by the host backends and by tests (acq_value.c). A variance below
+// 1e-20 counts as 1e-20.
 double hpt__acq_value(const hpt__acq *acq, double mean, double var);
 // d value / d mean and d value / d var.
 void hpt__acq_derivatives(double *dmean, double *dvar, const hpt__acq *acq, double mean, double var);

@@ -19,7 +19,7 @@
 //             exp(-r^2 / 2)                             RBF
 //
 // Term 0 is block 0, active everywhere. Noise variance exp(theta[d + T]) and the jitter enter the diagonal of a factor only.
-// A column of an inactive block may hold any finite number; it has no influence.
+// A column of an inactive block may hold any finite number; it has no influence. Masks are never NULL and have bit 0 set.
 // Status: 0, negative hpt_status with its line recorded. A matrix that is not positive definite is no error: *info says
 // at which pivot (from 1), and the model then holds no factor.
 // Determinism: the same calls on the same backend give the same bits, whatever the number of threads.
@@ -56,8 +56,8 @@ static inline int64_t hpt__cov_n_theta(const hpt__cov *c) {
 typedef enum hpt__acq_kind { // all are maximised; objectives are minimised: smaller means are better
     HPT__ACQ_LOGEI = 0,      // log E max(best - f, 0)
     HPT__ACQ_LCB = 1,        // -(mean - beta * sd)
-    HPT__ACQ_PE = 2,         // sd + 10 * min(tau - (mean - beta * sd), 0): pure exploration among the promising (UCB-PE)
-    HPT__ACQ_MEAN = 3,       // -mean
+    HPT__ACQ_PE = 2,   // sd + 10 * min(tau - (mean - beta * sd), 0): pure exploration among the promising (UCB-PE)
+    HPT__ACQ_MEAN = 3, // -mean
     HPT__ACQ_SD = 4,
 } hpt__acq_kind;
 
@@ -109,24 +109,25 @@ typedef struct hpt__backend {
 
     // ---- covariance, for tests, measurements and rooms that need a matrix itself
     // K (n x n, ldk): lower triangle, noise and jitter left out.
-    int (*cov_build)(void *ctx, const hpt__cov *cov, const double *theta, const double *x, const uint64_t *mask, int64_t n,
-                     double *k, int64_t ldk);
+    int (*cov_build)(void *ctx, const hpt__cov *cov, const double *theta, const double *x, const uint64_t *mask,
+                     int64_t n, double *k, int64_t ldk);
     // K (n x m, ldk) between points x (n) and z (m).
-    int (*cov_cross)(void *ctx, const hpt__cov *cov, const double *theta, const double *x, const uint64_t *xmask, int64_t n,
-                     const double *z, const uint64_t *zmask, int64_t m, double *k, int64_t ldk);
+    int (*cov_cross)(void *ctx, const hpt__cov *cov, const double *theta, const double *x, const uint64_t *xmask,
+                     int64_t n, const double *z, const uint64_t *zmask, int64_t m, double *k, int64_t ldk);
 
     // ---- model life. cap grows by itself (to multiples of 64, by half); growing keeps points, factor and weights.
     int (*model_create)(void **model, void *ctx, const hpt__cov *cov, int64_t cap);
     void (*model_destroy)(void *model);
     int64_t (*model_bytes)(const void *model); // in use now, workspace included
-    // Writes points at rows at .. at + k - 1; the model then has at + k points. A factor of more than `at` rows is cut to `at`.
+    // Writes points at rows at .. at + k - 1; the model then has at + k points. A factor of more than `at` rows is cut to `at`;
+    // weights over more than `at` points are gone.
     int (*model_set_points)(void *model, int64_t at, const double *x, const uint64_t *mask, int64_t k);
-    // Forgets the points from n on, with their rows of the factor.
+    // Forgets the points from n on, with their rows of the factor, and weights over more than n points.
     int (*model_truncate)(void *model, int64_t n);
-    // Factor of all points: K + (noise + jitter) I = L L'. logdet of that matrix.
+    // Factor of all points: K + (noise + jitter) I = L L'. logdet of that matrix. Weights are gone.
     int (*model_factor)(void *model, const double *theta, double jitter, double *logdet, int64_t *info);
     // Extends the factor by the points that were set since, with the same theta and jitter; logdet of the whole.
-    // On info > 0 the factor is as before.
+    // Without new points there is nothing to do but logdet. Weights stay. On info > 0 the factor is as before.
     int (*model_append)(void *model, double *logdet, int64_t *info);
     int64_t (*model_rows)(const void *model); // of the factor; 0: none
     // Weights: w = K^-1 y over the first n <= rows points. mean() uses these n points only, variance all rows of the factor.
@@ -145,14 +146,16 @@ typedef struct hpt__backend {
     // ---- prediction for m candidates z (m x d row-major) with masks. NULL outputs are not computed.
     // mean, var: m; var is that of the latent function (no noise), never negative. dmean, dvar: m x d row-major, 0 for
     // categorical and inactive columns. Needs weights for mean, a factor for var.
-    int (*posterior)(void *model, const double *z, const uint64_t *zmask, int64_t m, double *mean, double *var, double *dmean,
-                     double *dvar);
+    int (*posterior)(void *model, const double *z, const uint64_t *zmask, int64_t m, double *mean, double *var,
+                     double *dmean, double *dvar);
     // Acquisition value (m) and gradient (m x d; NULL).
     int (*acquire)(void *model, const hpt__acq *acq, const double *z, const uint64_t *zmask, int64_t m, double *value,
                    double *grad);
     // Joint posterior: mean (m; may be NULL) and covariance (m x m, ldc; both triangles) of the latent function.
-    int (*joint)(void *model, const double *z, const uint64_t *zmask, int64_t m, double *mean, double *cov, int64_t ldc);
-    // out (m x s, ldo) = K(z, x) W with W (n x s, ldw) any weights over the model's first n points. Paths of Thompson samples.
+    int (*joint)(void *model, const double *z, const uint64_t *zmask, int64_t m, double *mean, double *cov,
+                 int64_t ldc);
+    // out (m x s, ldo) = K(z, x) W with W (n x s, ldw) any weights over the model's first n points (in the
+    // factor or not), theta that of the factor. Paths of Thompson samples.
     int (*cross_apply)(void *model, const double *z, const uint64_t *zmask, int64_t m, const double *w, int64_t ldw,
                        int64_t n, int64_t s, double *out, int64_t ldo);
 
