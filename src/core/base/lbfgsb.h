@@ -40,6 +40,9 @@ typedef struct hpt__lbfgsb_options { // zeros are legal: 0 means "never stops fo
     double decrease_tolerance;       // stop when f_old - f <= this * max(|f_old|, |f|, 1)
     int64_t max_iterations;
     int64_t max_evaluations;
+    // Length of the first trial step, when nothing is known of the scale. 0: length 1 where a variable lacks a bound, else up to
+    // the Cauchy point of the unit quadratic, which in a box may well be a corner.
+    double first_step;
 } hpt__lbfgsb_options;
 
 typedef struct hpt__lbfgsb_linesearch { // Moré-Thuente: brackets [x, y] of steps with value f and slope g
@@ -63,7 +66,7 @@ typedef struct hpt__lbfgsb {
     double *s, *y;                            // n x m each, scaled so that s'y = 1
     double *sy, *ss;                          // m x m
     double *chol_m, *chol_e, *chol_h, *small; // factors of the middle matrices; vectors of 2 m
-    int64_t *order;                           // n
+    int64_t *order;                           // n, free variables
     int64_t n_pairs;
     double theta;
     // line search
