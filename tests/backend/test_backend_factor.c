@@ -43,6 +43,7 @@ BACKEND_TEST(factor, is_that_of_the_matrix_and_logdet_is_its_own) {
             }
         }
         cr_expect(worst < 1e-13 * (double)(n + 10), "n %d: |A - LL'| = %g", (int)n, worst);
+        free(l);
         near_number(logdet, sum, 1e-11, 1e-12, "logdet", n);
         same_factor(f.model, &f.p, f.x, f.mask, n, 1e-9);
         fitted_fini(&f);
