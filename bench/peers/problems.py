@@ -180,14 +180,15 @@ def on_vector(f, d, offset=None):
 
 # ---- a conditional tree -------------------------------------------------------------------------------------------
 
-# Basins: (value at the bottom, width, centre in the unit cube). The first is the branch's best. Branch a is easy and
-# shallow, b takes a basin in a corner, and the optimum 0 lies where c chooses `deep`, whose typical value is the worst.
+# Basins: (depth that is left at the bottom, width, centre in the unit cube). The first is the leaf's best. Leaf a is easy
+# and shallow, b has its basin in a corner, and the optimum 0 lies where c chooses `deep`, whose typical value is the worst.
 TREE = {
     "a": ((0.25, 0.60, (0.30, 0.65, 0.45)), (0.40, 0.50, (0.80, 0.20, 0.75))),
     "b": ((0.15, 0.40, (0.85, 0.20, 5 / 7)), (0.30, 0.60, (0.25, 0.70, 2 / 7))),
     "c/flat": ((0.35, 0.60, (0.60, 0.40)), (0.45, 0.50, (0.15, 0.85))),
-    "c/deep": ((0.00, 0.45, (0.72, 0.31, 0.58)), (0.20, 0.50, (0.20, 0.75, 0.20))),
+    "c/deep": ((0.00, 0.35, (0.72, 0.31, 0.58)), (0.10, 0.45, (0.20, 0.75, 0.20))),
 }
+TREE_SLOPE = {"a": 0.2, "b": 0.2, "c/flat": 0.2, "c/deep": 1.2}
 TREE_SPACE = [
     choice("branch", BRANCHES),
     real("a1", 0.0, 1.0, when=["branch", ["a"]]),
@@ -224,7 +225,7 @@ def tree(x):
     best = 0.0
     for bottom, width, centre in TREE[leaf]:
         best = max(best, (1 - bottom) * math.exp(-sum((s - t) ** 2 for s, t in zip(u, centre)) / width**2))
-    return 1 - best + 0.2 * sum((s - t) ** 2 for s, t in zip(u, TREE[leaf][0][2])) / len(u)
+    return 1 - best + TREE_SLOPE[leaf] * sum((s - t) ** 2 for s, t in zip(u, TREE[leaf][0][2])) / len(u)
 
 
 # ---- a mixed problem ----------------------------------------------------------------------------------------------
