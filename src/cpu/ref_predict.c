@@ -76,7 +76,7 @@ int ref_acquire(void *model, const hpt__acq *acq, const double *z, const uint64_
     double *dvar = dmean + d;
     for (int64_t i = 0; i < m; i++) {
         const bool needs_mean = acq->kind != HPT__ACQ_SD;
-        double mean = 0, var, by_mean, by_var;
+        double mean = 0, var = 0, by_mean, by_var;
         HPT_TRY(ref_posterior(model, z + i * d, zmask + i, 1, needs_mean ? &mean : NULL, &var,
                               grad && needs_mean ? dmean : NULL, grad ? dvar : NULL));
         value[i] = hpt__acq_value(acq, mean, var);
