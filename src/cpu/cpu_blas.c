@@ -11,11 +11,15 @@
 // five times slower. The number is set at the entry of an operation and restored at its end, because the host program may
 // use the same library. OpenBLAS and BLIS have a process-wide number, MKL one for each thread that overrides it; setting
 // the process-wide one is enough for all three, since our workers never set their own.
+// Processors younger than the library: an OpenBLAS with kernels for many processors takes those of the oldest, a tenth as
+// fast, when it does not know the model (0.3.21 on Xeons of 2023). It is then loaded again with OPENBLAS_CORETYPE set, for
+// that moment, to the youngest kernels whose instructions the processor has. A value that the user set is left alone.
 // Ownership: the library stays loaded until the process ends. Cost: first call 2 to 3 ms, then nothing.
 #include "cpu_blas.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,12 +72,17 @@ static void find_threads(void *library) {
     set_long = NULL;
 }
 
+static const char *core_name(void *library) {
+    char *(*core)(void);
+    FIND(core, "openblas_get_corename");
+    return core ? core() : "";
+}
+
 static void describe(void *library, const char *file) {
-    char *(*openblas_config)(void), *(*openblas_core)(void);
+    char *(*openblas_config)(void);
     const char *(*blis_version)(void);
     void (*mkl_version)(char *, int);
     FIND(openblas_config, "openblas_get_config");
-    FIND(openblas_core, "openblas_get_corename");
     FIND(blis_version, "bli_info_get_version_str");
     FIND(mkl_version, "MKL_Get_Version_String");
     const char *base = strrchr(file, '/');
@@ -83,8 +92,7 @@ static void describe(void *library, const char *file) {
         const size_t first = strcspn(config, " ");
         size_t end = first;
         if (config[first]) end += 1 + strcspn(config + first + 1, " ");
-        snprintf(blas.name, sizeof blas.name, "%.*s (%s), %s", (int)end, config, openblas_core ? openblas_core() : "?",
-                 base);
+        snprintf(blas.name, sizeof blas.name, "%.*s (%s), %s", (int)end, config, core_name(library), base);
     } else if (blis_version) {
         snprintf(blas.name, sizeof blas.name, "BLIS %s, %s", blis_version(), base);
     } else if (mkl_version) {
@@ -96,13 +104,44 @@ static void describe(void *library, const char *file) {
     }
 }
 
+#if defined(__x86_64__)
+static bool is_fallback(const char *core) {
+    return !strcmp(core, "Prescott") || !strcmp(core, "Nehalem") || !strcmp(core, "Sandybridge");
+}
+
+// See "processors younger than the library" above. Returns the library, loaded again if that helped; NULL: lost.
+static void *with_known_core(void *library, const char *file) {
+    __builtin_cpu_init();
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    const bool bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
+    const char *const cores[] = {bf16 ? "Cooperlake" : NULL, avx512 ? "SkylakeX" : NULL, "Haswell"};
+    if (!avx2 || !is_fallback(core_name(library)) || getenv("OPENBLAS_CORETYPE")) return library;
+    for (size_t i = 0; library && i < sizeof cores / sizeof cores[0] && is_fallback(core_name(library)); i++) {
+        if (!cores[i] || setenv("OPENBLAS_CORETYPE", cores[i], 1) != 0) continue;
+        dlclose(library);
+        library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+        unsetenv("OPENBLAS_CORETYPE");
+    }
+    return library;
+}
+#else
+static void *with_known_core(void *library, const char *file) {
+    (void)file;
+    (void)core_name;
+    return library;
+}
+#endif
+
 // True if the library has all that is needed.
-static int take(const char *file) {
+static bool take(const char *file) {
     void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+    if (library) library = with_known_core(library, file);
     if (!library) {
         const char *text = dlerror();
         snprintf(reason, sizeof reason, "%s", text ? text : file);
-        return 0;
+        return false;
     }
     FIND(blas.gemm, "cblas_dgemm");
     FIND(blas.syrk, "cblas_dsyrk");
@@ -113,11 +152,11 @@ static int take(const char *file) {
         snprintf(reason, sizeof reason, "%s has no C interface (cblas_dgemm and four more)", file);
         blas.gemm = NULL;
         dlclose(library);
-        return 0;
+        return false;
     }
     find_threads(library);
     describe(library, file);
-    return 1;
+    return true;
 }
 
 static void load(void) {

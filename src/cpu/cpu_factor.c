@@ -7,8 +7,8 @@
 // Solve with few right-hand sides. Row i: B_i - sum_{j<i} L_ij Y_j, then the tile on the diagonal; dealt out the same way.
 //   Products of our own (cpu_vec.h: thin): a BLAS copies L into its packed form first, which here costs more than the product.
 // Solve with many: each thread has a strip of columns and calls the BLAS for the whole triangle.
-// Inverse. U = L^-T by rows of tiles, each independent of the others: U_jj = L_jj^-T, then the rest of the row by a
-//   product and a solve with the trailing triangle; stored above the diagonal of L. Tile (i, j) of the inverse is
+// Inverse. U = L^-T by rows of tiles, each independent of the others, from products only: a solve with so few rows runs at
+//   half the rate. Stored above the diagonal of L. Tile (i, j) of the inverse is
 //   U_i,i.. U_j,i..', one product.
 //
 // Why not LAPACK: threaded potrf and potri of OpenBLAS give other bits for other numbers of threads; single-threaded ones
@@ -17,6 +17,7 @@
 // The tile algorithms are classical; see Buttari, Langou, Kurzak, Dongarra (2009), doi:10.1016/j.parco.2008.10.002.
 #include "cpu_impl.h"
 
+#include "../core/base/error.h"
 #include <math.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -229,28 +230,45 @@ typedef struct inverting {
     int64_t lda, n, tile;
 } inverting;
 
-static void invert_row(void *payload, int64_t j, double *scratch) {
+static void invert_diagonal(void *payload, int64_t j, double *scratch) {
     const inverting *f = payload;
-    const cpu__ctx *c = f->ctx;
     (void)scratch;
-    const int64_t nb = f->tile, rows = length_of(f->n, nb, j), next = j * nb + rows, rest = f->n - next;
-    const int lda = (int)f->lda;
-    double *u_jj = f->diagonal + j * nb * nb, *l_jj = f->a + j * nb * (f->lda + 1),
-           *u_rest = f->a + j * nb + next * f->lda;
+    const int64_t nb = f->tile, rows = length_of(f->n, nb, j);
+    double *u_jj = f->diagonal + j * nb * nb;
     memset(u_jj, 0, (size_t)(nb * nb) * sizeof(double));
     for (int64_t i = 0; i < rows; i++) u_jj[i * (nb + 1)] = 1;
-    c->blas->trsm(CPU__COL_MAJOR, CPU__RIGHT, CPU__LOWER, CPU__T, CPU__NON_UNIT, (int)rows, (int)rows, 1.0, l_jj, lda,
-                  u_jj, (int)nb);
-    if (rest <= 0) return;
-    c->blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, (int)rows, (int)rest, (int)rows, -1.0, u_jj, (int)nb, l_jj + rows,
-                  lda, 0.0, u_rest, lda);
-    c->blas->trsm(CPU__COL_MAJOR, CPU__RIGHT, CPU__LOWER, CPU__T, CPU__NON_UNIT, (int)rows, (int)rest, 1.0,
-                  f->a + next * (f->lda + 1), lda, u_rest, lda);
+    f->ctx->blas->trsm(CPU__COL_MAJOR, CPU__RIGHT, CPU__LOWER, CPU__T, CPU__NON_UNIT, (int)rows, (int)rows, 1.0,
+                       f->a + j * nb * (f->lda + 1), (int)f->lda, u_jj, (int)nb);
+}
+
+// U_jc = -(sum over j <= k < c of U_jk L_ck') U_cc.
+static void invert_row(void *payload, int64_t j, double *scratch) {
+    const inverting *f = payload;
+    const cpu__blas *blas = f->ctx->blas;
+    const int64_t nb = f->tile, rows = length_of(f->n, nb, j), first = j * nb;
+    const int lda = (int)f->lda;
+    for (int64_t c = j + 1; c * nb < f->n; c++) {
+        const int64_t columns = length_of(f->n, nb, c), next = first + rows;
+        const double *l_c = f->a + c * nb;
+        blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, (int)rows, (int)columns, (int)rows, -1.0, f->diagonal + j * nb * nb,
+                   (int)nb, l_c + first * f->lda, lda, 0.0, scratch, (int)nb);
+        if (c * nb > next)
+            blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, (int)rows, (int)columns, (int)(c * nb - next), -1.0,
+                       f->a + first + next * f->lda, lda, l_c + next * f->lda, lda, 1.0, scratch, (int)nb);
+        blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__N, (int)rows, (int)columns, (int)columns, 1.0, scratch, (int)nb,
+                   f->diagonal + c * nb * nb, (int)nb, 0.0, f->a + first + c * nb * f->lda, lda);
+    }
 }
 
 int cpu__invert(cpu__ctx *c, double *a, int64_t lda, int64_t n, double *diagonal) {
     inverting f = {c, a, diagonal, lda, n, cpu__tile(n)};
-    return cpu__parallel(c, (n + f.tile - 1) / f.tile, 8, (double)n * (double)n * (double)n / 3, invert_row, &f);
+    const int64_t tiles = (n + f.tile - 1) / f.tile;
+    const double work = (double)n * (double)n * (double)n / 3;
+    int rc = HPT_OK;
+    HPT_TRY(cpu__parallel(c, tiles, 8, work, invert_diagonal, &f));
+    HPT_TRY(cpu__parallel(c, tiles - 1, f.tile * f.tile, work, invert_row, &f));
+out:
+    return rc;
 }
 
 void cpu__inverse_tile(const cpu__ctx *c, const double *a, int64_t lda, int64_t n, const double *diagonal, int64_t i,
