@@ -396,6 +396,17 @@ out:
     return rc;
 }
 
+int hpt__gp_log_likelihood(hpt__gp *gp, double *out) {
+    int rc = 0;
+    double value;
+    HPT_TRY(hpt__gp_ready(gp));
+    HPT_TRY(hpt__model_mll(gp->model, gp->theta_used, gp->z, gp->n, &value, NULL));
+    *out = value + hpt__warp_log_jacobian(&gp->warp, gp->y, gp->n);
+    rc = 0;
+out:
+    return rc;
+}
+
 // ---- what it holds
 
 int64_t hpt__gp_n(const hpt__gp *gp) {

@@ -42,7 +42,8 @@ typedef struct hpt__warp {
     double median, scale; // LOG_TAIL: y above the median m -> m + s log1p((y - m) / s)
     double mean, sd;      // of the result
 } hpt__warp;
-// values: finite, n >= 1 (infinities and huge values are clipped by the caller, hpt__gp_tell). Constant data: sd = 1.
+// values: finite, at most 2e300 in size, n >= 1 (the caller clips). Constant data: sd = 1. Without memory for the quartiles
+// (n > 256): as NONE.
 void hpt__warp_fit(hpt__warp *w, hpt__warp_kind kind, const double *y, int64_t n);
 double hpt__warp_apply(const hpt__warp *w, double y);
 double hpt__warp_invert(const hpt__warp *w, double z);
@@ -53,16 +54,18 @@ typedef struct hpt__gp hpt__gp;
 
 typedef struct hpt__gp_settings {
     hpt__cov_kind kind;
-    double noise;    // NaN: fitted; else the fixed standard deviation in units of the objective
-    bool warp;       // choose between none and log tail by the evidence; else none
-    uint64_t seed;   // restarts
+    double noise;            // NaN: fitted; else the fixed standard deviation in units of the objective
+    bool warp;               // choose between none and log tail by the evidence; else none
+    uint64_t seed;           // restarts
     int64_t max_evaluations; // of one local search
 } hpt__gp_settings;
 
-HPT_NODISCARD int hpt__gp_create(hpt__gp **out, hpt__device *device, const hpt__gp_code *code, const hpt__gp_settings *s);
+HPT_NODISCARD int hpt__gp_create(hpt__gp **out, hpt__device *device, const hpt__gp_code *code,
+                                 const hpt__gp_settings *s);
 void hpt__gp_destroy(hpt__gp *gp);
-// Appends n told points (rows n x d, masks) with their values. NaN is an error; infinities are clipped to the worst
-// finite value plus a spread. Drops pending points. O(n^2) each on a factored model: nothing is rebuilt.
+// Appends n told points (rows n x d, masks) with their values. NaN is an error; infinities count as the worst (best)
+// finite value plus (minus) the spread of all finite ones, whatever these are at the time. Drops pending points.
+// O(n^2) each on a factored model at the next ready: nothing is rebuilt.
 HPT_NODISCARD int hpt__gp_tell(hpt__gp *gp, const double *rows, const uint64_t *mask, const double *y, int64_t n);
 // Forgets everything told.
 HPT_NODISCARD int hpt__gp_clear(hpt__gp *gp);
@@ -83,16 +86,20 @@ HPT_NODISCARD int hpt__gp_ready_doubtful(hpt__gp *gp, double lengthscale_max, do
 
 int64_t hpt__gp_n(const hpt__gp *gp);
 int64_t hpt__gp_n_pending(const hpt__gp *gp);
-const double *hpt__gp_theta(const hpt__gp *gp); // p, in use for prediction; borrowed
+const double *hpt__gp_theta(const hpt__gp *gp); // p, in use for prediction (before a fit: a default); borrowed
 const hpt__warp *hpt__gp_warp(const hpt__gp *gp);
-hpt__model *hpt__gp_model(hpt__gp *gp); // for acquisition; ready; in transformed units
+hpt__model *hpt__gp_model(hpt__gp *gp);     // for acquisition; ready; in transformed units
 double hpt__gp_noise_sd(const hpt__gp *gp); // in transformed units
-// Told rows and transformed values; borrowed until the next tell.
+// Told rows (n of them, then the n_pending pending ones) and transformed values (n); borrowed until the next tell or pending
+// point. z is up to date after fit, ready and predict.
 const double *hpt__gp_rows(const hpt__gp *gp);
 const uint64_t *hpt__gp_masks(const hpt__gp *gp);
 const double *hpt__gp_z(const hpt__gp *gp);
 // Mean and variance in the units of the objective (of the median and of half the 84 %-16 % range where it is transformed).
-HPT_NODISCARD int hpt__gp_predict(hpt__gp *gp, const double *rows, const uint64_t *mask, int64_t m, double *mean, double *sd);
+HPT_NODISCARD int hpt__gp_predict(hpt__gp *gp, const double *rows, const uint64_t *mask, int64_t m, double *mean,
+                                  double *sd);
+// Log density of the told values under the theta in use, in units of the objective. O(n^3).
+HPT_NODISCARD int hpt__gp_log_likelihood(hpt__gp *gp, double *out);
 // Hyperparameters, transformation and the schedule's state as one JSON object, and back: what a resumed study needs to go
 // on exactly as the killed one.
 void hpt__gp_state_json(hpt__str *out, const hpt__gp *gp);
@@ -100,6 +107,7 @@ HPT_NODISCARD int hpt__gp_state_from_json(hpt__gp *gp, const hpt__json *object);
 
 // log prior of theta and, where grad is not NULL, its gradient added (gp_prior.c).
 double hpt__gp_log_prior(const hpt__cov *cov, const double *theta, double *grad);
+// Bounds of theta for a search; noise_floor: smallest noise variance.
 void hpt__gp_bounds(double *low, double *high, const hpt__cov *cov, double noise_floor);
 
 #endif
