@@ -334,7 +334,13 @@ BACKEND_TEST(cost, grows_with_the_work_and_is_measured_once) {
     OK(hpt__device_open(&again, hpt__device_name(device), NULL, NULL));
     near_number(hpt__device_cost(again, HPT__OP_FACTOR, &shape), 1000, 1, 0, "cost from the file", 0);
     hpt__device_close(again);
-    // A file that is no such thing is measured over.
+    // Rates of another device, and a file that is no such thing, are measured over.
+    file = fopen(path, "w");
+    fprintf(file, "{\"device\":\"another\",\"call\":1000,\"factor\":1e-9,\"solve\":1e-9,\"byte\":1e-9}\n");
+    fclose(file);
+    OK(hpt__device_open(&again, hpt__device_name(device), NULL, NULL));
+    cr_expect(hpt__device_cost(again, HPT__OP_FACTOR, &shape) < 100);
+    hpt__device_close(again);
     file = fopen(path, "w");
     fprintf(file, "{\"device\":3");
     fclose(file);

@@ -3,6 +3,8 @@
 // is the model that was made of them at once.
 #include "backend_testing.h"
 
+#include "core/backend/device_state.h"
+
 static const int64_t sizes[] = {1, 2, 31, 32, 33, 64, 65, 127, 129, 200};
 
 static double *factor_of(hpt__model *model, int64_t n) {
@@ -217,6 +219,63 @@ BACKEND_TEST(factor, of_the_same_point_three_hundred_times_needs_jitter) {
     OK(hpt__model_factor(model, p.theta, &jitter, &logdet));
     cr_expect_eq(jitter, 0);
     hpt__model_destroy(model);
+}
+
+BACKEND_TEST(factor, jitter_is_a_power_of_ten_of_the_mean_diagonal) {
+    enum { N = 40 };
+    problem p;
+    double x[N * 3], jitter = 0, mean = 0;
+    uint64_t mask[N];
+    problem_init(&p, 11, HPT__COV_MATERN52, 3, 3, false);
+    p.theta[6] = -80;
+    for (int64_t i = 0; i < N; i++) {
+        for (int j = 0; j < 3; j++) x[3 * i + j] = 0.5;
+        mask[i] = i < 10 ? 1 : p.terms[1 + i % 2];
+        for (int64_t t = 0; t < 3; t++)
+            if ((p.terms[t] & ~mask[i]) == 0) mean += exp(p.theta[3 + t]) / N;
+    }
+    hpt__model *model;
+    OK(hpt__model_create(&model, device, &p.cov, 0));
+    OK(hpt__model_set_points(model, 0, x, mask, N));
+    cr_assert_eq(hpt__model_factor(model, p.theta, &jitter, NULL), HPT_S_JITTERED, "%s", hpt_last_error());
+    const double power = log10(jitter / mean);
+    near_number(power, rint(power), 1e-9, 0, "log10 of the jitter", 0);
+    cr_expect(power < -2.5 && power > -10.5, "%g", power);
+    hpt__model_destroy(model);
+}
+
+// The table's own promise, below the wrapper that would factor anew: 1 - 1 = 0 is no pivot.
+BACKEND_TEST(factor, append_that_fails_leaves_the_factor_and_the_weights) {
+    problem p;
+    const double x[3] = {0.1, 0.6, 0.1}, y[2] = {1, 2};
+    const uint64_t mask[3] = {1, 1, 1};
+    double logdet = 0, l[4], before[4], mean = 0;
+    int64_t info = 7;
+    void *model = NULL;
+    const hpt__backend *ops = device->ops;
+    problem_init(&p, 10, HPT__COV_RBF, 1, 1, false);
+    p.theta[0] = -4; // far apart: the factor is the unit matrix
+    p.theta[1] = 0;
+    p.theta[2] = -90;
+    OK(ops->model_create(&model, device->ctx, &p.cov, 0));
+    OK(ops->model_set_points(model, 0, x, mask, 2));
+    OK(ops->model_factor(model, p.theta, 0, &logdet, &info));
+    cr_assert_eq(info, 0);
+    OK(ops->model_set_y(model, y, 2));
+    OK(ops->model_get_factor(model, before, 2));
+    OK(ops->model_set_points(model, 2, x + 2, mask + 2, 1));
+    OK(ops->model_append(model, &logdet, &info));
+    cr_expect_eq(info, 3);
+    cr_expect_eq(ops->model_rows(model), 2);
+    OK(ops->model_get_factor(model, l, 2));
+    for (int i = 0; i < 4; i++) cr_expect_eq(l[i], before[i]);
+    OK(ops->posterior(model, x + 1, mask, 1, &mean, NULL, NULL, NULL));
+    near_number(mean, 2, 1e-12, 0, "mean", 0);
+    // A factor that fails leaves none.
+    OK(ops->model_factor(model, p.theta, 0, &logdet, &info));
+    cr_expect_eq(info, 3);
+    cr_expect_eq(ops->model_rows(model), 0);
+    ops->model_destroy(model);
 }
 
 // A point that is there already, appended to a factor without noise: the whole is factored anew with jitter, and the values

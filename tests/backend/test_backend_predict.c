@@ -75,12 +75,13 @@ BACKEND_TEST(posterior, pending_points_shrink_the_variance_and_leave_the_mean) {
         OK(hpt__model_truncate(f.model, 50));
         OK(hpt__model_set_y(f.model, f.y, 50));
         OK(hpt__model_set_points(f.model, 50, x + 4 * 50, f.mask + 50, pending[i]));
-        double without[20], with[20], mean[20], mean2[20], z[80];
+        double without[20], with[20], mean[20], mean2[20], z[80], slope[80], slope2[80];
         uint64_t zmask[20];
         problem_points(&f.p, z, zmask, 20);
-        OK(hpt__model_posterior(f.model, z, zmask, 20, mean, without, NULL, NULL)); // not in the factor yet
+        OK(hpt__model_posterior(f.model, z, zmask, 20, mean, without, slope, NULL)); // not in the factor yet
         OK(hpt__model_append(f.model, &logdet));
-        OK(hpt__model_posterior(f.model, z, zmask, 20, mean2, with, NULL, NULL));
+        OK(hpt__model_posterior(f.model, z, zmask, 20, mean2, with, slope2, NULL));
+        for (int k = 0; k < 80; k++) near_number(slope2[k], slope[k], 1e-12, 1e-12, "dmean", k);
         double shrunk = 0;
         for (int k = 0; k < 20; k++) {
             cr_assert(with[k] <= without[k] * (1 + 1e-12) + 1e-13);
@@ -114,6 +115,30 @@ BACKEND_TEST(posterior, variance_is_never_negative_at_told_points) {
         free(cov);
         fitted_fini(&f);
     }
+}
+
+// Noise far below the last bit: what is left of k - k^2 / k is rounding, of either sign.
+BACKEND_TEST(posterior, variance_is_not_negative_where_only_rounding_is_left) {
+    problem p;
+    const double x = 0.3;
+    const uint64_t mask = 1;
+    double var, cov;
+    int64_t zeros = 0;
+    problem_init(&p, 2, HPT__COV_MATERN52, 1, 1, false);
+    p.theta[2] = -80;
+    hpt__model *model;
+    OK(hpt__model_create(&model, device, &p.cov, 0));
+    OK(hpt__model_set_points(model, 0, &x, &mask, 1));
+    for (int i = 0; i < 300; i++) {
+        p.theta[1] = uniform(&p.rng, -2, 2);
+        OK(hpt__model_factor(model, p.theta, NULL, NULL));
+        OK(hpt__model_posterior(model, &x, &mask, 1, NULL, &var, NULL, NULL));
+        OK(hpt__model_joint(model, &x, &mask, 1, NULL, &cov, 1));
+        cr_assert(var >= 0 && var < 1e-14 && cov >= 0 && cov < 1e-14, "%g %g", var, cov);
+        zeros += var == 0;
+    }
+    cr_expect_gt(zeros, 0);
+    hpt__model_destroy(model);
 }
 
 BACKEND_TEST(posterior, gradients_are_the_slopes) {
