@@ -49,6 +49,9 @@ PEERS = {
 }
 
 
+INSTALL_S = 2400
+
+
 class PeerError(Exception):
     """A contender failed: kind is `crash`, `timeout`, `invalid` or `refused`."""
 
@@ -74,10 +77,12 @@ def install(environment, log=sys.stderr):
     try:
         if not python_of(environment).exists():
             subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, capture_output=True, text=True)
-        subprocess.run([*pip, *needed], check=True, capture_output=True, text=True)
+        subprocess.run([*pip, *needed], check=True, capture_output=True, text=True, timeout=INSTALL_S)
         for package in wanted:
             if subprocess.run([*pip, package], capture_output=True, text=True).returncode:
                 missing.append(package)
+    except subprocess.TimeoutExpired:
+        return f"{', '.join(needed)} could not be installed in {INSTALL_S // 60} minutes"
     except subprocess.CalledProcessError as e:
         lines = [line for line in (e.stderr or "").splitlines() if line.strip()]
         text = next((line for line in lines if line.lower().startswith("error")), lines[-1] if lines else str(e))
