@@ -17,10 +17,15 @@ typedef struct hpt__search_options {
     double lock_value;
     // Trust region: centre row (d) and half width per column; NULL: the whole space.
     const double *centre, *half_width;
+    // More points that are excluded, beside those of the model: rows as encoded (n_excluded x d) and masks. NULL: none.
+    const double *excluded;
+    const uint64_t *excluded_mask;
+    int64_t n_excluded;
 } hpt__search_options;
 
-// Coordinates of `fixed` (space->d, internal) that are not NaN stay as they are. Excluded are points that were told or are
-// pending (row equal after snapping), unless nothing else is left (HPT_S_EXHAUSTED, *row is then the best repeat).
+// Coordinates of `fixed` (space->d, internal; NULL: none) that are not NaN stay as they are. Excluded are points that were
+// told or are pending (row equal after snapping), unless nothing else is left (HPT_S_EXHAUSTED, *row is then the best
+// repeat), and, as long as there is anything else, points that would only polish (rule: acq_search.c). The model is ready.
 // row (d), mask, *value: the best legal point found and its acquisition value.
 // Deterministic for the state of rng and the model.
 HPT_NODISCARD int hpt__acq_search(double *row, uint64_t *mask, double *value, hpt__gp *gp, const hpt__gp_code *code,
