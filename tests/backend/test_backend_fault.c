@@ -200,3 +200,13 @@ Test(nonsense, of_a_backend_is_an_error_that_names_it)
     fitted_fini(&f);
     hpt__device_close(device);
 }
+
+Test(nonsense, memory_that_runs_out_is_no_reason_to_take_a_slower_device)
+{
+    int64_t left = 0;
+    hpt__device *device;
+    hpt__alloc_set_hook(fail_kth, &left);
+    const int rc = hpt__device_open(&device, "auto", NULL, NULL);
+    hpt__alloc_set_hook(NULL, NULL);
+    cr_expect_eq(rc, HPT_E_MEMORY);
+}
