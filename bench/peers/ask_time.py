@@ -6,7 +6,9 @@
 Both are told the same n points in 10 dimensions (half of them spread over the box, half gathered around the optimum, as
 a run would have left them), then asked and told in turn: one trial of the rival, a few of ours. The first ask after the
 load fits from nothing and is reported by itself; the mean is over the trials after it, for ours at least 30, so that it
-holds its share of refits. The ratio is taken within a round, which has its own data. Rounds run from small to large n.
+holds its share of refits. The ratio is taken within a round, which has its own data. CPU seconds stand beside: where the
+wall clock says much more than they do, the machine was busy, and libraries with several threads suffer most from that
+(--threads 1 for both is the fairer figure there).
 """
 import argparse
 import json
@@ -17,6 +19,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import problems  # noqa: E402
 import wire  # noqa: E402
+from report import number  # noqa: E402
 from stats import median  # noqa: E402
 
 D = 10
@@ -53,7 +56,7 @@ def measure(n, seed, options, problem):
     """One round at one n: a row. A contender that fails gets its error instead of times."""
     points, values = told_data(problem, n, seed)
     names = [options.ours, options.rival]
-    row = {"kind": "ask_time", "n": n, "seed": seed, "d": D, "ours": options.ours, "rival": options.rival, "first": {}, "mean": {}, "asks": {}, "peak_mib": {}, "error": {}}
+    row = {"kind": "ask_time", "n": n, "seed": seed, "d": D, "ours": options.ours, "rival": options.rival, "first": {}, "mean": {}, "cpu": {}, "asks": {}, "peak_mib": {}, "error": {}}
     peers, times = {}, {name: [] for name in names}
     k = asks_of_rival(n)
     share = {options.ours: -(-N_OURS // k), options.rival: 1}
@@ -66,6 +69,7 @@ def measure(n, seed, options, problem):
                 row["first"][name] = trial(peers[name], problem)
             except wire.PeerError as e:
                 row["error"][name] = f"{e.kind}: {e}"
+        begin = {name: peer.process.usage()[0] for name, peer in peers.items()}
         for _ in range(k):
             for name in names:
                 try:
@@ -77,7 +81,9 @@ def measure(n, seed, options, problem):
             row["asks"][name] = len(times[name])
             if times[name] and name not in row["error"]:
                 row["mean"][name] = sum(times[name]) / len(times[name])
-                row["peak_mib"][name] = peers[name].process.usage()[1]
+                end, row["peak_mib"][name] = peers[name].process.usage()
+                if end is not None:
+                    row["cpu"][name] = (end - begin[name]) / len(times[name])
                 row.setdefault("version", {})[name] = peers[name].version
     finally:
         for peer in peers.values():
@@ -91,8 +97,8 @@ def table(rows, options):
         versions.update(r.get("version", {}))
     threads = f"{options.threads} threads" if options.threads else "threads as each likes"
     out = [f"{wire.machine()}; {threads}; {', '.join(f'{k}: {v}' for k, v in versions.items())}; d={D}, {len({r['seed'] for r in rows})} rounds.", ""]
-    out.append(f"| trials told | {options.ours}, s | {options.rival}, s | {options.rival} / {options.ours} (min..max of rounds) | first ask, s: {options.ours} | {options.rival} | peak MiB: {options.ours} | {options.rival} |")
-    out.append("|--:|--:|--:|--:|--:|--:|--:|--:|")
+    out.append(f"| trials told | {options.ours}, s | {options.rival}, s | {options.rival} / {options.ours} (min..max of rounds) | CPU s: {options.ours} | {options.rival} | first ask, s: {options.ours} | {options.rival} | peak MiB: {options.ours} | {options.rival} |")
+    out.append("|" + "--:|" * 10)
     for n in sorted({r["n"] for r in rows}):
         mine = [r for r in rows if r["n"] == n]
 
@@ -101,9 +107,9 @@ def table(rows, options):
             return form.format(median(v)) if v else next((r["error"][name] for r in mine if name in r["error"]), "-")
 
         ratios = [r["mean"][options.rival] / r["mean"][options.ours] for r in mine if len(r["mean"]) == 2]
-        ratio = f"{median(ratios):.3g} ({min(ratios):.3g}..{max(ratios):.3g})" if ratios else "-"
+        ratio = f"{number(median(ratios))} ({number(min(ratios))}..{number(max(ratios))})" if ratios else "-"
         cells = [cell("mean", options.ours, "{:.3g}"), cell("mean", options.rival, "{:.3g}"), ratio]
-        for key, form in (("first", "{:.3g}"), ("peak_mib", "{:.0f}")):
+        for key, form in (("cpu", "{:.3g}"), ("first", "{:.3g}"), ("peak_mib", "{:.0f}")):
             cells += [cell(key, options.ours, form), cell(key, options.rival, form)]
         out.append(f"| {n} | " + " | ".join(cells) + " |")
     return "\n".join(out) + "\n"
