@@ -244,6 +244,8 @@ def legend(figure, axes):
 
 
 def plot_regret(plt, data, path):
+    from matplotlib.ticker import LogLocator
+
     figure, axes = panels(plt, len(data.problems))
     for k, (ax, p) in enumerate(zip(axes.flat, data.problems)):
         low, high = math.inf, 0.0
@@ -259,9 +261,14 @@ def plot_regret(plt, data, path):
             ax.fill_between(x, [quantile(v, 0.25) for v in at], [quantile(v, 0.75) for v in at], color=COLOURS.get(q, "#333333"), alpha=0.10, lw=0)
             low, high = min(low, mid[-1]), max(high, mid[0])
         ax.set_yscale("log")
-        ax.minorticks_off()
         if low < high:
-            ax.set_ylim(low / 3, high * 1.5)
+            wide = high > 100 * low
+            ax.set_ylim(low / (3 if wide else 1.5), high * 1.5)
+            if not wide:
+                # Less than two decades would show a single label.
+                ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                ax.yaxis.set_major_formatter("{x:g}")
+        ax.minorticks_off()
         ax.set_title(p, fontsize=10)
         if k % axes.shape[1] == 0:
             ax.set_ylabel("regret", fontsize=9)
