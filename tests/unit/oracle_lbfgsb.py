@@ -3,7 +3,7 @@
 
 usage: oracle_lbfgsb.py <lbfgsb_tool>
 
-Rosenbrock in 2 to 50 dimensions, rotated quadratics of condition 1e6 in 2 to 50, Beale, Wood, Powell's singular function;
+Rosenbrock in 2 to 50 dimensions, rotated quadratics of condition 1e6 in 2 to 20, Beale, Wood, Powell's singular function;
 each without bounds, in a box that holds the minimum, with active bounds, with fixed variables, from starts outside.
 Where SciPy finds a minimum, ours is as low to 1e-6 (relative to 1 + |f|), within the bounds; on Rosenbrock and
 Beale either may end in another local minimum, which is told and limited. Evaluations: at most 1.5 times SciPy's in total.
@@ -60,7 +60,7 @@ FUNCTIONS = dict(rosenbrock=rosenbrock, quadratic=quadratic, beale=beale, wood=w
 
 def problems():
     rng = np.random.default_rng(1)
-    cases = [("rosenbrock", n) for n in (2, 3, 5, 10, 20, 50)] + [("quadratic", n) for n in (2, 5, 10, 20, 50)]
+    cases = [("rosenbrock", n) for n in (2, 3, 5, 10, 20, 50)] + [("quadratic", n) for n in (2, 5, 10, 20)]
     cases += [("beale", 2), ("wood", 4), ("powell", 4)]
     for name, n in cases:
         inf = 4.5 if name == "beale" else np.inf  # without bounds it falls slowly for ever along a valley to the left
