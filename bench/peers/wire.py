@@ -49,7 +49,7 @@ PEERS = {
 }
 
 
-INSTALL_S = 2400
+INSTALL_S = 1200
 
 
 class PeerError(Exception):
