@@ -4,12 +4,14 @@
 // Factor. Tile (i, k), columns first:  A_ik - sum_{j<k} L_ij L_kj'  (one product as long as the rows before it), then the
 //   factor of the tile if i = k, else the solve with L_kk'. A tile waits for its two rows and then for L_kk; tiles are dealt
 //   out in this order, so whatever a tile waits for is done or being done, and the next column starts while this one ends.
+//   Tiles of a column go together in groups: OpenBLAS multiplies 128 x 128 x 500 at 0.62 of its rate for large matrices,
+//   512 x 128 x 500 at 0.86. That is also why two rows of tiles go together below.
 // Solve with few right-hand sides. Row i: B_i - sum_{j<i} L_ij Y_j, then the tile on the diagonal; dealt out the same way.
 //   Products of our own (cpu_vec.h: thin): a BLAS copies L into its packed form first, which here costs more than the product.
 // Solve with many: each thread has a strip of columns and calls the BLAS for the whole triangle.
 // Inverse. U = L^-T by rows of tiles, each independent of the others, from products only: a solve with so few rows runs at
-//   half the rate. Stored above the diagonal of L. Tile (i, j) of the inverse is
-//   U_i,i.. U_j,i..', one product.
+//   half the rate. Stored above the diagonal of L. A block of
+//   the inverse is U_j,i.. U_i,i..', one product.
 //
 // Why not LAPACK: threaded potrf and potri of OpenBLAS give other bits for other numbers of threads; single-threaded ones
 // use one core. These reach the rate of the BLAS's own product and need no second library and no second square matrix.
@@ -23,13 +25,9 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { TILE_SMALL = 128, TILE_LARGE = 256, LARGE_FROM = 3000, BASE = 32, THIN_TILE = 128, WIDE_FROM = 64, SPINS = 200 };
+enum { TILE = CPU__TILE, GROUP = 4, PAIR = 2, BASE = 32, WIDE_FROM = 64, SPINS = 200 };
 
 typedef atomic_int_least64_t counter;
-
-int64_t cpu__tile(int64_t n) {
-    return n < LARGE_FROM ? TILE_SMALL : TILE_LARGE;
-}
 
 static int64_t length_of(int64_t n, int64_t tile, int64_t i) {
     return n - i * tile < tile ? n - i * tile : tile;
@@ -62,53 +60,67 @@ typedef struct factoring {
     const cpu__ctx *ctx;
     double *a;
     int64_t lda, n, tile, n_tiles;
-    counter *done; // tiles of each row that are final
+    counter *done; // columns of tiles that are final, for each row of tiles
     counter info;  // first pivot that failed, or 0
 } factoring;
 
-static void factor_task(void *payload, int64_t task, double *scratch) {
-    factoring *f = payload;
-    const cpu__ctx *c = f->ctx;
-    (void)scratch;
-    int64_t k = 0;
-    while (task >= f->n_tiles - k) task -= f->n_tiles - k++;
-    const int64_t i = k + task, nb = f->tile, rows = length_of(f->n, nb, i), columns = length_of(f->n, nb, k);
-    const int lda = (int)f->lda;
-    double *row_i = f->a + i * nb, *row_k = f->a + k * nb, *a_ik = row_i + k * nb * f->lda;
-    if (k > 0) {
-        wait_for(&f->done[i], k);
-        wait_for(&f->done[k], k);
-        if (i == k)
-            c->blas->syrk(CPU__COL_MAJOR, CPU__LOWER, CPU__N, (int)rows, (int)(k * nb), -1.0, row_i, lda, 1.0, a_ik,
-                          lda);
-        else
-            c->blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, (int)rows, (int)columns, (int)(k * nb), -1.0, row_i, lda,
-                          row_k, lda, 1.0, a_ik, lda);
-    }
-    if (i > k) wait_for(&f->done[k], k + 1);
-    if (atomic_load(&f->info) == 0) {
-        if (i == k) {
-            const int64_t info = factor_tile(c, a_ik, f->lda, rows);
-            if (info) atomic_store(&f->info, info + k * nb);
-        } else {
-            c->blas->trsm(CPU__COL_MAJOR, CPU__RIGHT, CPU__LOWER, CPU__T, CPU__NON_UNIT, (int)rows, (int)columns, 1.0,
-                          f->a + k * nb * (f->lda + 1), lda, a_ik, lda);
-        }
-    }
-    atomic_store_explicit(&f->done[i], k + 1, memory_order_release);
+// Tasks of a column: the tile on the diagonal; the one below it, which the next column waits for; the rest by GROUP.
+static int64_t column_tasks(int64_t below) {
+    return below == 0 ? 1 : 2 + (below - 1 + GROUP - 1) / GROUP;
 }
 
-enum { COUNTERS = 512 };
+static void update_rows(const factoring *f, int64_t k, int64_t from, int64_t rows) {
+    const cpu__blas *blas = f->ctx->blas;
+    const int64_t nb = f->tile, columns = length_of(f->n, nb, k);
+    const int lda = (int)f->lda;
+    double *left = f->a + from * nb, *left_k = f->a + k * nb, *to = left + k * nb * f->lda;
+    if (k > 0 && from == k)
+        blas->syrk(CPU__COL_MAJOR, CPU__LOWER, CPU__N, (int)rows, (int)(k * nb), -1.0, left, lda, 1.0, to, lda);
+    else if (k > 0)
+        blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, (int)rows, (int)columns, (int)(k * nb), -1.0, left, lda, left_k, lda,
+                   1.0, to, lda);
+}
+
+static void factor_task(void *payload, int64_t task, double *scratch) {
+    factoring *f = payload;
+    (void)scratch;
+    int64_t k = 0;
+    for (int64_t in; task >= (in = column_tasks(f->n_tiles - 1 - k)); k++) task -= in;
+    const int64_t nb = f->tile, from = task < 2 ? k + task : k + 2 + (task - 2) * GROUP;
+    const int64_t last = task < 2 ? from + 1 : from + GROUP, end = last < f->n_tiles ? last : f->n_tiles;
+    const int64_t rows = (end * nb < f->n ? end * nb : f->n) - from * nb, columns = length_of(f->n, nb, k);
+    double *corner = f->a + k * nb * (f->lda + 1), *to = f->a + from * nb + k * nb * f->lda;
+    for (int64_t i = from; i < end; i++) wait_for(&f->done[i], k);
+    wait_for(&f->done[k], k);
+    update_rows(f, k, from, rows);
+    if (from > k) wait_for(&f->done[k], k + 1);
+    if (atomic_load(&f->info) == 0) {
+        if (from == k) {
+            const int64_t info = factor_tile(f->ctx, corner, f->lda, rows);
+            if (info) atomic_store(&f->info, info + k * nb);
+        } else {
+            f->ctx->blas->trsm(CPU__COL_MAJOR, CPU__RIGHT, CPU__LOWER, CPU__T, CPU__NON_UNIT, (int)rows, (int)columns,
+                               1.0, corner, (int)f->lda, to, (int)f->lda);
+        }
+    }
+    for (int64_t i = from; i < end; i++) atomic_store_explicit(&f->done[i], k + 1, memory_order_release);
+}
+
+enum { COUNTERS = 1024 };
 
 int cpu__cholesky(cpu__ctx *c, double *a, int64_t lda, int64_t n, int64_t *info) {
     counter done[COUNTERS];
-    factoring f = {.ctx = c, .a = a, .lda = lda, .n = n, .tile = cpu__tile(n), .done = done};
+    factoring f = {.ctx = c, .a = a, .lda = lda, .n = n, .tile = TILE, .done = done};
     while ((n + f.tile - 1) / f.tile > COUNTERS) f.tile *= 2;
     f.n_tiles = (n + f.tile - 1) / f.tile;
-    for (int64_t i = 0; i < f.n_tiles; i++) atomic_init(&done[i], 0);
+    int64_t tasks = 0;
+    for (int64_t i = 0; i < f.n_tiles; i++) {
+        atomic_init(&done[i], 0);
+        tasks += column_tasks(i);
+    }
     atomic_init(&f.info, 0);
     const double work = (double)n * (double)n * (double)n / 3;
-    const int rc = cpu__parallel(c, f.n_tiles * (f.n_tiles + 1) / 2, 8, work, factor_task, &f);
+    const int rc = cpu__parallel(c, tasks, 8, work, factor_task, &f);
     *info = atomic_load(&f.info);
     return rc;
 }
@@ -134,7 +146,7 @@ static void thin_task(void *payload, int64_t task, double *scratch) {
     const solving *f = payload;
     const cpu__ctx *c = f->ctx;
     (void)scratch;
-    const int64_t nb = THIN_TILE, i = f->transposed ? f->n_tiles - 1 - task : task, rows = length_of(f->n, nb, i);
+    const int64_t nb = TILE, i = f->transposed ? f->n_tiles - 1 - task : task, rows = length_of(f->n, nb, i);
     double *b_i = f->b + i * nb;
     for (int64_t step = 0; step < task; step++) {
         const int64_t j = f->transposed ? f->n_tiles - 1 - step : step, k = length_of(f->n, nb, j);
@@ -179,7 +191,7 @@ int cpu__solve(cpu__ctx *c, const double *l, int64_t ldl, int64_t n, bool transp
         f.strip = s < 512 ? 64 : s < 2048 ? 128 : 256;
         return cpu__parallel(c, (s + f.strip - 1) / f.strip, 8, work, wide_task, &f);
     }
-    f.n_tiles = (n + THIN_TILE - 1) / THIN_TILE;
+    f.n_tiles = (n + TILE - 1) / TILE;
     return cpu__parallel(c, f.n_tiles, 8, work, thin_task, &f);
 }
 
@@ -216,7 +228,7 @@ static void gram_task(void *payload, int64_t task, double *scratch) {
 }
 
 int cpu__subtract_gram(cpu__ctx *c, const double *v, int64_t ldv, int64_t n, int64_t m, double *out, int64_t ldo) {
-    gram g = {.ctx = c, .v = v, .out = out, .ldv = ldv, .n = n, .m = m, .ldo = ldo, .tile = TILE_SMALL};
+    gram g = {.ctx = c, .v = v, .out = out, .ldv = ldv, .n = n, .m = m, .ldo = ldo, .tile = TILE};
     if (n == 0) return HPT_OK;
     g.n_tiles = (m + g.tile - 1) / g.tile;
     return cpu__parallel(c, g.n_tiles * (g.n_tiles + 1) / 2, 8, (double)n * (double)m * (double)m, gram_task, &g);
@@ -227,58 +239,71 @@ int cpu__subtract_gram(cpu__ctx *c, const double *v, int64_t ldv, int64_t n, int
 typedef struct inverting {
     const cpu__ctx *ctx;
     double *a, *diagonal;
-    int64_t lda, n, tile;
+    int64_t lda, n;
 } inverting;
 
 static void invert_diagonal(void *payload, int64_t j, double *scratch) {
     const inverting *f = payload;
     (void)scratch;
-    const int64_t nb = f->tile, rows = length_of(f->n, nb, j);
-    double *u_jj = f->diagonal + j * nb * nb;
-    memset(u_jj, 0, (size_t)(nb * nb) * sizeof(double));
-    for (int64_t i = 0; i < rows; i++) u_jj[i * (nb + 1)] = 1;
+    const int64_t rows = length_of(f->n, TILE, j);
+    double *u_jj = f->diagonal + j * TILE * TILE;
+    memset(u_jj, 0, (size_t)(TILE * TILE) * sizeof(double));
+    for (int64_t i = 0; i < rows; i++) u_jj[i * (TILE + 1)] = 1;
     f->ctx->blas->trsm(CPU__COL_MAJOR, CPU__RIGHT, CPU__LOWER, CPU__T, CPU__NON_UNIT, (int)rows, (int)rows, 1.0,
-                       f->a + j * nb * (f->lda + 1), (int)f->lda, u_jj, (int)nb);
+                       f->a + j * TILE * (f->lda + 1), (int)f->lda, u_jj, TILE);
 }
 
-// U_jc = -(sum over j <= k < c of U_jk L_ck') U_cc.
-static void invert_row(void *payload, int64_t j, double *scratch) {
+// Two rows of tiles j, j + 1:  U_jc = -(sum over j <= k < c of U_jk L_ck') U_cc, columns c in turn.
+static void invert_rows(void *payload, int64_t task, double *scratch) {
     const inverting *f = payload;
     const cpu__blas *blas = f->ctx->blas;
-    const int64_t nb = f->tile, rows = length_of(f->n, nb, j), first = j * nb;
-    const int lda = (int)f->lda;
-    for (int64_t c = j + 1; c * nb < f->n; c++) {
-        const int64_t columns = length_of(f->n, nb, c), next = first + rows;
-        const double *l_c = f->a + c * nb;
-        blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, (int)rows, (int)columns, (int)rows, -1.0, f->diagonal + j * nb * nb,
-                   (int)nb, l_c + first * f->lda, lda, 0.0, scratch, (int)nb);
-        if (c * nb > next)
-            blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, (int)rows, (int)columns, (int)(c * nb - next), -1.0,
-                       f->a + first + next * f->lda, lda, l_c + next * f->lda, lda, 1.0, scratch, (int)nb);
-        blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__N, (int)rows, (int)columns, (int)columns, 1.0, scratch, (int)nb,
-                   f->diagonal + c * nb * nb, (int)nb, 0.0, f->a + first + c * nb * f->lda, lda);
+    const int64_t j = task * PAIR, first = j * TILE, lda_ = f->lda;
+    const int lda = (int)lda_, ld = PAIR * TILE;
+    for (int64_t c = j + 1; c * TILE < f->n; c++) {
+        const int64_t columns = length_of(f->n, TILE, c), rows = c == j + 1 ? TILE : PAIR * TILE,
+                      both = first + PAIR * TILE;
+        const double *l_c = f->a + c * TILE;
+        // The tiles on the diagonal, which lie apart, and U_j,j+1.
+        blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, TILE, (int)columns, TILE, -1.0, f->diagonal + j * TILE * TILE, TILE,
+                   l_c + first * lda_, lda, 0.0, scratch, ld);
+        if (c > j + 1) {
+            const double *l_next = l_c + (first + TILE) * lda_;
+            blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, TILE, (int)columns, TILE, -1.0,
+                       f->a + first + (first + TILE) * lda_, lda, l_next, lda, 1.0, scratch, ld);
+            blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, TILE, (int)columns, TILE, -1.0,
+                       f->diagonal + (j + 1) * TILE * TILE, TILE, l_next, lda, 0.0, scratch + TILE, ld);
+        }
+        if (c * TILE > both)
+            blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, (int)rows, (int)columns, (int)(c * TILE - both), -1.0,
+                       f->a + first + both * lda_, lda, l_c + both * lda_, lda, 1.0, scratch, ld);
+        blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__N, (int)rows, (int)columns, (int)columns, 1.0, scratch, ld,
+                   f->diagonal + c * TILE * TILE, TILE, 0.0, f->a + first + c * TILE * lda_, lda);
     }
 }
 
 int cpu__invert(cpu__ctx *c, double *a, int64_t lda, int64_t n, double *diagonal) {
-    inverting f = {c, a, diagonal, lda, n, cpu__tile(n)};
-    const int64_t tiles = (n + f.tile - 1) / f.tile;
+    inverting f = {c, a, diagonal, lda, n};
+    const int64_t tiles = (n + TILE - 1) / TILE;
     const double work = (double)n * (double)n * (double)n / 3;
     int rc = HPT_OK;
     HPT_TRY(cpu__parallel(c, tiles, 8, work, invert_diagonal, &f));
-    HPT_TRY(cpu__parallel(c, tiles - 1, f.tile * f.tile, work, invert_row, &f));
+    HPT_TRY(cpu__parallel(c, (tiles + PAIR - 1) / PAIR, PAIR * TILE * TILE, work, invert_rows, &f));
 out:
     return rc;
 }
 
-void cpu__inverse_tile(const cpu__ctx *c, const double *a, int64_t lda, int64_t n, const double *diagonal, int64_t i,
-                       int64_t j, double *t) {
-    const int64_t nb = cpu__tile(n), rows = length_of(n, nb, i), columns = length_of(n, nb, j), next = i * nb + rows;
-    const double *u_ii = diagonal + i * nb * nb;
-    const double *u_ji = i == j ? u_ii : a + j * nb + i * nb * lda;
-    c->blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, (int)rows, (int)columns, (int)rows, 1.0, u_ii, (int)nb, u_ji,
-                  i == j ? (int)nb : (int)lda, 0.0, t, (int)nb);
+void cpu__inverse_block(const cpu__ctx *c, const double *a, int64_t lda, int64_t n, const double *diagonal,
+                        int64_t first, int64_t rows, int64_t i, double *t, int64_t ldt) {
+    const int64_t start = i * TILE, columns = length_of(n, TILE, i), next = start + columns;
+    const double *u_ii = diagonal + i * TILE * TILE;
+    const int64_t above = first + rows > start ? start - first : rows; // rows above the tile on the diagonal
+    if (above > 0)
+        c->blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, (int)above, (int)columns, (int)columns, 1.0,
+                      a + first + start * lda, (int)lda, u_ii, TILE, 0.0, t, (int)ldt);
+    if (above < rows)
+        c->blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, (int)(rows - above), (int)columns, (int)columns, 1.0, u_ii, TILE,
+                      u_ii, TILE, 0.0, t + above, (int)ldt);
     if (next < n)
         c->blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, (int)rows, (int)columns, (int)(n - next), 1.0,
-                      a + i * nb + next * lda, (int)lda, a + j * nb + next * lda, (int)lda, 1.0, t, (int)nb);
+                      a + first + next * lda, (int)lda, a + start + next * lda, (int)lda, 1.0, t, (int)ldt);
 }

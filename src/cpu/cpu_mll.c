@@ -5,7 +5,7 @@
 //   d value / d log amp_t = 1/2 sum_ij W_ij K_t,ij          d value / d log noise = 1/2 noise tr W
 //   d value / d log l_c   = 1/2 sum_ij W_ij h_b,ij D_c,ij   D_c = squared scaled differences, or weighted mismatches
 //
-// One square of memory: L below the diagonal, U = L^-T above it (cpu_factor.c: cpu__invert). The inverse exists only as tiles
+// One square of memory: L below the diagonal, U = L^-T above it (cpu_factor.c: cpu__invert). The inverse exists only as blocks
 // in a thread's scratch; there W is formed, K and h are made anew from the points, and all p sums are taken in one pass.
 // Sums of differences lose no digits at short length scales, unlike the symmetric product they could be made of, and cost
 // 4 d flops an entry, 2 % of an evaluation at n = 1000 and d = 10.
@@ -22,10 +22,10 @@ typedef struct slope_sums {
     const cpu__points *points;
     const double *a, *diagonal, *alpha;
     double *sums; // p for each tile
-    int64_t lda, n, tile, p;
+    int64_t lda, n, p;
 } slope_sums;
 
-// Adds the share of one column of a tile. w: W's, halved on the diagonal, 0 above it.
+// Adds the share of one column of a block. w: W's, halved on the diagonal, 0 below it.
 static void add_column(const slope_sums *f, const cpu__parts *part, int64_t row, int64_t j, int64_t rows,
                        const double *w, double *g, double *sums) {
     const cpu__vec_ops *v = f->ctx->vec;
@@ -43,44 +43,49 @@ static void add_column(const slope_sums *f, const cpu__parts *part, int64_t row,
     }
 }
 
-static void tile_sums(void *payload, int64_t task, double *scratch) {
+// Blocks of CHUNK rows in the columns of a tile, columns first.
+static int64_t blocks_of(int64_t tile) {
+    return tile * CPU__TILE / CPU__CHUNK + 1;
+}
+
+static void block_sums(void *payload, int64_t task, double *scratch) {
     const slope_sums *f = payload;
-    int64_t i = 0, j = task;
-    while (j > i) j -= ++i;
-    const int64_t nb = f->tile, row = i * nb, rows = f->n - row < nb ? f->n - row : nb,
-                  whole = cpu__round(rows, CPU__LANES);
-    const int64_t end = (j + 1) * nb < f->n ? (j + 1) * nb : f->n;
-    double *t = scratch, *w = t + nb * nb, *g = w + nb, *rest = g + nb, *sums = f->sums + task * f->p;
+    double *sums = f->sums + task * f->p;
+    int64_t i = 0;
+    for (; task >= blocks_of(i); i++) task -= blocks_of(i);
+    const int64_t row = task * CPU__CHUNK, start = i * CPU__TILE;
+    const int64_t end = start + CPU__TILE < f->n ? start + CPU__TILE : f->n;
+    const int64_t height = row + CPU__CHUNK < end ? CPU__CHUNK : end - row;
+    double *t = scratch, *w = t + CPU__CHUNK * CPU__TILE, *g = w + CPU__CHUNK, *rest = g + CPU__CHUNK;
     memset(sums, 0, (size_t)f->p * sizeof(double));
-    cpu__inverse_tile(f->ctx, f->a, f->lda, f->n, f->diagonal, i, j, t);
-    for (int64_t col = j * nb; col < end; col++) {
-        const double *inverse = t + (col - j * nb) * nb;
+    cpu__inverse_block(f->ctx, f->a, f->lda, f->n, f->diagonal, row, height, i, t, CPU__CHUNK);
+    for (int64_t col = start; col < end; col++) {
+        const double *inverse = t + (col - start) * CPU__CHUNK;
         const double a_j = f->alpha[col];
+        const int64_t rows = col + 1 - row < height ? col + 1 - row : height, whole = cpu__round(rows, CPU__LANES);
         cpu__parts part;
-        // On the diagonal the rows above a column have no share; whole vectors of them are passed over.
-        const int64_t from = i == j ? (col - row) / CPU__LANES * CPU__LANES : 0;
-        for (int64_t l = from; l < rows; l++) w[l] = f->alpha[row + l] * a_j - inverse[l];
+        for (int64_t l = 0; l < rows; l++) w[l] = f->alpha[row + l] * a_j - inverse[l];
         for (int64_t l = rows; l < whole; l++) w[l] = 0;
-        if (i == j) {
-            for (int64_t l = from; l < col - row; l++) w[l] = 0;
+        if (col < row + height) {
             w[col - row] *= 0.5;
             sums[f->p - 1] += w[col - row];
         }
-        cpu__column_parts(f->ctx, f->kernel, f->points, row + from, rows - from, f->points, col, &part, rest);
-        add_column(f, &part, row + from, col, whole - from, w + from, g, sums);
+        cpu__column_parts(f->ctx, f->kernel, f->points, row, rows, f->points, col, &part, rest);
+        add_column(f, &part, row, col, whole, w, g, sums);
     }
 }
 
 static int gradient(cpu__model *m, const cpu__points *points, int64_t n, int64_t lda, const double *alpha,
                     double *diagonal, double *sums, double *grad) {
     const cpu__kernel *k = &m->trial;
-    const int64_t d = m->cov->d, p = hpt__cov_n_theta(m->cov), nb = cpu__tile(n), tiles = (n + nb - 1) / nb;
-    const int64_t n_tasks = tiles * (tiles + 1) / 2;
+    const int64_t d = m->cov->d, p = hpt__cov_n_theta(m->cov), tiles = (n + CPU__TILE - 1) / CPU__TILE;
+    int64_t n_tasks = 0;
+    for (int64_t i = 0; i < tiles; i++) n_tasks += blocks_of(i);
     int rc = HPT_OK;
     HPT_TRY(cpu__invert(m->ctx, m->square.data, lda, n, diagonal));
-    slope_sums f = {m->ctx, k, points, m->square.data, diagonal, alpha, sums, lda, n, nb, p};
-    HPT_TRY(cpu__parallel(m->ctx, n_tasks, nb * nb + 2 * nb + cpu__column_scratch(k), (double)n * (double)n * (double)n,
-                          tile_sums, &f));
+    slope_sums f = {m->ctx, k, points, m->square.data, diagonal, alpha, sums, lda, n, p};
+    HPT_TRY(cpu__parallel(m->ctx, n_tasks, CPU__CHUNK * (CPU__TILE + 2) + cpu__column_scratch(k),
+                          (double)n * (double)n * (double)n, block_sums, &f));
     for (int64_t task = 1; task < n_tasks; task++)
         for (int64_t i = 0; i < p; i++) sums[i] += sums[task * p + i];
     for (int64_t c = 0; c < d; c++) grad[k->order[c]] = sums[c];
@@ -95,13 +100,13 @@ int cpu__mll(void *model, const double *theta, double jitter, const double *y, i
     cpu__model *m = model;
     cpu__ctx *c = m->ctx;
     cpu__kernel *k = &m->trial;
-    const int64_t p = hpt__cov_n_theta(m->cov), nb = cpu__tile(n), tiles = (n + nb - 1) / nb;
-    const int64_t lda = cpu__round(n, CPU__LANES) + CPU__PAD, padded = tiles * nb;
+    const int64_t p = hpt__cov_n_theta(m->cov), tiles = (n + CPU__TILE - 1) / CPU__TILE;
+    const int64_t lda = cpu__round(n, CPU__LANES) + CPU__PAD, padded = tiles * CPU__TILE;
     int rc = HPT_OK;
     cpu__blas_enter();
     HPT_TRY(cpu__buf_reserve(c, &m->square, lda * n + CPU__PAD, "a likelihood"));
-    HPT_TRY(cpu__buf_reserve(c, &m->work, padded + padded * nb + tiles * (tiles + 1) / 2 * p, "a likelihood"));
-    double *alpha = m->work.data, *diagonal = alpha + padded, *sums = diagonal + padded * nb;
+    HPT_TRY(cpu__buf_reserve(c, &m->work, padded + padded * CPU__TILE + tiles * (tiles + 1) / 2 * p, "a likelihood"));
+    double *alpha = m->work.data, *diagonal = alpha + padded, *sums = diagonal + padded * CPU__TILE;
     cpu__kernel_set(k, theta);
     HPT_TRY(cpu__points_reserve(c, &m->trial_points, k, n, 0));
     cpu__points_set(&m->trial_points, k, 0, m->raw.data, m->mask, n);
