@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// cpu_blas.h: the five BLAS routines that backend `cpu` calls, from a library that is found at run time, and its threads.
+// cpu_blas.h: the four BLAS routines that backend `cpu` calls, from a library that is found at run time, and its threads.
 #ifndef HPT_CPU_BLAS_H
 #define HPT_CPU_BLAS_H
 
@@ -25,8 +25,6 @@ typedef struct cpu__blas {
     void (*trsm)(int order, int side, int uplo, int trans, int diag, int m, int n, double alpha, const double *a,
                  int lda, double *b, int ldb);
     void (*trsv)(int order, int uplo, int trans, int diag, int n, const double *a, int lda, double *x, int incx);
-    void (*gemv)(int order, int trans, int m, int n, double alpha, const double *a, int lda, const double *x, int incx,
-                 double beta, double *y, int incy);
     char name[128]; // "OpenBLAS 0.3.21 (SkylakeX), libopenblas.so.0"
 } cpu__blas;
 

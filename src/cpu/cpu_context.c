@@ -132,7 +132,6 @@ void cpu__close(void *ctx) {
     if (!c) return;
     if (c->scratch)
         for (int64_t i = 0; i < c->n_threads; i++) cpu__buf_free(c, &c->scratch[i]);
-    cpu__buf_free(c, &c->spare);
     hpt__pool_destroy(c->pool);
     hpt__free(c->scratch);
     hpt__free(c);

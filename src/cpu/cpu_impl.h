@@ -32,7 +32,6 @@ typedef struct cpu__ctx {
     const cpu__vec_ops *vec;
     int64_t n_threads, limit, used; // bytes; limit INT64_MAX: unknown
     cpu__buf *scratch;              // n_threads
-    cpu__buf spare;                 // of the operations that have no model
 } cpu__ctx;
 
 // A covariance with sorted columns and, after set, its hyperparameters.
