@@ -8,7 +8,8 @@
  *   hpt_gp_tell(gp, points, values, n);             // points: n x d, row by row
  *   if (hpt_gp_fit(gp) < 0) fail(hpt_last_error());
  *   hpt_gp_predict(gp, candidates, m, mean, sd);
- *   hpt_gp_append(gp, candidates, &value, 1);       // one more, in O(n^2)
+ *   hpt_gp_suggest(gp, point, 1, NULL, 0);          // where to evaluate next
+ *   hpt_gp_append(gp, point, &value, 1);            // one more, in O(n^2)
  *   hpt_gp_destroy(gp);
  *
  * Points. d = hpt_space_size(space) numbers each, in the order in which the parameters were added, constants too:
@@ -70,6 +71,12 @@ HPT_API HPT_NODISCARD int hpt_gp_fit(hpt_gp *gp);
  * objective; either may be NULL. Where the objective is compressed: the median, and half the distance between the 16 %
  * and 84 % quantiles. Finite. HPT_E_STATE: nothing was told yet. O(n m d + n^2 m). */
 HPT_API HPT_NODISCARD int hpt_gp_predict(hpt_gp *gp, const double *points, int64_t m, double *mean, double *sd);
+
+/* q points (q x d) at which to evaluate next: where the improvement over what was told is expected to be largest (LogEI),
+ * the second given the first as if it were being evaluated, and so on. pending: m points (m x d) that are being evaluated,
+ * NULL with m = 0. No point that was told or is pending is given, unless nothing else is left (HPT_S_EXHAUSTED: the points
+ * from the first such on are repeats). Needs a told point (else HPT_E_STATE). Every call gives other points. O(n^2) each. */
+HPT_API HPT_NODISCARD int hpt_gp_suggest(hpt_gp *gp, double *points, int64_t q, const double *pending, int64_t m);
 
 /* Number of told points. */
 HPT_API int64_t hpt_gp_n(const hpt_gp *gp);
