@@ -97,12 +97,25 @@ void bench_print(const bench_options *o, const bench_row *r) {
     fflush(o->out);
 }
 
+// Starts the program that lies beside this one; comes back only if that cannot be.
+static int run_surrogate(char **argv) {
+    char path[4096];
+    const ssize_t len = readlink("/proc/self/exe", path, sizeof path - sizeof "-surrogate");
+    if (len > 0) {
+        memcpy(path + len, "-surrogate", sizeof "-surrogate");
+        execv(path, argv + 1);
+    }
+    perror("hpt-bench: cannot start hpt-bench-surrogate, which belongs beside this program");
+    return 1;
+}
+
 static int usage(int code) {
     fprintf(
         code ? stderr : stdout,
-        "usage: hpt-bench engine|start [-o md|csv|jsonl] [-r REPEATS] [--quick] [--dir FOLDER] [--keep] [--output FILE]\n"
+        "usage: hpt-bench engine|start|surrogate [-o md|csv|jsonl] [-r REPEATS] [--quick] [--dir FOLDER] [--keep] [--output FILE]\n"
         "  engine   ask and tell per second for each sampler and storage, reports per second, cost of a launch\n"
         "  start    starting the program, loading the library, opening and listing 100,000 trials, stopping a trial\n"
+        "  surrogate  operations of a Gaussian process on the compute devices (hpt-bench surrogate --help)\n"
         "  --dir    where databases and runs are written and removed again (default: a new folder below the\n"
         "           working folder, so that the disk is the one you mean)\n"
         "  --keep   leave the runs of the launch case in --dir: on ext4, creating files is slow for minutes after\n"
@@ -115,6 +128,7 @@ int main(int argc, char **argv) {
     const char *group = NULL, *output = NULL;
     char dir[] = "hpt-bench.XXXXXX";
     if (argc == 2 && !strcmp(argv[1], "stopped-trial")) return bench_stopped_trial();
+    if (argc >= 2 && !strcmp(argv[1], "surrogate")) return run_surrogate(argv);
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (!strcmp(argv[i], "--quick"))

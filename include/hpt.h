@@ -4,6 +4,7 @@
 #define HPT_H
 
 #include <hpt/device.h>
+#include <hpt/gp.h>
 #include <hpt/log.h>
 #include <hpt/options.h>
 #include <hpt/pruner.h>

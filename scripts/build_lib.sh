@@ -49,4 +49,4 @@ build() {
     cmake --build "$dir" >"$log" 2>&1 || { tail -n 40 "$log" >&2; die "the build failed; the log is $log"; }
 }
 
-packages_build="gcc libc6-dev cmake ninja-build pkg-config libsqlite3-dev libyaml-dev"
+packages_build="gcc libc6-dev cmake ninja-build pkg-config libsqlite3-dev libyaml-dev libopenblas0"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * device.h: what this machine offers to trials: cores, memory, GPUs. */
+ * device.h: what this machine offers to trials: cores, memory, GPUs; and to the engine itself: compute backends. */
 #ifndef HPT_DEVICE_H
 #define HPT_DEVICE_H
 
@@ -20,6 +20,21 @@ typedef struct hpt_device_info {
 /* declared: NULL, a count "4", or "4x40GiB+2x80GiB"; HPT_FAKE_DEVICES counts when it is NULL.
  * *out: array of *n (hpt_free), the CPU first. HPT_E_ARG: the declaration does not parse. */
 HPT_API HPT_NODISCARD int hpt_device_list(hpt_device_info **out, int64_t *n, const char *declared);
+
+/* A compute backend that the engine's own arithmetic could run on. */
+typedef struct hpt_backend_info {
+    char name[48];        /* what a `device` option takes: "cpu"; "name:1" where there are several devices */
+    char device[96];      /* its hardware in words; "" where it is not available */
+    char doc[96];         /* one line */
+    char library[128];    /* that it computes with, e.g. "OpenBLAS 0.3.21"; "" if none */
+    char why[256];        /* why `auto` does not take it; "" for the one that it takes */
+    int available;        /* 1: an explicit request for it succeeds */
+    int64_t memory_bytes; /* 0: unknown */
+} hpt_backend_info;
+
+/* Every backend that is known, best first, those included that cannot be used. `auto` takes the first available one.
+ * *out: array of *n (hpt_free). Asks the drivers, opens no device. */
+HPT_API HPT_NODISCARD int hpt_backend_list(hpt_backend_info **out, int64_t *n);
 
 HPT_END_DECLS
 #endif

@@ -29,10 +29,12 @@ HPT_BEGIN_DECLS
     X(E_DEVICE, -12, "device not available")                                \
     X(E_INTERNAL, -13, "internal invariant broken")                         \
     X(E_CALLBACK, -14, "the caller's function asked to stop with an error") \
+    X(E_NUMERIC, -15, "not possible with these numbers")                    \
     X(S_EXHAUSTED, 1, "the space has no further point")                     \
     X(S_PRUNE, 2, "the trial should stop")                                  \
     X(S_STOPPED, 3, "stopped on request or at its budget")                  \
-    X(S_NOTHING, 4, "nothing to do")
+    X(S_NOTHING, 4, "nothing to do")                                        \
+    X(S_JITTERED, 5, "a matrix was made positive definite by jitter")
 
 typedef enum hpt_status {
 #define X(name, number, text) HPT_##name = (number),

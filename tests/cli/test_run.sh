@@ -157,6 +157,16 @@ expect 0 "tpe.n_startup had no effect" hpt run loud.yaml --study quiet -o run.lo
 fact "devices declared for tests are listed"
 expect 0 "gpu:1" env HPT_FAKE_DEVICES=2x40GiB hpt devices
 
+fact "devices -v lists the engine's backends, exactly one of them taken, in every format"
+for format in table json csv; do
+    expect 0 "this build has no CUDA backend" hpt devices -v --format $format
+    expect 0 "plain loops" hpt devices --verbose --format $format
+    same "$(hpt devices -v --format $format | grep -c taken)" 1
+done
+same "$(hpt devices -v --format csv | head -1 | tr -d '\r')" "backend,available,hardware,library,memory,auto"
+expect 0 "HPT_DEVICE is 'ref'" env HPT_DEVICE=ref hpt devices -v
+expect 2 "xml" hpt devices -v --format xml
+
 fact "docs/options.md is what the options table says"
 hpt help options --markdown | cmp -s - "$source/docs/options.md" || fail "  run: hpt help options --markdown > docs/options.md"
 

@@ -16,13 +16,14 @@ Test(base_status, every_number_has_name_and_text)
     cr_expect_str_eq(hpt_status_name(HPT_E_ARG), "E_ARG");
     cr_expect_str_eq(hpt_status_string(HPT_E_MEMORY), "out of memory");
     cr_expect_str_eq(hpt_status_string(HPT_S_NOTHING), "nothing to do");
+    cr_expect_eq(HPT_S_JITTERED, 5);
     cr_expect_str_eq(hpt_status_string(-999), "unknown status");
     cr_expect_not_null(hpt_status_name(12345));
     // Pinned: other languages and stored files know these numbers.
     static const int pinned[] = {HPT_OK,        HPT_E_ARG,          HPT_E_MEMORY,      HPT_E_IO,
                                  HPT_E_PARSE,   HPT_E_NOT_FOUND,    HPT_E_EXISTS,      HPT_E_STATE,
                                  HPT_E_STORAGE, HPT_E_INCOMPATIBLE, HPT_E_UNSUPPORTED, HPT_E_BUSY,
-                                 HPT_E_DEVICE,  HPT_E_INTERNAL,     HPT_E_CALLBACK};
+                                 HPT_E_DEVICE,  HPT_E_INTERNAL,     HPT_E_CALLBACK,    HPT_E_NUMERIC};
     for (int i = 0; i < (int)(sizeof pinned / sizeof pinned[0]); i++) cr_expect_eq(pinned[i], -i);
     hpt_free(NULL);
 }

@@ -2,7 +2,7 @@
 // test_sampler_list.c: the table of samplers, and what all of them promise.
 #include "sampler_testing.h"
 
-static const char *const NAMES[] = {"auto", "tpe", "random", "qmc", "grid"};
+static const char *const NAMES[] = {"auto", "gp", "tpe", "random", "qmc", "grid"};
 enum { N_NAMES = sizeof NAMES / sizeof *NAMES };
 
 Test(sampler_list, every_sampler_has_a_name_and_a_line)
@@ -28,7 +28,7 @@ Test(sampler_list, an_unknown_name_is_answered_with_the_nearest_and_all)
 {
     const hpt__sampler_ops *ops = NULL;
     FAILS(HPT_E_ARG, "did you mean 'random'", hpt__sampler_find(&ops, "randon"));
-    FAILS(HPT_E_ARG, "auto, tpe, random, qmc, grid", hpt__sampler_find(&ops, "xyzzy-plugh"));
+    FAILS(HPT_E_ARG, "auto, gp, tpe, random, qmc, grid", hpt__sampler_find(&ops, "xyzzy-plugh"));
     FAILS(HPT_E_ARG, "no sampler", hpt__sampler_find(&ops, NULL));
 }
 

@@ -6,6 +6,7 @@
 double hpt__log_ndtr(double z); // log Phi(z); relative error < 1e-15 up to z = 37.4 (then it is subnormal)
 double hpt__ndtri(double p);    // Phi^-1(p), p in (0, 1); relative error < 1e-14
 double hpt__ndtr(double z);     // Phi(z), as accurate
+double hpt__erfcx(double x);    // exp(x^2) erfc(x); relative error < 2e-15; infinite below x = -26.6
 double hpt__log_diff_ndtr(double a, double b); // log(Phi(b) - Phi(a)), a < b, without cancellation
 
 // The beta law with shapes a, b > 0 (tried from 1e-3 to 1e6), beta.c: P(X <= x) and its inverse. The error of the first is

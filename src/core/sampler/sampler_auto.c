@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // sampler_auto.c: the default: a good start, then a model, and no point twice where points can be counted.
 //
-//   trial 0                       the centre of the space: the middle of every range, under a law its median, and the
-//                                 likeliest choice, of equals the first
-//   until auto.n_startup trials   points of the scrambled Sobol sequence (random ones beyond its 1111 dimensions), also
-//                                 while fewer than tpe.n_startup trials have a result for the model
-//   after that                    TPE for one objective; with several the Sobol sequence goes on
+//   the start              sampler_start.c: the centre, then the scrambled Sobol sequence with stratified choices
+//   one objective          the Gaussian process (sampler_gp.c); TPE where that cannot help: more than 500 parameters that
+//                          vary, a parameter with more than 2,000 choices, or no device; why is logged and stands in the stats
+//   several objectives     the Sobol sequence goes on
+// The start goes on while too few trials have a result.
 //
 // In a finite space of up to 100,000 points a point that some trial has already (told or running) is replaced by a near
 // one without a trial, and when every point has had its trial the answer is HPT_S_EXHAUSTED: auto takes the objective as
@@ -13,90 +13,105 @@
 // A trial with coordinates fixed by its user is completed and never replaced.
 //
 // Ownership: the state owns the samplers it is made of. Threads: one call at a time (the study's lock).
-// Cost: that of qmc and tpe; sampler_visited.c for the set of points.
+// Cost: that of gp or tpe; sampler_visited.c for the set of points.
 #include "../base/alloc.h"
 #include "../base/error.h"
-#include "../space/codec.h"
-#include "../space/sobol.h"
+#include "../base/logging.h"
 #include "sampler_ops.h"
+#include "sampler_start.h"
 #include "sampler_visited.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const uint64_t AUTO_TAG = 0x6175746f; // "auto"
 
+enum { TPE_STARTUP = 16, GP_PARAMS = 500, GP_CHOICES = 2000 };
+
 typedef struct auto_state {
     hpt__sampler_env env;
-    const hpt__sampler_ops *spread; // qmc or random
-    void *spread_state;
-    void *tpe_state;       // NULL: several objectives
+    hpt__start *start;
+    const hpt__sampler_ops *model; // gp or tpe; NULL: several objectives
+    void *model_state;
+    char why[160];         // the model is tpe
     hpt__visited *visited; // NULL: the space is not small
+    hpt__options options;
 } auto_state;
 
 static void auto_destroy(void *state) {
     auto_state *s = state;
     if (!s) return;
-    if (s->spread) s->spread->destroy(s->spread_state);
-    hpt__sampler_tpe_ops.destroy(s->tpe_state);
+    hpt__start_destroy(s->start);
+    if (s->model) s->model->destroy(s->model_state);
     hpt__visited_destroy(s->visited);
     hpt__free(s);
 }
 
+// Whether a Gaussian process cannot help in this space, with the reason.
+static bool beyond_gp(char *why, size_t size, const hpt_space *space) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < space->d; i++) {
+        const hpt__param *p = &space->params[i];
+        n += !hpt__param_fixed(p);
+        if (p->kind != HPT__PARAM_CATEGORICAL || p->n_choices <= GP_CHOICES) continue;
+        (void)snprintf(why, size, "parameter '%.80s' has %lld choices", p->name, (long long)p->n_choices);
+        return true;
+    }
+    if (n <= GP_PARAMS) return false;
+    (void)snprintf(why, size, "the space varies %lld parameters", (long long)n);
+    return true;
+}
+
+static int make_tpe(auto_state *s) {
+    if (s->options.auto_n_startup == 0) s->options.auto_n_startup = TPE_STARTUP;
+    s->model = &hpt__sampler_tpe_ops;
+    hpt__log(HPT_LOG_INFO, "sampler auto: tpe and not gp chooses, because %s", s->why);
+    int rc = s->model->create(&s->model_state, &s->env);
+    if (rc < 0) s->model = NULL;
+    return rc;
+}
+
+static int make_model(auto_state *s) {
+    if (beyond_gp(s->why, sizeof s->why, s->env.space)) return make_tpe(s);
+    int rc = hpt__sampler_gp_ops.create(&s->model_state, &s->env);
+    if (rc >= 0) s->model = &hpt__sampler_gp_ops;
+    return rc;
+}
+
 static int auto_create(void **state, const hpt__sampler_env *env) {
     int rc = 0;
-    int64_t n_varied = 0;
     auto_state *s = hpt__calloc(1, sizeof *s);
     if (!s) HPT_TRY(hpt__fail_memory());
     s->env = *env;
-    for (int64_t i = 0; i < env->space->d; i++)
-        if (!hpt__param_fixed(&env->space->params[i])) n_varied++;
-    // Options are read at creation only by qmc: the start is scrambled whatever sampler qmc is told to do.
-    hpt__options scrambled = *env->options;
-    scrambled.qmc_scramble = true;
-    hpt__sampler_env spread_env = *env;
-    spread_env.options = &scrambled;
-    s->spread = n_varied <= HPT__SOBOL_MAX_DIM ? &hpt__sampler_qmc_ops : &hpt__sampler_random_ops;
-    HPT_TRY(s->spread->create(&s->spread_state, &spread_env));
-    if (env->k == 1) HPT_TRY(hpt__sampler_tpe_ops.create(&s->tpe_state, env));
+    s->options = *env->options;
+    if (s->options.auto_n_startup > 0) s->options.gp_n_startup = s->options.auto_n_startup;
+    s->env.options = &s->options;
+    if (env->k == 1) HPT_TRY(make_model(s));
+    HPT_TRY(hpt__start_create(&s->start, &s->env, s->options.auto_n_startup));
     HPT_TRY(hpt__visited_create(&s->visited, env->space));
     *state = s;
     s = NULL;
 out:
     auto_destroy(s);
-    return rc;
-}
-
-static double likeliest(const hpt__param *p) {
-    int64_t best = 0;
-    for (int64_t k = 1; p->probabilities && k < p->n_choices; k++)
-        if (p->probabilities[k] > p->probabilities[best]) best = k;
-    return (double)best;
-}
-
-static void centre(double *point, const hpt_space *space) {
-    for (int64_t t = 0; t < space->d; t++) {
-        const int64_t i = space->topo[t];
-        const hpt__param *p = &space->params[i];
-        if (!hpt__space_active(space, i, point))
-            point[i] = NAN;
-        else if (isnan(point[i]))
-            point[i] = p->kind == HPT__PARAM_CATEGORICAL ? likeliest(p) : hpt__codec_decode1(p, 0.5);
-    }
+    return rc < 0 ? rc : 0;
 }
 
 static int choose(double *point, const char **by, auto_state *s, const hpt__trials *table, int64_t number) {
-    const hpt__options *o = s->env.options;
-    if (number == 0) {
-        centre(point, s->env.space);
-        *by = "centre";
-        return 0;
+    int rc = HPT_E_DEVICE;
+    if (s->model == &hpt__sampler_gp_ops) {
+        rc = s->model->suggest(point, by, s->model_state, table, number);
+        if (rc != HPT_E_DEVICE || (s->env.device && strcmp(s->env.device, "auto") != 0)) return rc;
+        (void)snprintf(s->why, sizeof s->why, "%.150s", hpt_last_error());
+        s->model->destroy(s->model_state);
+        s->model = NULL;
+        rc = make_tpe(s);
+        if (rc < 0) return rc;
     }
     const int64_t n_results = table->counts[HPT_TRIAL_COMPLETE] + table->counts[HPT_TRIAL_PRUNED];
-    if (s->tpe_state && number >= o->auto_n_startup && n_results > 0 && n_results >= o->tpe_n_startup)
-        return hpt__sampler_tpe_ops.suggest(point, by, s->tpe_state, table, number);
-    // The sequence starts with trial 1.
-    return s->spread->suggest(point, by, s->spread_state, table, number - 1);
+    if (s->model && number >= s->options.auto_n_startup && n_results > 0 && n_results >= s->options.tpe_n_startup)
+        return s->model->suggest(point, by, s->model_state, table, number);
+    return hpt__start_suggest(point, by, s->start, table, number);
 }
 
 static int auto_suggest(double *point, const char **by, void *state, const hpt__trials *table, int64_t number) {
@@ -120,10 +135,34 @@ out:
     return rc;
 }
 
+static int auto_save(hpt__str *out, void *state) {
+    auto_state *s = state;
+    return s->model && s->model->save ? s->model->save(out, s->model_state) : HPT_S_NOTHING;
+}
+
+static int auto_load(void *state, const char *json) {
+    auto_state *s = state;
+    return s->model && s->model->load ? s->model->load(s->model_state, json) : 0;
+}
+
+static void auto_describe(hpt__str *out, void *state) {
+    const auto_state *s = state;
+    if (s->model == &hpt__sampler_gp_ops) {
+        s->model->describe(out, s->model_state);
+    } else if (s->why[0]) {
+        hpt__str_add(out, "{\"policy\":\"tpe\",\"because\":");
+        hpt__str_add_json_string(out, s->why, strlen(s->why));
+        hpt__str_addc(out, '}');
+    }
+}
+
 const hpt__sampler_ops hpt__sampler_auto_ops = {
     .name = "auto",
-    .doc = "centre and Sobol points, then tpe; never a point twice in a small finite space",
+    .doc = "centre and Sobol points, then gp; never a point twice in a small finite space",
     .create = auto_create,
     .destroy = auto_destroy,
     .suggest = auto_suggest,
+    .save = auto_save,
+    .load = auto_load,
+    .describe = auto_describe,
 };

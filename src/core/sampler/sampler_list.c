@@ -13,8 +13,8 @@
 #include <string.h>
 
 static const hpt__sampler_ops *const SAMPLERS[] = {
-    &hpt__sampler_auto_ops, &hpt__sampler_tpe_ops,  &hpt__sampler_random_ops,
-    &hpt__sampler_qmc_ops,  &hpt__sampler_grid_ops,
+    &hpt__sampler_auto_ops,   &hpt__sampler_gp_ops,  &hpt__sampler_tpe_ops,
+    &hpt__sampler_random_ops, &hpt__sampler_qmc_ops, &hpt__sampler_grid_ops,
 };
 enum { N_SAMPLERS = sizeof SAMPLERS / sizeof *SAMPLERS };
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // sampler_ops.h: what chooses points: one file and one ops table each, listed in sampler_list.c.
 //
-// A sampler is deterministic: what it suggests for trial `number` depends on the seed, the number and the rows of the
-// table, nothing else (its state is only a cache of those). So a resumed study asks what the killed one would have.
+// A sampler is deterministic: what it suggests for trial `number` depends on the seed, the number, the rows of the table and
+// what it asked to be saved, nothing else. So a resumed study asks what the killed one would have.
 #ifndef HPT_SAMPLER_OPS_H
 #define HPT_SAMPLER_OPS_H
 
 #include "../base/options.h"
 #include "../base/rng.h"
+#include "../base/str.h"
 #include "../trials/trials.h"
 #include <hpt/sampler.h>
 
@@ -17,6 +18,7 @@ typedef struct hpt__sampler_env { // borrowed for the sampler's life
     const hpt_direction *directions;
     int64_t k;
     uint64_t seed;
+    const char *device; // request for hpt__device_open; NULL: auto
 } hpt__sampler_env;
 
 typedef struct hpt__sampler_ops {
@@ -35,13 +37,20 @@ typedef struct hpt__sampler_ops {
     // the table, so it counts on from the larger of table->max_grid_id and what it gave since batch_start.
     int64_t (*grid_id)(void *state);
     void (*batch_start)(void *state, const hpt__trials *table); // OPTIONAL
+    // What a suggestion depends on beyond seed, number and rows, as JSON text: the study stores it with the ask after which
+    // it changed ("hpt:sampler_state") and hands it to the sampler of a later process before its first suggestion.
+    // OPTIONAL, both or none. save: HPT_S_NOTHING: as it was at the last call. load: a text that does not fit is no error.
+    int (*save)(hpt__str *out, void *state);
+    int (*load)(void *state, const char *json);
+    void (*describe)(hpt__str *out,
+                     void *state); // OPTIONAL. One JSON object for the study's stats; nothing: nothing to say
     // Whether a suggestion takes microseconds and reads no rows (the table's counters at most): it is then made inside the
     // write lock. Other samplers see the earlier points of a batch as provisional running rows.
     bool cheap;
 } hpt__sampler_ops;
 
 extern const hpt__sampler_ops hpt__sampler_auto_ops, hpt__sampler_random_ops, hpt__sampler_grid_ops,
-    hpt__sampler_qmc_ops, hpt__sampler_tpe_ops;
+    hpt__sampler_qmc_ops, hpt__sampler_tpe_ops, hpt__sampler_gp_ops;
 
 // By name; unknown: HPT_E_ARG naming the nearest and all.
 HPT_NODISCARD int hpt__sampler_find(const hpt__sampler_ops **out, const char *name);

@@ -67,6 +67,7 @@ struct hpt__storage_ops {
                       const char *name);
     // *out is JSON text owned by the caller, NULL (and rc 0) if the key is not set. key: "u:..." or "s:...".
     int (*study_attr_get)(char **out, hpt__storage *s, int64_t study_id, const char *key);
+    // Inside a callback of create_trials or claim_waiting: part of their transaction.
     int (*study_attr_set)(hpt__storage *s, int64_t study_id, const hpt__attr_item *attrs, int64_t n_attrs);
     int (*studies)(hpt_study_summary **out, int64_t *n, hpt__storage *s);
 
@@ -119,7 +120,8 @@ void hpt__storage_close(hpt__storage *s); // NULL is fine
 extern const hpt__storage_ops hpt__storage_memory_ops;
 extern const hpt__storage_ops hpt__storage_sqlite_ops;
 
-// Kept in a study's attributes: "s:hpt:space", "s:hpt:config" (sampler, pruner, seed, options), "s:hpt:run_id".
+// Kept in a study's attributes: "s:hpt:space", "s:hpt:config" (sampler, pruner, seed, options),
+// "s:hpt:sampler_state" (what the sampler saves), "s:hpt:run_id".
 // Kept in a trial's: "s:hpt:grid_id", "s:hpt:outcome", "s:hpt:attempts", "s:hpt:reason", "s:hpt:by" (what chose it).
 
 #endif

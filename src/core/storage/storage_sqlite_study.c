@@ -172,10 +172,11 @@ out:
 
 int hpt__sqlite_study_attr_set(hpt__storage *storage, int64_t study_id, const hpt__attr_item *attrs, int64_t n_attrs) {
     hpt__sqlite *s = (hpt__sqlite *)storage;
-    const int rc = hpt__sqlite_begin(s);
+    const bool own = sqlite3_get_autocommit(s->db) != 0; // else part of the transaction that the caller is in
+    int rc = own ? hpt__sqlite_begin(s) : HPT_OK;
     if (rc < 0) return rc;
-    return hpt__sqlite_end(
-        s, hpt__sqlite_set_attrs(s, HPT__SQL_STUDY_USER_SET, HPT__SQL_STUDY_SYSTEM_SET, study_id, attrs, n_attrs));
+    rc = hpt__sqlite_set_attrs(s, HPT__SQL_STUDY_USER_SET, HPT__SQL_STUDY_SYSTEM_SET, study_id, attrs, n_attrs);
+    return own ? hpt__sqlite_end(s, rc) : rc;
 }
 
 // ---- list

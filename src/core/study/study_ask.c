@@ -106,6 +106,21 @@ static void forget_sampler(hpt_study *study) {
     study->sampler_made = false;
 }
 
+// What the sampler wants kept, in the transaction of the trials that it was asked for.
+static int store_sampler_state(hpt_study *study) {
+    int rc = 0;
+    hpt__str text = HPT__STR_INIT;
+    if (!study->sampler->save) return 0;
+    HPT_TRY(study->sampler->save(&text, study->sampler_state));
+    if (rc == HPT_S_NOTHING) goto out;
+    HPT_TRY(hpt__str_status(&text));
+    const hpt__attr_item attr = {"s:hpt:sampler_state", hpt__str_text(&text)};
+    HPT_TRY(study->storage->ops->study_attr_set(study->storage, study->study_id, &attr, 1));
+out:
+    hpt__str_fini(&text);
+    return rc < 0 ? rc : 0;
+}
+
 typedef struct ask_job {
     hpt_study *study;
     bool ready; // the slots hold points for `first` with the table at `version`
@@ -127,6 +142,8 @@ static int fill_batch(hpt__new_trial *batch, int64_t *q, int64_t first, void *pa
         if (rc != 0) return rc;
     }
     *q = job->q;
+    const int rc = store_sampler_state(study);
+    if (rc < 0) return rc;
     const int64_t now = hpt__now_utc_us();
     for (int64_t i = 0; i < job->q; i++) {
         const hpt__ask_slot *slot = &study->slots[i];
@@ -242,6 +259,7 @@ static int complete_waiting(double *point, int64_t row, void *payload) {
     } else if (rc >= 0 && study->sampler->grid_id) {
         study->claimed_grid_id = study->sampler->grid_id(study->sampler_state);
     }
+    if (rc >= 0) HPT_TRY(store_sampler_state(study));
 out:
     return rc;
 }

@@ -12,8 +12,10 @@
 //
 // Ownership: everything is copied into the study. Threads: called while opening, or under the study's lock.
 // Cost: microseconds; the environment is read once per option.
+#include "../backend/backend.h"
 #include "../base/alloc.h"
 #include "../base/error.h"
+#include "../base/logging.h"
 #include "../base/num.h"
 #include "study_state.h"
 
@@ -64,16 +66,19 @@ static bool stored_seed(uint64_t *out, const hpt__json *v) {
     return true;
 }
 
-// What the study runs on. An explicit wish that cannot be had is an error; a stored one is only a record.
+// What the study computes on. An explicit wish that cannot be had is an error now, not at the first model; a stored one is
+// a record that is followed where it can be.
 static int choose_device(hpt_study *study, const char *given, const char *stored) {
     const char *wish = given && *given ? given : getenv("HPT_DEVICE");
+    study->device_wished = wish && *wish && strcmp(wish, "auto") != 0;
     if (!wish || !*wish) return set_text(&study->device, stored ? stored : "auto");
-    if (strcmp(wish, "auto") == 0 || strcmp(wish, "cpu") == 0 || strcmp(wish, "ref") == 0) {
-        return set_text(&study->device, wish);
+    if (study->device_wished && !study->read_only) {
+        hpt__device *device = NULL;
+        int rc = hpt__device_open(&device, wish, NULL, NULL);
+        if (rc < 0) return rc;
+        hpt__device_close(device);
     }
-    return hpt__fail(HPT_E_DEVICE,
-                     "device '%s' cannot be had: this version computes on the CPU only; use 'auto', 'cpu' or 'ref'",
-                     wish);
+    return set_text(&study->device, wish);
 }
 
 int hpt__study_settle(hpt_study *study, const hpt_study_options *given, const char *stored) {
@@ -133,18 +138,36 @@ void hpt__study_config_json(hpt__str *out, const hpt_study *study) {
     hpt__str_addc(out, '}');
 }
 
+// What the sampler saved in this study, if it is one that saves.
+static int load_sampler_state(hpt_study *study) {
+    char *text = NULL;
+    if (!study->sampler->load) return 0;
+    int rc = study->storage->ops->study_attr_get(&text, study->storage, study->study_id, "s:hpt:sampler_state");
+    if (rc >= 0 && text) rc = study->sampler->load(study->sampler_state, text);
+    hpt__free(text);
+    return rc < 0 ? rc : 0;
+}
+
 int hpt__study_make_sampler(hpt_study *study) {
-    const hpt__sampler_env env = {
+    hpt__sampler_env env = {
         .space = study->space,
         .options = &study->options,
         .directions = study->directions,
         .k = study->k,
         .seed = study->seed,
+        .device = study->device,
     };
     HPT_ASSERT(study->sampler && !study->sampler_made);
     int rc = study->sampler->create(&study->sampler_state, &env);
+    if (rc == HPT_E_DEVICE && !study->device_wished) {
+        hpt__log(HPT_LOG_WARN, "study '%s': the device it ran on before cannot be had, auto takes its place: %s",
+                 study->name, hpt_last_error());
+        env.device = NULL;
+        rc = study->sampler->create(&study->sampler_state, &env);
+    }
     study->sampler_made = rc >= 0;
-    return rc < 0 ? rc : 0;
+    if (rc < 0) return rc;
+    return study->table_made ? load_sampler_state(study) : 0; // a study that is being created has none
 }
 
 int hpt__study_make_tools(hpt_study *study) {

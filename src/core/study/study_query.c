@@ -272,6 +272,12 @@ int hpt_study_stats(char **out, hpt_study *study) {
     } else {
         hpt__str_add(&text, "null");
     }
+    if (study->sampler_made && study->sampler->describe) {
+        hpt__str_add(&text, ",\"model\":");
+        const size_t after = text.len;
+        study->sampler->describe(&text, study->sampler_state);
+        if (text.len == after) hpt__str_add(&text, "null");
+    }
     hpt__str_add(&text, ",\"trials\":{");
     static const char *const names[] = {"running", "complete", "pruned", "fail", "waiting"};
     for (int i = 0; i < 5; i++) {

@@ -40,6 +40,7 @@ struct hpt_study {
     int64_t k;
     hpt__options options;
     char *sampler_name, *pruner_name, *device; // as chosen; stored in s:hpt:config
+    bool device_wished;                        // by the caller or the environment, not auto
     uint64_t seed;
     bool read_only;
     const hpt__sampler_ops *sampler; // NULL: read-only, or no parameters known yet

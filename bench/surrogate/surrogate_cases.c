@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+// surrogate_cases.c: the cases of `hpt-bench surrogate`: random points in the unit cube, one lengthscale of 0.7 per
+// column, noise 1e-4 of the variance; each timed after one call that is not counted, five times or for two seconds.
+#include "surrogate.h"
+
+#include "core/base/pool.h"
+#include "core/base/rng.h"
+#include <hpt.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#ifdef HPT_HAVE_CPU_BACKEND
+#include "cpu/cpu_blas.h"
+#endif
+
+enum { CANDIDATES = 2048, SEARCHES = 10, BEST = 64, COMPARE_UP_TO = 300, TIMES_MAX = 1000 };
+
+static const double SECONDS_PER_CASE = 2;
+
+// ---- ceilings
+
+enum { PRODUCT = 700, COPY = 4 << 20 }; // order of the matrices; doubles that each thread copies
+
+typedef struct ceiling_work {
+    double *numbers; // per thread 2 COPY numbers
+} ceiling_work;
+
+static int copy_numbers(int64_t i, void *payload) {
+    double *at = ((ceiling_work *)payload)->numbers + 2 * COPY * i;
+    memcpy(at + COPY, at, COPY * sizeof *at);
+    return 0;
+}
+
+#ifdef HPT_HAVE_CPU_BACKEND
+static const cpu__blas *blas;
+
+static int multiply(int64_t i, void *payload) {
+    enum { SQUARE = PRODUCT * PRODUCT };
+    double *at = ((ceiling_work *)payload)->numbers + 2 * COPY * i;
+    blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__N, PRODUCT, PRODUCT, PRODUCT, 1.0, at, PRODUCT, at + SQUARE, PRODUCT, 0.0,
+               at + 2 * SQUARE, PRODUCT);
+    return 0;
+}
+#endif
+
+static double best_time(hpt__pool *pool, hpt__pool_fn fn, ceiling_work *w) {
+    double best = INFINITY;
+    for (int r = 0; r < 6; r++) {
+        const double begin = surrogate_now();
+        if (hpt__pool_run(pool, hpt__pool_size(pool), fn, w) < 0) return INFINITY;
+        const double seconds = surrogate_now() - begin;
+        if (seconds < best) best = seconds;
+    }
+    return best;
+}
+
+int surrogate_ceilings(ceilings *out, int64_t threads) {
+    hpt__pool *pool;
+    *out = (ceilings){0, 0};
+    if (hpt__pool_create(&pool, threads) < 0) {
+        fprintf(stderr, "hpt-bench: %s\n", hpt_last_error());
+        return 1;
+    }
+    const int64_t n = hpt__pool_size(pool);
+    ceiling_work w = {malloc((size_t)(2 * COPY * n) * sizeof *w.numbers)};
+    if (w.numbers) {
+        for (int64_t i = 0; i < 2 * COPY * n; i++) w.numbers[i] = (double)(i % 977) / 977;
+        out->gbytes = 16.0 * COPY * (double)n / best_time(pool, copy_numbers, &w) / 1e9;
+#ifdef HPT_HAVE_CPU_BACKEND
+        blas = cpu__blas_get(NULL, 0);
+        if (blas) {
+            cpu__blas_enter();
+            out->gflops = 2.0 * PRODUCT * PRODUCT * PRODUCT * (double)n / best_time(pool, multiply, &w) / 1e9;
+            cpu__blas_leave();
+        }
+#endif
+    }
+    free(w.numbers);
+    hpt__pool_destroy(pool);
+    return w.numbers ? 0 : 1;
+}
+
+// ---- cases
+
+typedef struct bench_model {
+    hpt__device *device;
+    hpt__model *model;
+    hpt__cov cov;
+    int64_t n, d, p, out_size;
+    double *theta, *x, *y, *out; // x: n + CANDIDATES points
+    uint64_t *mask;
+    uint8_t *categorical;
+    int32_t *block;
+    int64_t *index;
+} bench_model;
+
+static const uint64_t BLOCK_0 = 1;
+
+static void fini(bench_model *b) {
+    hpt__model_destroy(b->model);
+    hpt__device_close(b->device);
+    free(b->theta);
+    free(b->x);
+    free(b->y);
+    free(b->out);
+    free(b->mask);
+    free(b->categorical);
+    free(b->block);
+    free(b->index);
+}
+
+static int init(bench_model *b, const surrogate_options *o, const char *device, int64_t n) {
+    const hpt__ctx_options options = {.n_threads = o->threads};
+    const int64_t all = n + CANDIDATES;
+    double jitter, logdet;
+    hpt__rng rng;
+    memset(b, 0, sizeof *b);
+    b->n = n;
+    b->d = o->d;
+    b->p = o->d + 2;
+    b->out_size = n * n > CANDIDATES * n ? n * n : CANDIDATES * n;
+    if (b->out_size < CANDIDATES * (o->d + 2)) b->out_size = CANDIDATES * (o->d + 2);
+    b->theta = calloc((size_t)b->p, sizeof(double));
+    b->x = calloc((size_t)(all * o->d), sizeof(double));
+    b->y = calloc((size_t)n, sizeof(double));
+    b->out = calloc((size_t)b->out_size, sizeof(double));
+    b->mask = calloc((size_t)all, sizeof(uint64_t));
+    b->categorical = calloc((size_t)o->d, 1);
+    b->block = calloc((size_t)o->d, sizeof(int32_t));
+    b->index = calloc(BEST, sizeof(int64_t));
+    if (!b->theta || !b->x || !b->y || !b->out || !b->mask || !b->categorical || !b->block || !b->index) return -1;
+    hpt__rng_init(&rng, 1, 0);
+    for (int64_t i = 0; i < all * o->d; i++) b->x[i] = hpt__rng_uniform(&rng);
+    for (int64_t i = 0; i < all; i++) b->mask[i] = 1;
+    for (int64_t i = 0; i < n; i++) b->y[i] = sin(5 * b->x[i * o->d]) + 0.1 * hpt__rng_normal(&rng);
+    for (int64_t c = 0; c < o->d; c++) b->theta[c] = log(0.7);
+    b->theta[b->p - 1] = log(1e-4);
+    b->cov = (hpt__cov){HPT__COV_MATERN52, o->d, b->categorical, b->block, 1, 1, &BLOCK_0};
+    int rc = hpt__device_open(&b->device, device, &options, NULL);
+    if (rc >= 0) rc = hpt__model_create(&b->model, b->device, &b->cov, n);
+    if (rc >= 0) rc = hpt__model_set_points(b->model, 0, b->x, b->mask, n);
+    if (rc >= 0) rc = hpt__model_factor(b->model, b->theta, &jitter, &logdet);
+    if (rc >= 0) rc = hpt__model_set_y(b->model, b->y, n);
+    return rc;
+}
+
+// A case fills out; m as in the row. seconds: of the part that counts.
+typedef int (*case_fn)(bench_model *b, int64_t m, double *seconds);
+
+static const double *candidates(const bench_model *b) {
+    return b->x + b->n * b->d;
+}
+
+static int build_case(bench_model *b, int64_t m, double *seconds) {
+    (void)m;
+    const double begin = surrogate_now();
+    const int rc = hpt__cov_build(b->device, &b->cov, b->theta, b->x, b->mask, b->n, b->out, b->n);
+    *seconds = surrogate_now() - begin;
+    return rc;
+}
+
+static int cross_case(bench_model *b, int64_t m, double *seconds) {
+    const double begin = surrogate_now();
+    const int rc =
+        hpt__cov_cross(b->device, &b->cov, b->theta, b->x, b->mask, b->n, candidates(b), b->mask, m, b->out, b->n);
+    *seconds = surrogate_now() - begin;
+    return rc;
+}
+
+static int factor_case(bench_model *b, int64_t m, double *seconds) {
+    double jitter;
+    (void)m;
+    const double begin = surrogate_now();
+    int rc = hpt__model_factor(b->model, b->theta, &jitter, b->out);
+    *seconds = surrogate_now() - begin;
+    if (rc >= 0) rc = hpt__model_set_y(b->model, b->y, b->n);
+    return rc;
+}
+
+static int mll_case(bench_model *b, int64_t m, double *seconds) {
+    (void)m;
+    const double begin = surrogate_now();
+    const int rc = hpt__model_mll(b->model, b->theta, b->y, b->n, b->out, b->out + 1);
+    *seconds = surrogate_now() - begin;
+    return rc;
+}
+
+static int append_case(bench_model *b, int64_t k, double *seconds) {
+    const int64_t at = b->n - k;
+    int rc = hpt__model_set_points(b->model, at, b->x + at * b->d, b->mask + at, k);
+    const double begin = surrogate_now();
+    if (rc >= 0) rc = hpt__model_append(b->model, b->out);
+    *seconds = surrogate_now() - begin;
+    if (rc >= 0) rc = hpt__model_set_y(b->model, b->y, b->n);
+    return rc;
+}
+
+static int posterior_case(bench_model *b, int64_t m, double *seconds) {
+    const double begin = surrogate_now();
+    const int rc = hpt__model_posterior(b->model, candidates(b), b->mask, m, b->out, b->out + m, NULL, NULL);
+    *seconds = surrogate_now() - begin;
+    return rc;
+}
+
+static const hpt__acq ACQUISITION = {.kind = HPT__ACQ_LOGEI, .best = -0.5};
+
+static int acquire_case(bench_model *b, int64_t m, double *seconds) {
+    const double begin = surrogate_now();
+    const int rc = hpt__model_acquire(b->model, &ACQUISITION, candidates(b), b->mask, m, b->out, b->out + m);
+    *seconds = surrogate_now() - begin;
+    return rc;
+}
+
+static int screen_case(bench_model *b, int64_t m, double *seconds) {
+    const double begin = surrogate_now();
+    const int rc = hpt__model_screen(b->model, &ACQUISITION, candidates(b), b->mask, m, BEST, b->index, b->out);
+    *seconds = surrogate_now() - begin;
+    return rc;
+}
+
+static double difference(const double *a, const double *b, int64_t n) {
+    double most = 0, largest = 0;
+    for (int64_t i = 0; i < n; i++) {
+        most = fmax(most, fabs(a[i] - b[i]));
+        largest = fmax(largest, fabs(b[i]));
+    }
+    return largest > 0 ? most / largest : most;
+}
+
+typedef struct bench_case {
+    const char *name;
+    case_fn run;
+    int64_t m, numbers; // of out that are compared
+    double flops, bytes;
+} bench_case;
+
+static int time_case(const surrogate_options *o, const ceilings *c, const char *device, bench_model *b,
+                     bench_model *ref, const bench_case *k) {
+    static double times[TIMES_MAX];
+    surrogate_row row = {.name = k->name,
+                         .device = device,
+                         .n = b->n,
+                         .d = b->d,
+                         .m = k->m,
+                         .flops = k->flops,
+                         .bytes = k->bytes,
+                         .error = NAN};
+    double unused, total = 0;
+    int64_t done = 0;
+    int rc = k->run(b, k->m, &unused);
+    if (rc >= 0 && ref) {
+        rc = ref->device ? k->run(ref, k->m, &unused) : 0;
+        row.error = difference(b->out, ref->out, k->numbers);
+    }
+    while (rc >= 0 && done < o->repeat && (done == 0 || total < SECONDS_PER_CASE)) {
+        rc = k->run(b, k->m, &times[done]);
+        total += times[done++];
+    }
+    if (rc < 0) return rc;
+    surrogate_summarise(&row, times, done);
+    surrogate_print(o, c, &row);
+    return 0;
+}
+
+int surrogate_cases(const surrogate_options *o, const ceilings *c, const char *device, int64_t n_) {
+    bench_model b, ref;
+    const bool compare = n_ <= COMPARE_UP_TO && strcmp(device, "ref") != 0;
+    memset(&ref, 0, sizeof ref);
+    int rc = init(&b, o, device, n_);
+    if (rc >= 0 && compare) rc = init(&ref, o, "ref", n_);
+    const double n = (double)n_, d = (double)o->d, entry = 2 * d + 80, m = CANDIDATES, s = SEARCHES;
+    const bench_case cases[] = {
+        {"covariance", build_case, 0, n_ * n_, n * n / 2 * entry, 4 * n * n},
+        {"cross covariance", cross_case, CANDIDATES, n_ * CANDIDATES, n * m * entry, 8 * n * m},
+        {"factor", factor_case, 0, 1, n * n * n / 3, 8 * n * n},
+        {"likelihood, gradient", mll_case, 0, o->d + 3, n * n * n, 16 * n * n},
+        {"append", append_case, 1, 1, n * n, 4 * n * n},
+        {"append", append_case, 32, 1, 32 * n * n, 4 * n * n},
+        {"posterior", posterior_case, CANDIDATES, 2 * CANDIDATES, n * n * m + n * m * entry, 4 * n * n},
+        {"acquisition, gradient", acquire_case, SEARCHES, SEARCHES * (o->d + 1), 2 * n * n * s, 8 * n * n},
+        {"screen", screen_case, CANDIDATES, BEST, n * n * m + n * m * entry, 4 * n * n},
+    };
+    for (size_t i = 0; rc >= 0 && i < sizeof cases / sizeof cases[0]; i++)
+        rc = time_case(o, c, device, &b, compare ? &ref : NULL, &cases[i]);
+    if (rc < 0) fprintf(stderr, "hpt-bench: %s: n = %lld: %s\n", device, (long long)n_, hpt_last_error());
+    fini(&b);
+    fini(&ref);
+    return rc < 0 ? 1 : 0;
+}

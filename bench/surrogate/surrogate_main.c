@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// surrogate_main.c: arguments, head and rows of `hpt-bench surrogate`.
+//
+// A program of its own, started by hpt-bench: it is linked with the library's objects, because a user of the public
+// interface cannot call a backend; the other groups must measure the shared library as users have it.
+#include "surrogate.h"
+
+#include "core/base/error.h"
+#include <hpt.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+double surrogate_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int by_time(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+void surrogate_summarise(surrogate_row *row, double *times, int64_t n) {
+    qsort(times, (size_t)n, sizeof *times, by_time);
+    row->min = times[0];
+    row->max = times[n - 1];
+    row->median = n % 2 ? times[n / 2] : 0.5 * (times[n / 2 - 1] + times[n / 2]);
+}
+
+static void print_head(const surrogate_options *o, const ceilings *c) {
+    const bool json = !strcmp(o->format, "jsonl"), csv = !strcmp(o->format, "csv");
+    for (int64_t i = 0; i < o->n_devices && !csv; i++) {
+        hpt__device *device;
+        const hpt__ctx_options options = {.n_threads = o->threads};
+        if (hpt__device_open(&device, o->devices[i], &options, NULL) < 0) continue; // its cases will say why
+        const hpt__device_desc *d = hpt__device_description(device);
+        fprintf(o->out, json ? "{\"device\": \"%s\", \"description\": \"%s\", \"library\": \"%s\"}\n" : "%s: %s; %s\n",
+                hpt__device_name(device), d->name, d->library);
+        hpt__device_close(device);
+    }
+    if (json)
+        fprintf(o->out, "{\"ceilings\": {\"dgemm_gflops\": %.4g, \"copy_gbytes\": %.4g}, \"build\": %s}\n", c->gflops,
+                c->gbytes, hpt_build_info());
+    else if (csv)
+        fprintf(o->out, "case,device,n,d,m,seconds,min,max,gflops,of_dgemm,of_copy,error\r\n");
+    else
+        fprintf(o->out,
+                "product of matrices %.4g GFLOP/s, copy %.4g GB/s, measured again before each n\n%s\n\n"
+                "| case | device | n | d | m | ms (median) | min..max | GFLOP/s | of dgemm | of copy | error |\n"
+                "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+                c->gflops, c->gbytes, hpt_build_info());
+}
+
+void surrogate_print(const surrogate_options *o, const ceilings *c, const surrogate_row *r) {
+    const double rate = r->flops / r->median / 1e9;
+    char product[32] = "", copy[32] = "", error[32] = "";
+    if (c->gflops > 0) snprintf(product, sizeof product, "%.2f", rate / c->gflops);
+    if (c->gbytes > 0) snprintf(copy, sizeof copy, "%.2f", r->bytes / r->median / 1e9 / c->gbytes);
+    if (!isnan(r->error)) snprintf(error, sizeof error, "%.1e", r->error);
+    if (!strcmp(o->format, "jsonl"))
+        fprintf(
+            o->out,
+            "{\"group\": \"surrogate\", \"case\": \"%s\", \"device\": \"%s\", \"n\": %lld, \"d\": %lld, \"m\": %lld, "
+            "\"seconds\": %.4g, \"min\": %.4g, \"max\": %.4g, \"gflops\": %.4g%s%s%s%s%s%s}\n",
+            r->name, r->device, (long long)r->n, (long long)r->d, (long long)r->m, r->median, r->min, r->max, rate,
+            *product ? ", \"of_dgemm\": " : "", product, *copy ? ", \"of_copy\": " : "", copy,
+            *error ? ", \"error\": " : "", error);
+    else if (!strcmp(o->format, "csv"))
+        fprintf(o->out, "%s,%s,%lld,%lld,%lld,%.4g,%.4g,%.4g,%.4g,%s,%s,%s\r\n", r->name, r->device, (long long)r->n,
+                (long long)r->d, (long long)r->m, r->median, r->min, r->max, rate, product, copy, error);
+    else
+        fprintf(o->out, "| %s | %s | %lld | %lld | %lld | %.4g | %.4g..%.4g | %.3g | %s | %s | %s |\n", r->name,
+                r->device, (long long)r->n, (long long)r->d, (long long)r->m, 1e3 * r->median, 1e3 * r->min,
+                1e3 * r->max, rate, product, copy, error);
+    fflush(o->out);
+}
+
+static int usage(int code) {
+    fprintf(
+        code ? stderr : stdout,
+        "usage: hpt-bench surrogate [--device cpu,ref] [--n 100,1000,5000] [--d 10] [--threads N] [-r REPEATS]\n"
+        "                           [-o md|csv|jsonl] [--output FILE]\n"
+        "  seconds of each operation of a Gaussian process on the compute devices; `error` is the largest difference\n"
+        "  from `ref`, for n up to 300, relative to the largest number. Slow cases repeat less.\n");
+    return code;
+}
+
+// Splits a comma-separated list in place; returns the number of pieces, at most max.
+static int64_t split(char *text, const char **out, int64_t max) {
+    int64_t n = 0;
+    for (char *rest = text, *piece; n < max && (piece = strtok_r(rest, ",", &rest)) != NULL;) out[n++] = piece;
+    return n;
+}
+
+static int64_t number(const char *text, int64_t low, int64_t high) {
+    char *end;
+    const long long v = strtoll(text, &end, 10);
+    if (*end || v < low || v > high) {
+        fprintf(stderr, "hpt-bench: '%s' is not a number from %lld to %lld\n", text, (long long)low, (long long)high);
+        exit(2);
+    }
+    return v;
+}
+
+int main(int argc, char **argv) {
+    surrogate_options o = {.format = "md",
+                           .devices = {"cpu"},
+                           .n_devices = 1,
+                           .n = {100, 1000, 5000},
+                           .n_sizes = 3,
+                           .d = 10,
+                           .repeat = 5,
+                           .out = stdout};
+    const char *output = NULL;
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "-h") || !strcmp(argv[i], "--help")) return usage(0);
+        if (i + 1 >= argc) return usage(2);
+        const char *name = argv[i];
+        char *value = argv[++i];
+        if (!strcmp(name, "--device")) {
+            o.n_devices = split(value, o.devices, DEVICES_MAX);
+        } else if (!strcmp(name, "--n")) {
+            const char *pieces[SIZES_MAX];
+            o.n_sizes = split(value, pieces, SIZES_MAX);
+            for (int64_t k = 0; k < o.n_sizes; k++) o.n[k] = number(pieces[k], 40, 100000);
+        } else if (!strcmp(name, "--d")) {
+            o.d = number(value, 1, 1000);
+        } else if (!strcmp(name, "--threads")) {
+            o.threads = number(value, 0, 65536);
+        } else if (!strcmp(name, "-r")) {
+            o.repeat = number(value, 1, 1000);
+        } else if (!strcmp(name, "-o")) {
+            o.format = value;
+        } else if (!strcmp(name, "--output")) {
+            output = value;
+        } else {
+            return usage(2);
+        }
+    }
+    if (strcmp(o.format, "md") != 0 && strcmp(o.format, "csv") != 0 && strcmp(o.format, "jsonl") != 0) return usage(2);
+    if (output && !(o.out = fopen(output, "w"))) {
+        perror(output);
+        return 1;
+    }
+    ceilings c;
+    int code = surrogate_ceilings(&c, o.threads);
+    if (code == 0) print_head(&o, &c);
+    for (int64_t k = 0; k < o.n_sizes && code == 0; k++) {
+        for (int64_t i = 0; i < o.n_devices && code == 0; i++) {
+            code = surrogate_ceilings(&c, o.threads);
+            if (code == 0) code = surrogate_cases(&o, &c, o.devices[i], o.n[k]);
+        }
+    }
+    if (o.out != stdout && fclose(o.out) != 0) code = 1;
+    return code;
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// model_state.h: the inside of a model, and the checks that its files share. For the files of this room.
+#ifndef HPT_BACKEND_MODEL_STATE_H
+#define HPT_BACKEND_MODEL_STATE_H
+
+#include "device_state.h"
+
+struct hpt__model {
+    hpt__device *device;
+    const hpt__cov *cov; // borrowed
+    void *own;           // the backend's model
+    int64_t n;           // points
+    uint64_t *mask;      // n: the mean diagonal, in which jitter is measured, needs them
+    int64_t cap_mask;
+    double *theta; // p, of the factor
+    double jitter; // of the factor
+    double *y;     // n_y: weights are made again after a factor with more jitter
+    int64_t n_y, cap_y;
+    int64_t bytes; // as counted in the device
+};
+
+enum { HPT__POINTS_MAX = 1 << 24 }; // keeps every n^2 bytes far from overflow
+
+// Beyond this exp(theta) and its squares leave the range of doubles.
+#define HPT__THETA_MAX 100.0
+
+// HPT_E_ARG unless the points (n x d) are finite and their masks have bit 0.
+int hpt__check_points(const char *doing, const double *x, const uint64_t *mask, int64_t n, int64_t d);
+// HPT_E_ARG unless all n numbers are finite.
+int hpt__check_numbers(const char *doing, const char *what, const double *v, int64_t n);
+// HPT_E_NUMERIC unless the result (rows x columns, ld; lower: of its lower triangle) is finite. NULL is fine.
+int hpt__check_result(const hpt__device *device, const char *what, const double *v, int64_t rows, int64_t columns,
+                      int64_t ld, bool lower);
+int hpt__check_theta(const char *doing, const hpt__cov *cov, const double *theta);
+int hpt__check_cov(const hpt__cov *cov);
+// Counts an operation that began at `start` (monotonic seconds). model: NULL: only the device.
+void hpt__account(hpt__device *device, hpt__op op, const hpt__model_shape *shape, double start);
+void hpt__account_bytes(hpt__model *model);
+
+#endif

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// gp_api.c: the public surrogate (hpt/gp.h) over hpt__gp: arguments checked, points encoded.
+// Ownership: hpt_gp owns its copy of the space, device, code and model. Threads: one at a time.
+#include "gp_api.h"
+
+#include "../base/alloc.h"
+#include "../base/error.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char *const kernel_names[] = {"matern52", "matern32", "rbf"};
+
+static int kernel_of(hpt__cov_kind *out, const char *name) {
+    const int n = (int)(sizeof kernel_names / sizeof *kernel_names);
+    if (!name) name = kernel_names[0];
+    for (int i = 0; i < n; i++) {
+        if (strcmp(name, kernel_names[i]) != 0) continue;
+        *out = (hpt__cov_kind)i;
+        return 0;
+    }
+    const char *near = hpt__nearest(name, kernel_names, n);
+    return hpt__fail(HPT_E_ARG, "no kernel '%s'%s%s; there are matern52, matern32 and rbf", name,
+                     near ? ", did you mean " : "", near ? near : "");
+}
+
+int hpt_gp_create(hpt_gp **out, const hpt_space *space, const hpt_gp_options *options) {
+    int rc = 0;
+    hpt_gp *gp = NULL;
+    HPT_FAIL_IF(!out || !space || !options, HPT_E_ARG, "hpt_gp_create: an argument is NULL");
+    HPT_FAIL_IF(options->struct_size != sizeof *options, HPT_E_ARG,
+                "hpt_gp_create: the options were not made with HPT_GP_OPTIONS_INIT");
+    HPT_FAIL_IF(isnan(options->noise) || isinf(options->noise), HPT_E_ARG,
+                "hpt_gp_create: noise is %g; a standard deviation >= 0, or a negative number to have it fitted",
+                options->noise);
+    hpt__gp_settings settings = {.noise = options->noise < 0 ? NAN : options->noise,
+                                 .warp = !options->no_warp,
+                                 .seed = options->seed,
+                                 .max_evaluations = 100};
+    HPT_TRY(kernel_of(&settings.kind, options->kernel));
+    gp = hpt__calloc(1, sizeof *gp);
+    if (!gp) HPT_TRY(hpt__fail_memory());
+    gp->seed = options->seed;
+    HPT_TRY(hpt__space_dup(&gp->space, space));
+    HPT_TRY(hpt__gp_code_init(&gp->code, gp->space, settings.kind));
+    HPT_FAIL_IF(gp->code.cov.d == 0, HPT_E_ARG, "hpt_gp_create: the space has no parameter that can vary");
+    HPT_TRY(hpt__device_open(&gp->device, options->device, NULL, NULL));
+    HPT_TRY(hpt__gp_create(&gp->gp, gp->device, &gp->code, &settings));
+    *out = gp;
+    gp = NULL;
+    rc = 0;
+out:
+    hpt_gp_destroy(gp);
+    return rc;
+}
+
+void hpt_gp_destroy(hpt_gp *gp) {
+    if (!gp) return;
+    hpt__gp_destroy(gp->gp);
+    hpt__device_close(gp->device);
+    hpt__gp_code_fini(&gp->code);
+    hpt_space_destroy(gp->space);
+    hpt__free(gp->rows);
+    hpt__free(gp->mask);
+    hpt__free(gp);
+}
+
+int hpt__gp_api_encode(hpt_gp *gp, const double *points, int64_t n, const char *what) {
+    int rc = 0;
+    const int64_t width = gp->space->d, d = gp->code.cov.d;
+    int64_t cap = gp->cap, bad;
+    for (int64_t i = 0; i < n; i++) {
+        if (hpt__space_check(gp->space, points + i * width, &bad)) continue;
+        const double v = points[i * width + bad];
+        rc = isnan(v) ? hpt__fail(HPT_E_ARG, "%s %lld lacks parameter '%s'", what, (long long)i,
+                                  hpt_space_name(gp->space, bad))
+                      : hpt__fail(HPT_E_ARG, "%s %lld: %.17g is not a value of parameter '%s' there", what,
+                                  (long long)i, v, hpt_space_name(gp->space, bad));
+        goto out;
+    }
+    HPT_TRY(hpt__grow(&gp->rows, &cap, n, (size_t)d * sizeof *gp->rows));
+    cap = gp->cap;
+    HPT_TRY(hpt__grow(&gp->mask, &cap, n, sizeof *gp->mask));
+    gp->cap = cap;
+    for (int64_t i = 0; i < n; i++) hpt__gp_encode(gp->rows + i * d, &gp->mask[i], &gp->code, points + i * width);
+    rc = 0;
+out:
+    return rc;
+}
+
+static int add_points(hpt_gp *gp, const double *points, const double *values, int64_t n, bool clear, const char *call) {
+    int rc = 0;
+    HPT_FAIL_IF(!gp || n < 0 || (n > 0 && (!points || !values)), HPT_E_ARG, "%s: an argument is NULL or n is negative",
+                call);
+    for (int64_t i = 0; i < n; i++)
+        HPT_FAIL_IF(isnan(values[i]), HPT_E_ARG, "%s: value %lld is NaN; leave the point out", call, (long long)i);
+    HPT_TRY(hpt__gp_api_encode(gp, points, n, "point"));
+    if (clear) HPT_TRY(hpt__gp_clear(gp->gp));
+    HPT_TRY(hpt__gp_tell(gp->gp, gp->rows, gp->mask, values, n));
+    rc = 0;
+out:
+    return rc;
+}
+
+int hpt_gp_tell(hpt_gp *gp, const double *points, const double *values, int64_t n) {
+    return add_points(gp, points, values, n, true, "hpt_gp_tell");
+}
+
+int hpt_gp_append(hpt_gp *gp, const double *points, const double *values, int64_t n) {
+    return add_points(gp, points, values, n, false, "hpt_gp_append");
+}
+
+int hpt_gp_fit(hpt_gp *gp) {
+    if (!gp) return hpt__fail(HPT_E_ARG, "hpt_gp_fit: the gp is NULL");
+    return hpt__gp_fit(gp->gp, false);
+}
+
+int hpt_gp_predict(hpt_gp *gp, const double *points, int64_t m, double *mean, double *sd) {
+    int rc = 0;
+    HPT_FAIL_IF(!gp || m < 0 || (m > 0 && !points), HPT_E_ARG, "hpt_gp_predict: an argument is NULL or m is negative");
+    HPT_TRY(hpt__gp_api_encode(gp, points, m, "candidate"));
+    HPT_TRY(hpt__gp_ready(gp->gp));
+    HPT_TRY(hpt__gp_predict(gp->gp, gp->rows, gp->mask, m, mean, sd));
+    rc = 0;
+out:
+    return rc;
+}
+
+int64_t hpt_gp_n(const hpt_gp *gp) {
+    return gp ? hpt__gp_n(gp->gp) : 0;
+}
+
+int hpt_gp_log_likelihood(hpt_gp *gp, double *out) {
+    int rc = 0;
+    HPT_FAIL_IF(!gp || !out, HPT_E_ARG, "hpt_gp_log_likelihood: an argument is NULL");
+    HPT_TRY(hpt__gp_log_likelihood(gp->gp, out));
+    rc = 0;
+out:
+    return rc;
+}
+
+int hpt_gp_hyperparameters(char **out, hpt_gp *gp) {
+    int rc = 0;
+    hpt__str s = HPT__STR_INIT;
+    HPT_FAIL_IF(!out || !gp, HPT_E_ARG, "hpt_gp_hyperparameters: an argument is NULL");
+    if (hpt__gp_n(gp->gp) > 0) HPT_TRY(hpt__gp_ready(gp->gp));
+    const hpt__cov *cov = &gp->code.cov;
+    const double *theta = hpt__gp_theta(gp->gp);
+    const hpt__warp *w = hpt__gp_warp(gp->gp);
+    hpt__str_addf(&s, "{\"kernel\": \"%s\", \"device\": \"%s\", \"n\": %lld, \"warp\": \"%s\", \"mean\": ",
+                  kernel_names[cov->kind], hpt__device_name(gp->device), (long long)hpt__gp_n(gp->gp),
+                  w->kind == HPT__WARP_NONE ? "none" : "log_tail");
+    hpt__str_add_double(&s, w->mean);
+    hpt__str_add(&s, ", \"sd\": ");
+    hpt__str_add_double(&s, w->sd);
+    hpt__str_add(&s, ", \"noise_sd\": ");
+    hpt__str_add_double(&s, hpt__gp_noise_sd(gp->gp));
+    hpt__str_add(&s, ", \"amplitudes\": [");
+    for (int64_t t = 0; t < cov->n_terms; t++) {
+        if (t > 0) hpt__str_add(&s, ", ");
+        hpt__str_add_double(&s, exp(theta[cov->d + t]));
+    }
+    hpt__str_add(&s, "], \"lengthscales\": {");
+    for (int64_t c = 0; c < cov->d; c++) {
+        const char *name = gp->space->params[gp->code.param[c]].name;
+        if (c > 0) hpt__str_add(&s, ", ");
+        hpt__str_add_json_string(&s, name, strlen(name));
+        hpt__str_add(&s, ": ");
+        hpt__str_add_double(&s, exp(theta[c]));
+    }
+    hpt__str_add(&s, "}}");
+    HPT_TRY(hpt__str_status(&s));
+    *out = hpt__str_take(&s);
+    rc = 0;
+out:
+    hpt__str_fini(&s);
+    return rc;
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// gp_api.h: the public surrogate's inside, for the rooms that add functions to it (core/acq: a suggestion).
+#ifndef HPT_GP_GP_API_H
+#define HPT_GP_GP_API_H
+
+#include "gp.h"
+#include <hpt/gp.h>
+
+struct hpt_gp {
+    hpt_space *space; // own copy; the code borrows it
+    hpt__device *device;
+    hpt__gp_code code;
+    hpt__gp *gp;
+    uint64_t seed;
+    int64_t n_suggested; // suggestions so far: their random numbers
+    double *rows;        // cap x d, scratch for points
+    uint64_t *mask;      // cap
+    int64_t cap;
+};
+
+// Checks n public points (space->d each) and encodes them into rows and mask. what: "point", for messages.
+HPT_NODISCARD int hpt__gp_api_encode(hpt_gp *gp, const double *points, int64_t n, const char *what);
+
+#endif

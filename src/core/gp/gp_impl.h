@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// gp_impl.h: the inside of the surrogate, for the files of this room.
+#ifndef HPT_GP_GP_IMPL_H
+#define HPT_GP_GP_IMPL_H
+
+#include "../base/alloc.h"
+#include "../base/error.h"
+#include "../base/lbfgsb.h"
+#include "gp.h"
+
+// Values of the objective beyond this are moved to it; their differences are still finite.
+#define HPT__GP_HUGE 1e300
+// Noise variances in transformed units: floor of the fit, and of a fixed one.
+#define HPT__GP_NOISE_FLOOR 1e-6
+#define HPT__GP_NOISE_LEAST 1e-8
+
+enum { HPT__WARP_COUNT = 2 };
+
+typedef struct hpt__gp_optimum { // of the posterior of theta, one for each transformation
+    bool found;
+    double *theta; // p
+    double score;  // log posterior + log Jacobian at the last fit
+} hpt__gp_optimum;
+
+struct hpt__gp {
+    hpt__device *device;      // borrowed
+    const hpt__gp_code *code; // borrowed
+    hpt__gp_settings settings;
+    int64_t d, p;
+    // Points: n told, then n_pending. Host memory holds the truth, the model a copy of the first n_model rows.
+    int64_t n, n_pending, cap;
+    double *rows;         // cap x d
+    uint64_t *mask;       // cap
+    double *raw;          // cap, as told, infinities too
+    double *y;            // cap, finite
+    double *z;            // cap, transformed
+    double *buffer;       // cap
+    int64_t *block_count; // n_blocks: told points in which a block is active
+    hpt__model *model;
+    int64_t n_model;
+    // What is up to date.
+    bool z_ready;         // y, z and warp are those of raw
+    bool weights_ready;   // the model's weights are those of z and of the factor
+    bool doubtful;        // the factor is one of hpt__gp_ready_doubtful
+    int64_t n_factor;     // told points of the last factorisation; later rows were appended. 0: no factor
+    double *theta_factor; // p, of the factor
+    double *theta_used;   // p, for prediction
+    // A factor that a saved state had, until it is made: points of the factorisation, rows with those appended, theta.
+    int64_t n_resume, n_resume_rows;
+    double *theta_resume; // p
+    double *scratch;      // p
+    // Fit.
+    hpt__gp_optimum optimum[HPT__WARP_COUNT];
+    hpt__warp warp;                        // of z; its kind is the chosen one
+    double *low, *high, *start, *gradient; // p
+    hpt__lbfgsb search;
+    int64_t n_fit, n_restart; // told points at the last fit or check, at the last search with restarts; 0: never
+    int64_t n_searches;       // searches with restarts so far: their random numbers
+    bool changed;             // values replaced since the last fit
+};
+
+// hpt__warp_fit with a buffer of n numbers.
+void hpt__gp_warp_fit(hpt__warp *w, hpt__warp_kind kind, const double *y, int64_t n, double *buffer);
+
+// gp.c: the told points are in the model; y, z and warp are up to date.
+HPT_NODISCARD int hpt__gp_sync_points(hpt__gp *gp);
+void hpt__gp_sync_values(hpt__gp *gp);
+// Logarithm of the variance in transformed units of a noise that settings fix.
+double hpt__gp_fixed_noise(const hpt__gp *gp, const hpt__warp *w);
+void hpt__gp_default_theta(double *theta, const hpt__cov *cov);
+// The fit has chosen optimum[kind]: the transformation and theta_used follow.
+void hpt__gp_choose(hpt__gp *gp, hpt__warp_kind kind);
+
+#endif

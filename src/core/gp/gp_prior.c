@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// gp_prior.c: what is thought of hyperparameters before the data: log densities up to a constant, over theta (logarithms).
+//
+//   lengthscale l          -(0.1 l^2 + 0.1 / l^2)         weak, symmetric around 1; Optuna's, by inverse squares
+//   amplitude (variance) a -(log a)^2 / 2                 each term
+//   noise variance v       0.1 log v - 5 v                Gamma(1.1, 5): hardly a slope down to the floor, 0.3 costs 1.6
+//
+// Measured (a prototype of this model, two to four seeds on BBOB functions): the weak lengthscale prior beats those that
+// scale with the dimension in 5 to 10 dimensions and loses nothing in 20 and 50; Gamma(1.1, 30), which the noise has
+// elsewhere, trusts lucky results. Bounds keep a search in what double precision can factor.
+// Pure functions, any thread, O(p).
+#include "gp.h"
+
+#include <math.h>
+
+static const double length_weight = 0.1, noise_shape = 0.1, noise_rate = 5;
+
+double hpt__gp_log_prior(const hpt__cov *cov, const double *theta, double *grad) {
+    double value = 0;
+    for (int64_t c = 0; c < cov->d; c++) {
+        const double up = exp(2 * theta[c]), down = exp(-2 * theta[c]);
+        value -= length_weight * (up + down);
+        if (grad) grad[c] -= 2 * length_weight * (up - down);
+    }
+    for (int64_t t = cov->d; t < cov->d + cov->n_terms; t++) {
+        value -= 0.5 * theta[t] * theta[t];
+        if (grad) grad[t] -= theta[t];
+    }
+    const int64_t v = cov->d + cov->n_terms;
+    value += noise_shape * theta[v] - noise_rate * exp(theta[v]);
+    if (grad) grad[v] += noise_shape - noise_rate * exp(theta[v]);
+    return value;
+}
+
+void hpt__gp_bounds(double *low, double *high, const hpt__cov *cov, double noise_floor) {
+    for (int64_t c = 0; c < cov->d; c++) {
+        low[c] = log(5e-3);
+        high[c] = log(1e3);
+    }
+    for (int64_t t = cov->d; t < cov->d + cov->n_terms; t++) {
+        low[t] = log(t == cov->d ? 1e-2 : 1e-3); // a group may be without effect, all together may not
+        high[t] = log(1e2);
+    }
+    low[cov->d + cov->n_terms] = log(noise_floor);
+    high[cov->d + cov->n_terms] = fmax(0, log(noise_floor));
+}

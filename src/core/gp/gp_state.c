@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// gp_state.c: what a surrogate knows beyond its data, as JSON: hyperparameters of each transformation, the chosen one, the
+// schedule, and how its factor came about (so that rounding repeats). Doubles are written as the shortest text that reads
+// back as the same number. Numbers that were read are held against bounds before anything is taken over.
+#include "gp_impl.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char *const warp_names[HPT__WARP_COUNT] = {"none", "log_tail"};
+
+static void add_theta(hpt__str *out, const double *theta, int64_t p) {
+    hpt__str_addc(out, '[');
+    for (int64_t j = 0; j < p; j++) {
+        if (j > 0) hpt__str_add(out, ", ");
+        hpt__str_add_double(out, theta[j]);
+    }
+    hpt__str_addc(out, ']');
+}
+
+void hpt__gp_state_json(hpt__str *out, const hpt__gp *gp) {
+    hpt__str_addf(out, "{\"warp\": \"%s\", \"n_fit\": %lld, \"n_restart\": %lld, \"n_searches\": %lld, \"changed\": %s",
+                  warp_names[gp->warp.kind], (long long)gp->n_fit, (long long)gp->n_restart, (long long)gp->n_searches,
+                  gp->changed ? "true" : "false");
+    for (int k = 0; k < HPT__WARP_COUNT; k++) {
+        const hpt__gp_optimum *o = &gp->optimum[k];
+        if (!o->found) continue;
+        hpt__str_addf(out, ", \"%s\": {\"score\": ", warp_names[k]);
+        hpt__str_add_double(out, o->score);
+        hpt__str_add(out, ", \"theta\": ");
+        add_theta(out, o->theta, gp->p);
+        hpt__str_addc(out, '}');
+    }
+    const bool waits = gp->n_resume > 0; // as it was read
+    if (waits || gp->n_factor > 0) {
+        int64_t rows = waits ? gp->n_resume_rows : hpt__model_rows(gp->model);
+        if (!waits && rows > gp->n) rows = gp->n; // pending ones come anew
+        hpt__str_addf(out, ", \"factor\": {\"first\": %lld, \"rows\": %lld, \"theta\": ",
+                      (long long)(waits ? gp->n_resume : gp->n_factor), (long long)rows);
+        add_theta(out, waits ? gp->theta_resume : gp->theta_factor, gp->p);
+        hpt__str_addc(out, '}');
+    }
+    hpt__str_addc(out, '}');
+}
+
+static bool read_theta(double *theta, const hpt__json *array, int64_t p) {
+    if (!array || array->kind != HPT__JSON_ARRAY || array->a.n != p) return false;
+    for (int64_t j = 0; j < p; j++)
+        if (!hpt__json_number(&theta[j], array->a.items[j]) || !(fabs(theta[j]) <= 100)) return false;
+    return true;
+}
+
+static bool read_count(int64_t *out, const hpt__json *object, const char *key) {
+    return hpt__json_integer(out, hpt__json_get(object, key)) && *out >= 0;
+}
+
+int hpt__gp_state_from_json(hpt__gp *gp, const hpt__json *object) {
+    int rc = 0;
+    const int64_t p = gp->p;
+    int64_t n_fit, n_restart, n_searches, first = 0, rows = 0;
+    hpt__gp_optimum read[HPT__WARP_COUNT] = {{0}};
+    const char *warp = hpt__json_string(hpt__json_get(object, "warp"));
+    const hpt__json *changed = hpt__json_get(object, "changed"), *factor = hpt__json_get(object, "factor");
+    int kind = 0;
+    double *memory = hpt__calloc((size_t)(p * (HPT__WARP_COUNT + 1)), sizeof *memory);
+    if (!memory) HPT_TRY(hpt__fail_memory());
+    double *theta_factor = memory + p * HPT__WARP_COUNT;
+    while (kind < HPT__WARP_COUNT && (!warp || strcmp(warp, warp_names[kind]) != 0)) kind++;
+    HPT_FAIL_IF(kind == HPT__WARP_COUNT || !changed || changed->kind != HPT__JSON_BOOL ||
+                    !read_count(&n_fit, object, "n_fit") || !read_count(&n_restart, object, "n_restart") ||
+                    !read_count(&n_searches, object, "n_searches"),
+                HPT_E_PARSE, "the stored state of a Gaussian process lacks its schedule or transformation");
+    for (int k = 0; k < HPT__WARP_COUNT; k++) {
+        const hpt__json *o = hpt__json_get(object, warp_names[k]);
+        read[k].theta = memory + p * k;
+        if (!o) continue;
+        read[k].found = true;
+        HPT_FAIL_IF(!hpt__json_number(&read[k].score, hpt__json_get(o, "score")) || isnan(read[k].score) ||
+                        !read_theta(read[k].theta, hpt__json_get(o, "theta"), p),
+                    HPT_E_PARSE, "the stored state of a Gaussian process does not hold %lld hyperparameters for '%s'",
+                    (long long)p, warp_names[k]);
+    }
+    HPT_FAIL_IF(factor && (!read_count(&first, factor, "first") || !read_count(&rows, factor, "rows") ||
+                           !read_theta(theta_factor, hpt__json_get(factor, "theta"), p)),
+                HPT_E_PARSE, "the stored state of a Gaussian process has a factor that cannot be read");
+    for (int k = 0; k < HPT__WARP_COUNT; k++) {
+        double *own = gp->optimum[k].theta;
+        memcpy(own, read[k].theta, (size_t)p * sizeof *own);
+        gp->optimum[k] = (hpt__gp_optimum){.found = read[k].found, .score = read[k].score, .theta = own};
+    }
+    gp->n_fit = n_fit;
+    gp->n_restart = n_restart;
+    gp->n_searches = n_searches;
+    gp->changed = changed->b;
+    gp->warp.kind = (hpt__warp_kind)kind;
+    gp->z_ready = gp->weights_ready = false;
+    gp->n_factor = 0; // the next one is made as the saved one was
+    gp->n_resume = first;
+    gp->n_resume_rows = rows;
+    memcpy(gp->theta_resume, theta_factor, (size_t)p * sizeof *theta_factor);
+    if (read[kind].found)
+        hpt__gp_choose(gp, (hpt__warp_kind)kind);
+    else
+        hpt__gp_default_theta(gp->theta_used, &gp->code->cov);
+    rc = 0;
+out:
+    hpt__free(memory);
+    return rc;
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// gp_policy.c: what to do where an exact model of everything is too slow, and where a space has too many directions.
+//
+// Local model. Past gp.n_max told points the model holds a subset: three quarters are the points nearest to the best one, by
+// the distance the covariance itself uses, sum (dx / l)^2; the last quarter is spread evenly over the ranks of all other
+// values, so that the rest of the space is not forgotten and the transformation of the values sees their whole range. Half
+// of n_max is chosen at once and new results are appended until it is full, then it is chosen anew: the O(n^3) of a new
+// factor is paid once in n_max / 2 trials.
+//
+// Trust region (Eriksson et al., "Scalable global optimization via local Bayesian optimization", NeurIPS 2019, from the
+// paper): a box around the best point, side L times the column's lengthscale over their geometric mean; L doubles after 3
+// successes in a row and halves after ceil(max(4, d) / q) failures; a success betters the best value of this round by
+// 1e-3 |best|; from 0.8, at most 1.6; below 2^-7 a new round begins. The state follows from the list of results, so it is
+// replayed at each call and needs no storing. In a new round the box stands around the best point of the round, the first
+// point around a random one.
+//
+// Ownership: nothing is kept. Threads: any. Cost: O(n d + n log n) for a subset, O(n) for a replay.
+#include "gp_policy.h"
+
+#include "../base/alloc.h"
+#include "../base/error.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+typedef struct item {
+    double key;
+    int64_t at;
+} item;
+
+static int by_key(const void *a, const void *b) {
+    const item *x = a, *y = b;
+    if (x->key != y->key) return x->key < y->key ? -1 : 1;
+    return (x->at > y->at) - (x->at < y->at);
+}
+
+static int by_place(const void *a, const void *b) {
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static double distance(const hpt__gp_archive *a, int64_t i, int64_t j, const double *length) {
+    const hpt__gp_code *code = a->code;
+    const int64_t d = code->cov.d;
+    double sum = 0;
+    for (int64_t c = 0; c < d; c++) {
+        const uint64_t bit = UINT64_C(1) << code->cov.block[c];
+        const bool in_i = a->masks[i] & bit, in_j = a->masks[j] & bit;
+        const double x = a->rows[i * d + c], y = a->rows[j * d + c], l2 = length[c] * length[c];
+        if (in_i != in_j || (in_i && code->cov.categorical[c] && x != y))
+            sum += 1 / l2;
+        else if (in_i && !code->cov.categorical[c])
+            sum += (x - y) * (x - y) / l2;
+    }
+    return sum;
+}
+
+int hpt__gp_subset(int64_t **out, int64_t *got, const hpt__gp_archive *a, int64_t n, int64_t want,
+                   const double *length) {
+    int64_t m = 0, best = -1;
+    item *items = hpt__malloc((size_t)(n + 1) * sizeof *items);
+    int64_t *chosen = hpt__malloc((size_t)(want + 1) * sizeof *chosen);
+    if (!items || !chosen) {
+        hpt__free(items);
+        hpt__free(chosen);
+        return hpt__fail_memory();
+    }
+    for (int64_t i = 0; i < n; i++)
+        if (a->kind[i] == HPT__GP_TOLD && (best < 0 || a->y[i] < a->y[best])) best = i;
+    for (int64_t i = 0; i < n; i++)
+        if (a->kind[i] != HPT__GP_LEFT_OUT) items[m++] = (item){best < 0 ? 0 : distance(a, i, best, length), i};
+    if (want > m) want = m;
+    qsort(items, (size_t)m, sizeof *items, by_key);
+    const int64_t n_near = want - want / 4, n_rest = m - n_near, n_spread = want - n_near;
+    for (int64_t i = 0; i < n_near; i++) chosen[i] = items[i].at;
+    for (int64_t i = n_near; i < m; i++) items[i].key = a->y[items[i].at];
+    if (n_rest > 0) qsort(items + n_near, (size_t)n_rest, sizeof *items, by_key);
+    for (int64_t i = 0; i < n_spread; i++)
+        chosen[n_near + i] = items[n_near + (n_spread > 1 ? i * (n_rest - 1) / (n_spread - 1) : 0)].at;
+    qsort(chosen, (size_t)want, sizeof *chosen, by_place);
+    hpt__free(items);
+    *out = chosen;
+    *got = want;
+    return 0;
+}
+
+void hpt__gp_region_replay(hpt__gp_region *r, const hpt__gp_archive *a, int64_t skip, int64_t q) {
+    static const double FIRST = 0.8, LARGEST = 1.6, SMALLEST = 0.0078125, BETTER = 1e-3;
+    const int64_t d = a->code->cov.d, successes_needed = 3;
+    const int64_t failures_needed = (int64_t)ceil(fmax(4, (double)d) / (double)(q > 0 ? q : 1));
+    int64_t wins = 0, losses = 0, told = 0;
+    double best = INFINITY;
+    *r = (hpt__gp_region){.on = true, .size = FIRST, .centre = -1};
+    for (int64_t i = 0; i < a->n; i++) {
+        if (a->kind[i] == HPT__GP_LEFT_OUT) continue;
+        const bool better = r->centre < 0 || a->y[i] < best - BETTER * fabs(best);
+        if (r->centre < 0 || a->y[i] < best) {
+            best = a->y[i];
+            r->centre = i;
+        }
+        if (told++ < skip) continue;
+        wins = better ? wins + 1 : 0;
+        losses = better ? 0 : losses + 1;
+        if (wins == successes_needed) {
+            r->size = fmin(2 * r->size, LARGEST);
+            wins = 0;
+        } else if (losses == failures_needed) {
+            r->size /= 2;
+            losses = 0;
+        }
+        if (r->size < SMALLEST) {
+            r->size = FIRST;
+            r->centre = -1;
+            best = INFINITY;
+            wins = losses = 0;
+            r->n_starts++;
+        }
+    }
+}

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+// cpu_factor.c: Cholesky factor, triangular solves, inverse and Gram products of large matrices, in tiles over the pool.
+//
+// Factor. Tile (i, k), columns first:  A_ik - sum_{j<k} L_ij L_kj'  (one product as long as the rows before it), then the
+//   factor of the tile if i = k, else the solve with L_kk'. A tile waits for its two rows and then for L_kk; tiles are dealt
+//   out in this order, so whatever a tile waits for is done or being done, and the next column starts while this one ends.
+//   Tiles of a column go together in groups: OpenBLAS multiplies 128 x 128 x 500 at 0.62 of its rate for large matrices,
+//   512 x 128 x 500 at 0.86. That is also why two rows of tiles go together below.
+// Solve with few right-hand sides. Row i: B_i - sum_{j<i} L_ij Y_j, then the tile on the diagonal; dealt out the same way.
+//   Products of our own (cpu_vec.h: thin): a BLAS copies L into its packed form first, which here costs more than the product.
+// Solve with many: each thread has a strip of columns and calls the BLAS for the whole triangle.
+// Inverse. U = L^-T by rows of tiles, each independent of the others, from products only: a solve with so few rows runs at
+//   half the rate. Stored above the diagonal of L. A block of
+//   the inverse is U_j,i.. U_i,i..', one product.
+//
+// Why not LAPACK: threaded potrf and potri of OpenBLAS give other bits for other numbers of threads; single-threaded ones
+// use one core. These reach the rate of the BLAS's own product and need no second library and no second square matrix.
+// Cost: n^3/3 flops for the factor, 2 n^3/3 for the inverse, n^2 s for a solve.
+// The tile algorithms are classical; see Buttari, Langou, Kurzak, Dongarra (2009), doi:10.1016/j.parco.2008.10.002.
+#include "cpu_impl.h"
+
+#include "../core/base/error.h"
+#include <math.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <string.h>
+
+enum { TILE = CPU__TILE, GROUP = 4, PAIR = 2, BASE = 32, WIDE_FROM = 64, SPINS = 200 };
+
+typedef atomic_int_least64_t counter;
+
+static int64_t length_of(int64_t n, int64_t tile, int64_t i) {
+    return n - i * tile < tile ? n - i * tile : tile;
+}
+
+// Waits until *at >= value. What is waited for is being computed by another thread; if that one lost its core, yield.
+static void wait_for(counter *at, int64_t value) {
+    for (int64_t spins = 0; atomic_load_explicit(at, memory_order_acquire) < value; spins++)
+        if (spins > SPINS) sched_yield();
+}
+
+// ---- factor
+
+// Recursive on halves; the smallest are cpu_vec.h's.
+static int64_t factor_tile(const cpu__ctx *c, double *a, int64_t lda, int64_t n) {
+    if (n <= BASE) return c->vec->cholesky(a, lda, n);
+    const int64_t half = cpu__round(n / 2, BASE / 2), rest = n - half;
+    double *below = a + half, *corner = a + half + half * lda;
+    int64_t info = factor_tile(c, a, lda, half);
+    if (info) return info;
+    c->blas->trsm(CPU__COL_MAJOR, CPU__RIGHT, CPU__LOWER, CPU__T, CPU__NON_UNIT, (int)rest, (int)half, 1.0, a, (int)lda,
+                  below, (int)lda);
+    c->blas->syrk(CPU__COL_MAJOR, CPU__LOWER, CPU__N, (int)rest, (int)half, -1.0, below, (int)lda, 1.0, corner,
+                  (int)lda);
+    info = factor_tile(c, corner, lda, rest);
+    return info ? info + half : 0;
+}
+
+typedef struct factoring {
+    const cpu__ctx *ctx;
+    double *a;
+    int64_t lda, n, tile, n_tiles;
+    counter *done; // columns of tiles that are final, for each row of tiles
+    counter info;  // first pivot that failed, or 0
+} factoring;
+
+// Tasks of a column: the tile on the diagonal; the one below it, which the next column waits for; the rest by GROUP.
+static int64_t column_tasks(int64_t below) {
+    return below == 0 ? 1 : 2 + (below - 1 + GROUP - 1) / GROUP;
+}
+
+static void update_rows(const factoring *f, int64_t k, int64_t from, int64_t rows) {
+    const cpu__blas *blas = f->ctx->blas;
+    const int64_t nb = f->tile, columns = length_of(f->n, nb, k);
+    const int lda = (int)f->lda;
+    double *left = f->a + from * nb, *left_k = f->a + k * nb, *to = left + k * nb * f->lda;
+    if (k > 0 && from == k)
+        blas->syrk(CPU__COL_MAJOR, CPU__LOWER, CPU__N, (int)rows, (int)(k * nb), -1.0, left, lda, 1.0, to, lda);
+    else if (k > 0)
+        blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, (int)rows, (int)columns, (int)(k * nb), -1.0, left, lda, left_k, lda,
+                   1.0, to, lda);
+}
+
+static void factor_task(void *payload, int64_t task, double *scratch) {
+    factoring *f = payload;
+    (void)scratch;
+    int64_t k = 0;
+    for (int64_t in; task >= (in = column_tasks(f->n_tiles - 1 - k)); k++) task -= in;
+    const int64_t nb = f->tile, from = task < 2 ? k + task : k + 2 + (task - 2) * GROUP;
+    const int64_t last = task < 2 ? from + 1 : from + GROUP, end = last < f->n_tiles ? last : f->n_tiles;
+    const int64_t rows = (end * nb < f->n ? end * nb : f->n) - from * nb, columns = length_of(f->n, nb, k);
+    double *corner = f->a + k * nb * (f->lda + 1), *to = f->a + from * nb + k * nb * f->lda;
+    for (int64_t i = from; i < end; i++) wait_for(&f->done[i], k);
+    wait_for(&f->done[k], k);
+    update_rows(f, k, from, rows);
+    if (from > k) wait_for(&f->done[k], k + 1);
+    if (atomic_load(&f->info) == 0) {
+        if (from == k) {
+            const int64_t info = factor_tile(f->ctx, corner, f->lda, rows);
+            if (info) atomic_store(&f->info, info + k * nb);
+        } else {
+            f->ctx->blas->trsm(CPU__COL_MAJOR, CPU__RIGHT, CPU__LOWER, CPU__T, CPU__NON_UNIT, (int)rows, (int)columns,
+                               1.0, corner, (int)f->lda, to, (int)f->lda);
+        }
+    }
+    for (int64_t i = from; i < end; i++) atomic_store_explicit(&f->done[i], k + 1, memory_order_release);
+}
+
+enum { COUNTERS = 1024 };
+
+int cpu__cholesky(cpu__ctx *c, double *a, int64_t lda, int64_t n, int64_t *info) {
+    counter done[COUNTERS];
+    factoring f = {.ctx = c, .a = a, .lda = lda, .n = n, .tile = TILE, .done = done};
+    while ((n + f.tile - 1) / f.tile > COUNTERS) f.tile *= 2;
+    f.n_tiles = (n + f.tile - 1) / f.tile;
+    int64_t tasks = 0;
+    for (int64_t i = 0; i < f.n_tiles; i++) {
+        atomic_init(&done[i], 0);
+        tasks += column_tasks(i);
+    }
+    atomic_init(&f.info, 0);
+    const double work = (double)n * (double)n * (double)n / 3;
+    const int rc = cpu__parallel(c, tasks, 8, work, factor_task, &f);
+    *info = atomic_load(&f.info);
+    return rc;
+}
+
+double cpu__logdet(const double *l, int64_t ldl, int64_t n) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += log(l[i * (ldl + 1)]);
+    return 2 * sum;
+}
+
+// ---- solves
+
+typedef struct solving {
+    const cpu__ctx *ctx;
+    const double *l;
+    double *b;
+    int64_t ldl, n, ldb, s, strip, n_tiles;
+    bool transposed;
+    counter *done; // tiles that are final, from the first (from the last, if transposed)
+} solving;
+
+static void thin_task(void *payload, int64_t task, double *scratch) {
+    const solving *f = payload;
+    const cpu__ctx *c = f->ctx;
+    (void)scratch;
+    const int64_t nb = TILE, i = f->transposed ? f->n_tiles - 1 - task : task, rows = length_of(f->n, nb, i);
+    double *b_i = f->b + i * nb;
+    for (int64_t step = 0; step < task; step++) {
+        const int64_t j = f->transposed ? f->n_tiles - 1 - step : step, k = length_of(f->n, nb, j);
+        wait_for(f->done, step + 1);
+        if (f->transposed)
+            c->vec->thin_transposed(b_i, f->ldb, f->l + j * nb + i * nb * f->ldl, f->ldl, f->b + j * nb, f->ldb, rows,
+                                    k, f->s);
+        else
+            c->vec->thin(b_i, f->ldb, f->l + i * nb + j * nb * f->ldl, f->ldl, f->b + j * nb, f->ldb, rows, k, f->s);
+    }
+    const double *l_ii = f->l + i * nb * (f->ldl + 1);
+    if (f->s == 1)
+        c->blas->trsv(CPU__COL_MAJOR, CPU__LOWER, f->transposed ? CPU__T : CPU__N, CPU__NON_UNIT, (int)rows, l_ii,
+                      (int)f->ldl, b_i, 1);
+    else
+        c->blas->trsm(CPU__COL_MAJOR, CPU__LEFT, CPU__LOWER, f->transposed ? CPU__T : CPU__N, CPU__NON_UNIT, (int)rows,
+                      (int)f->s, 1.0, l_ii, (int)f->ldl, b_i, (int)f->ldb);
+    atomic_store_explicit(f->done, task + 1, memory_order_release);
+}
+
+void cpu__solve_here(const cpu__ctx *c, const double *l, int64_t ldl, int64_t n, bool transposed, double *b,
+                     int64_t ldb, int64_t s) {
+    c->blas->trsm(CPU__COL_MAJOR, CPU__LEFT, CPU__LOWER, transposed ? CPU__T : CPU__N, CPU__NON_UNIT, (int)n, (int)s,
+                  1.0, l, (int)ldl, b, (int)ldb);
+}
+
+static void wide_task(void *payload, int64_t task, double *scratch) {
+    const solving *f = payload;
+    (void)scratch;
+    cpu__solve_here(f->ctx, f->l, f->ldl, f->n, f->transposed, f->b + task * f->strip * f->ldb, f->ldb,
+                    length_of(f->s, f->strip, task));
+}
+
+int cpu__solve(cpu__ctx *c, const double *l, int64_t ldl, int64_t n, bool transposed, double *b, int64_t ldb,
+               int64_t s) {
+    counter done;
+    atomic_init(&done, 0);
+    solving f = {
+        .ctx = c, .l = l, .b = b, .ldl = ldl, .n = n, .ldb = ldb, .s = s, .transposed = transposed, .done = &done};
+    const double work = (double)n * (double)n * (double)s;
+    if (s >= WIDE_FROM) {
+        f.strip = s < 512 ? 64 : s < 2048 ? 128 : 256;
+        return cpu__parallel(c, (s + f.strip - 1) / f.strip, 8, work, wide_task, &f);
+    }
+    f.n_tiles = (n + TILE - 1) / TILE;
+    return cpu__parallel(c, f.n_tiles, 8, work, thin_task, &f);
+}
+
+// ---- Gram product
+
+typedef struct gram {
+    const cpu__ctx *ctx;
+    const double *v;
+    double *out;
+    int64_t ldv, n, m, ldo, tile, n_tiles;
+} gram;
+
+// Task t of the lower triangle of tiles, rows first.
+static void triangle(int64_t t, int64_t *i, int64_t *j) {
+    *i = 0;
+    while (t > *i) t -= ++*i;
+    *j = t;
+}
+
+static void gram_task(void *payload, int64_t task, double *scratch) {
+    const gram *g = payload;
+    (void)scratch;
+    int64_t i, j;
+    triangle(task, &i, &j);
+    const int64_t nb = g->tile, rows = length_of(g->m, nb, i), columns = length_of(g->m, nb, j);
+    double *to = g->out + i * nb + j * nb * g->ldo;
+    if (i == j)
+        g->ctx->blas->syrk(CPU__COL_MAJOR, CPU__LOWER, CPU__T, (int)rows, (int)g->n, -1.0, g->v + i * nb * g->ldv,
+                           (int)g->ldv, 1.0, to, (int)g->ldo);
+    else
+        g->ctx->blas->gemm(CPU__COL_MAJOR, CPU__T, CPU__N, (int)rows, (int)columns, (int)g->n, -1.0,
+                           g->v + i * nb * g->ldv, (int)g->ldv, g->v + j * nb * g->ldv, (int)g->ldv, 1.0, to,
+                           (int)g->ldo);
+}
+
+int cpu__subtract_gram(cpu__ctx *c, const double *v, int64_t ldv, int64_t n, int64_t m, double *out, int64_t ldo) {
+    gram g = {.ctx = c, .v = v, .out = out, .ldv = ldv, .n = n, .m = m, .ldo = ldo, .tile = TILE};
+    if (n == 0) return HPT_OK;
+    g.n_tiles = (m + g.tile - 1) / g.tile;
+    return cpu__parallel(c, g.n_tiles * (g.n_tiles + 1) / 2, 8, (double)n * (double)m * (double)m, gram_task, &g);
+}
+
+// ---- inverse
+
+typedef struct inverting {
+    const cpu__ctx *ctx;
+    double *a, *diagonal;
+    int64_t lda, n;
+} inverting;
+
+static void invert_diagonal(void *payload, int64_t j, double *scratch) {
+    const inverting *f = payload;
+    (void)scratch;
+    const int64_t rows = length_of(f->n, TILE, j);
+    double *u_jj = f->diagonal + j * TILE * TILE;
+    memset(u_jj, 0, (size_t)(TILE * TILE) * sizeof(double));
+    for (int64_t i = 0; i < rows; i++) u_jj[i * (TILE + 1)] = 1;
+    f->ctx->blas->trsm(CPU__COL_MAJOR, CPU__RIGHT, CPU__LOWER, CPU__T, CPU__NON_UNIT, (int)rows, (int)rows, 1.0,
+                       f->a + j * TILE * (f->lda + 1), (int)f->lda, u_jj, TILE);
+}
+
+// Two rows of tiles j, j + 1:  U_jc = -(sum over j <= k < c of U_jk L_ck') U_cc, columns c in turn.
+static void invert_rows(void *payload, int64_t task, double *scratch) {
+    const inverting *f = payload;
+    const cpu__blas *blas = f->ctx->blas;
+    const int64_t j = task * PAIR, first = j * TILE, lda_ = f->lda;
+    const int lda = (int)lda_, ld = PAIR * TILE;
+    for (int64_t c = j + 1; c * TILE < f->n; c++) {
+        const int64_t columns = length_of(f->n, TILE, c), rows = c == j + 1 ? TILE : PAIR * TILE,
+                      both = first + PAIR * TILE;
+        const double *l_c = f->a + c * TILE;
+        // The tiles on the diagonal, which lie apart, and U_j,j+1.
+        blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, TILE, (int)columns, TILE, -1.0, f->diagonal + j * TILE * TILE, TILE,
+                   l_c + first * lda_, lda, 0.0, scratch, ld);
+        if (c > j + 1) {
+            const double *l_next = l_c + (first + TILE) * lda_;
+            blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, TILE, (int)columns, TILE, -1.0,
+                       f->a + first + (first + TILE) * lda_, lda, l_next, lda, 1.0, scratch, ld);
+            blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, TILE, (int)columns, TILE, -1.0,
+                       f->diagonal + (j + 1) * TILE * TILE, TILE, l_next, lda, 0.0, scratch + TILE, ld);
+        }
+        if (c * TILE > both)
+            blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, (int)rows, (int)columns, (int)(c * TILE - both), -1.0,
+                       f->a + first + both * lda_, lda, l_c + both * lda_, lda, 1.0, scratch, ld);
+        blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__N, (int)rows, (int)columns, (int)columns, 1.0, scratch, ld,
+                   f->diagonal + c * TILE * TILE, TILE, 0.0, f->a + first + c * TILE * lda_, lda);
+    }
+}
+
+int cpu__invert(cpu__ctx *c, double *a, int64_t lda, int64_t n, double *diagonal) {
+    inverting f = {c, a, diagonal, lda, n};
+    const int64_t tiles = (n + TILE - 1) / TILE;
+    const double work = (double)n * (double)n * (double)n / 3;
+    int rc = HPT_OK;
+    HPT_TRY(cpu__parallel(c, tiles, 8, work, invert_diagonal, &f));
+    HPT_TRY(cpu__parallel(c, (tiles + PAIR - 1) / PAIR, PAIR * TILE * TILE, work, invert_rows, &f));
+out:
+    return rc;
+}
+
+void cpu__inverse_block(const cpu__ctx *c, const double *a, int64_t lda, int64_t n, const double *diagonal,
+                        int64_t first, int64_t rows, int64_t i, double *t, int64_t ldt) {
+    const int64_t start = i * TILE, columns = length_of(n, TILE, i), next = start + columns;
+    const double *u_ii = diagonal + i * TILE * TILE;
+    const int64_t above = first + rows > start ? start - first : rows; // rows above the tile on the diagonal
+    if (above > 0)
+        c->blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, (int)above, (int)columns, (int)columns, 1.0,
+                      a + first + start * lda, (int)lda, u_ii, TILE, 0.0, t, (int)ldt);
+    if (above < rows)
+        c->blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, (int)(rows - above), (int)columns, (int)columns, 1.0, u_ii, TILE,
+                      u_ii, TILE, 0.0, t + above, (int)ldt);
+    if (next < n)
+        c->blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, (int)rows, (int)columns, (int)(n - next), 1.0,
+                      a + first + next * lda, (int)lda, a + start + next * lda, (int)lda, 1.0, t, (int)ldt);
+}

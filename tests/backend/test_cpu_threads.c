@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// test_cpu_threads.c: backend `cpu`: the same bits for any number of threads, the host program's BLAS threads left as they
+// were, memory limits kept.
+#ifdef HPT_HAVE_CPU_BACKEND
+#include "backend_testing.h"
+#include "cpu/cpu_blas.h"
+
+enum { POINTS = 700, CANDIDATES = 300, D = 6 };
+
+static hpt__device *open_cpu(int64_t threads, int64_t limit) {
+    const hpt__ctx_options o = {.n_threads = threads, .memory_limit = limit};
+    hpt__device *device = testing_device("cpu"); // skips without a BLAS
+    hpt__device_close(device);
+    OK(hpt__device_open(&device, "cpu", &o, NULL));
+    return device;
+}
+
+typedef struct results {
+    double logdet, value, grad[32], mean[CANDIDATES], var[CANDIDATES], dvar[CANDIDATES * D], acq[CANDIDATES], few[10],
+        few_grad[10 * D], joint[40 * 40];
+} results;
+
+static void compute(results *r, int64_t threads) {
+    memset(r, 0, sizeof *r);
+    hpt__device *device = open_cpu(threads, 0);
+    fitted f;
+    fitted_init(&f, device, 5, HPT__COV_MATERN52, D, 3, POINTS);
+    double *z = numbers(CANDIDATES * D);
+    uint64_t *zmask = words(CANDIDATES);
+    problem_points(&f.p, z, zmask, CANDIDATES);
+    const hpt__acq acq = {.kind = HPT__ACQ_LOGEI, .best = 0};
+    OK(hpt__model_truncate(f.model, POINTS - 50));
+    OK(hpt__model_set_points(f.model, POINTS - 50, f.x + (POINTS - 50) * D, f.mask + POINTS - 50, 50));
+    OK(hpt__model_append(f.model, &r->logdet));
+    OK(hpt__model_set_y(f.model, f.y, POINTS));
+    OK(hpt__model_mll(f.model, f.p.theta, f.y, POINTS, &r->value, r->grad));
+    OK(hpt__model_posterior(f.model, z, zmask, CANDIDATES, r->mean, r->var, NULL, r->dvar));
+    OK(hpt__model_acquire(f.model, &acq, z, zmask, CANDIDATES, r->acq, NULL));
+    OK(hpt__model_acquire(f.model, &acq, z, zmask, 10, r->few, r->few_grad));
+    OK(hpt__model_joint(f.model, z, zmask, 40, NULL, r->joint, 40));
+    free(z);
+    free(zmask);
+    fitted_fini(&f);
+    hpt__device_close(device);
+}
+
+Test(cpu_threads, results_do_not_depend_on_their_number)
+{
+    static results one, other;
+    compute(&one, 1);
+    const int64_t threads[] = {1, 2, 3, 5};
+    for (int64_t i = 0; i < COUNT(threads); i++) {
+        compute(&other, threads[i]);
+        cr_expect_arr_eq(&one, &other, sizeof one, "%lld threads give other bits", (long long)threads[i]);
+    }
+}
+
+Test(cpu_threads, the_blas_has_one_inside_and_its_own_again_outside)
+{
+    hpt__device *device = open_cpu(2, 0);
+    const int64_t before = cpu__blas_threads();
+    if (before == 0) cr_skip_test("this BLAS does not say how many threads it uses");
+    cpu__blas_enter();
+    cr_expect_eq(cpu__blas_threads(), 1);
+    cpu__blas_enter();
+    cpu__blas_leave();
+    cr_expect_eq(cpu__blas_threads(), 1, "still inside");
+    cpu__blas_leave();
+    cr_expect_eq(cpu__blas_threads(), before);
+    fitted f;
+    fitted_init(&f, device, 6, HPT__COV_RBF, D, 1, 200);
+    cr_expect_eq(cpu__blas_threads(), before, "after a factor and weights");
+    fitted_fini(&f);
+    hpt__device_close(device);
+}
+
+// Through the table: the wrappers refuse such a model before the backend is asked.
+Test(cpu_memory, a_limit_is_an_error_that_names_need_and_limit)
+{
+    extern const hpt__backend hpt__backend_cpu;
+    const hpt__backend *cpu = &hpt__backend_cpu;
+    hpt__device_close(open_cpu(1, 0));
+    const hpt__ctx_options o = {.n_threads = 1, .memory_limit = 4000000};
+    problem p;
+    problem_init(&p, 1, HPT__COV_MATERN52, D, 1, false);
+    double *x = numbers(1500 * D), logdet;
+    uint64_t *mask = words(1500);
+    int64_t info;
+    void *ctx, *model;
+    problem_points(&p, x, mask, 1500);
+    OK(cpu->open(&ctx, 0, &o));
+    OK(cpu->model_create(&model, ctx, &p.cov, 16));
+    OK(cpu->model_set_points(model, 0, x, mask, 1500));
+    FAILS(HPT_E_MEMORY, cpu->model_factor(model, p.theta, 0, &logdet, &info));
+    cr_expect(strstr(hpt_last_error(), "MB") && strstr(hpt_last_error(), "limit is 4.0 MB"), "%s", hpt_last_error());
+    FAILS(HPT_E_MEMORY, cpu->mll(model, p.theta, 0, x, 1500, &logdet, NULL, &info));
+    cpu->model_destroy(model);
+    OK(cpu->model_create(&model, ctx, &p.cov, 16)); // and it goes on with less
+    OK(cpu->model_set_points(model, 0, x, mask, 300));
+    OK(cpu->model_factor(model, p.theta, 0, &logdet, &info));
+    cpu->model_destroy(model);
+    cpu->close(ctx);
+    free(x);
+    free(mask);
+}
+
+Test(cpu_memory, the_formula_covers_what_a_fit_uses)
+{
+    const int64_t sizes[] = {64, 700, 1500};
+    for (int64_t i = 0; i < COUNT(sizes); i++) {
+        hpt__device *device = open_cpu(1, 0);
+        fitted f;
+        fitted_init(&f, device, 7, HPT__COV_MATERN52, D, 2, sizes[i]);
+        double value, grad[32];
+        OK(hpt__model_mll(f.model, f.p.theta, f.y, f.n, &value, grad));
+        const hpt__model_shape shape = {.n = f.n, .d = D, .n_terms = f.p.cov.n_terms, .m = 256, .s = 1};
+        const double used = (double)hpt__device_counters(device)->peak_bytes,
+                     said = (double)hpt__device_need(device, &shape);
+        cr_expect(used <= said, "n = %lld: %g bytes used, %g said", (long long)f.n, used, said);
+        cr_expect(said < (i == 0 ? 3 : 1.6) * used, "n = %lld: %g bytes said, only %g used", (long long)f.n, said,
+                  used);
+        fitted_fini(&f);
+        hpt__device_close(device);
+    }
+}
+#else
+typedef int without_backend_cpu_threads;
+#endif
