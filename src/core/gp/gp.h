@@ -80,7 +80,7 @@ HPT_NODISCARD int hpt__gp_add_pending(hpt__gp *gp, const double *row, uint64_t m
 HPT_NODISCARD int hpt__gp_fit(hpt__gp *gp, bool force);
 // Makes factor and weights of the present data and hyperparameters, where they are not there yet. Needs n >= 1.
 HPT_NODISCARD int hpt__gp_ready(hpt__gp *gp);
-// Factor and weights with other hyperparameters for prediction, the fit untouched: the doubt of reference 8.7.
+// Factor and weights with other hyperparameters for prediction, the fit untouched: what sampler gp calls doubt.
 // lengthscale_max: upper bound for all l_c (infinity: none); amplitude_min: lower bound for the amplitude of term 0.
 HPT_NODISCARD int hpt__gp_ready_doubtful(hpt__gp *gp, double lengthscale_max, double amplitude_min);
 

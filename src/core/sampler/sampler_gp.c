@@ -6,9 +6,9 @@
 //   3. the largest LogEI (Ament et al., NeurIPS 2023) over the incumbent, found by core/acq
 // and three asides, because a fit to few data is surer than it should be:
 //   doubt   every 4th trial below 100 is chosen with all lengthscales cut to 0.25 sqrt(d) and an amplitude of at least 1,
-//           the fit untouched (reference 8.7: the cheapest exploration that was found; nothing lost on smooth functions)
+//           the fit untouched (the cheapest exploration that was found; nothing lost on smooth functions)
 //   floor   every 8th trial goes to the value of a parent that was tried least, as long as there is one with fewer than
-//           6 (own parameters + 1) trials: below that a branch is not yet known to be worse (reference 8.3)
+//           6 (own parameters + 1) trials: below that a branch is not yet known to be worse
 //   noise   the incumbent is the model's smallest mean, not the luckiest result (acq_search.c)
 //
 // Trials that run. They are appended to the factor, so that the variance knows of them and the mean does not (Desautels et
