@@ -11,8 +11,8 @@
 // paper): a box around the best point, side L times the column's lengthscale over their geometric mean; L doubles after 3
 // successes in a row and halves after ceil(max(4, d) / q) failures; a success betters the best value of this round by
 // 1e-3 |best|; from 0.8, at most 1.6; below 2^-7 a new round begins. The state follows from the list of results, so it is
-// replayed at each call and needs no storing. In a new round the box stands around the best point of the round, the first
-// point around a random one.
+// replayed at each call and needs no storing. In a new round the box stands around the best point of the round; its first
+// point is sought everywhere.
 //
 // Ownership: nothing is kept. Threads: any. Cost: O(n d + n log n) for a subset, O(n) for a replay.
 #include "gp_policy.h"

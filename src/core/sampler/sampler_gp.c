@@ -16,7 +16,10 @@
 // trial is expected to bring is not to be won a second time. A batch is chosen one by one like this; from the second point
 // of a batch on the search is smaller.
 //
-// Many trials, many dimensions: gp_policy.c. What is chosen is logged once and in the study's stats.
+// Many trials: a local model, gp_policy.c; logged once, and in the study's stats. From 8 numeric parameters on, asks that are none
+// of the asides look only into a trust region (gp_policy.c): measured at 150 trials on Rosenbrock's function in 10 dimensions
+// regret 14 against 54 without (medians of 4), at 400 on Ackley's in 20 dimensions 0.7 against 2.3 (means of 2), on a
+// rotated Rastrigin alike; below 8 it is no better.
 //
 // Deterministic in seed, number, rows and the saved state (hyperparameters and the schedule, JSON), which the study stores
 // with the ask that changed it: who resumes a study asks what the killed process would have asked.
@@ -47,8 +50,8 @@ enum {
     FLOOR_EVERY = 8,
     FLOOR_AT = 5, // of FLOOR_EVERY: never a trial of doubt
     FLOOR_TRIES = 6,
-    FULL_SEARCH_BELOW = 500, // told points; beyond, fewer candidates: each costs O(n^2)
-    REGION_FROM = 20,        // columns
+    FULL_SEARCH_BELOW = 300, // told points; beyond, fewer candidates: each costs O(n^2)
+    REGION_FROM = 8,         // numeric columns at the best point
 };
 
 typedef struct gp_state {
@@ -69,7 +72,7 @@ typedef struct gp_state {
     uint64_t state_hash;
     bool changed; // since the last save
     double fit_seconds, search_seconds;
-    double *row, *length, *point, *fixed; // d, d, space->d, space->d; one block
+    double *row, *length, *point, *fixed, *centre, *half_width; // d or space->d each, one block
 } gp_state;
 
 static void gp_destroy(void *state) {
@@ -137,11 +140,13 @@ static int make_model(gp_state *s) {
     if (s->code.cov.d == 0) return 0;
     if (!s->row) {
         const size_t d = (size_t)s->code.cov.d, all = (size_t)s->env.space->d;
-        s->row = hpt__malloc((2 * d + 2 * all) * sizeof *s->row);
+        s->row = hpt__malloc((4 * d + 2 * all) * sizeof *s->row);
         if (!s->row) HPT_TRY(hpt__fail_memory());
         s->length = s->row + d;
         s->point = s->length + d;
         s->fixed = s->point + all;
+        s->centre = s->fixed + all;
+        s->half_width = s->centre + d;
     }
     if (!s->device) HPT_TRY(open_device(s));
     if (!s->gp) {
@@ -384,7 +389,7 @@ static int set_pending(gp_state *s) {
     }
     s->n_pending = 0;
     if (rc < 0) return rc;
-    memcpy(s->pending, a->pending_number, (size_t)a->n_pending * sizeof *s->pending);
+    for (int64_t i = 0; i < a->n_pending; i++) s->pending[i] = a->pending_number[i];
     s->n_pending = a->n_pending;
     return 0;
 }
@@ -483,6 +488,36 @@ static int pending_best(double *best, const gp_state *s) {
     return rc;
 }
 
+// The trust region as centre and half width of each column; false: few numeric columns are
+// active at the centre, or there is none yet. Other columns, of branches not taken there too, are left free.
+// *best: the value to improve on in a round that began anew, else as it was.
+static bool region(hpt__search_options *o, double *best, gp_state *s) {
+    const hpt__gp_archive *a = &s->archive;
+    const int64_t d = s->code.cov.d;
+    hpt__gp_region r;
+    if (d < REGION_FROM || s->n_model < 2 * d) return false;
+    hpt__gp_region_replay(&r, a, 2 * d, a->n_pending + 1);
+    if (r.centre < 0) return false;
+    const double *theta = hpt__gp_theta(s->gp), *row = a->rows + r.centre * d;
+    double sum = 0;
+    int64_t n = 0;
+    for (int64_t c = 0; c < d; c++) {
+        s->half_width[c] = s->code.cov.categorical[c] || !(a->masks[r.centre] >> s->code.cov.block[c] & 1) ? 1 : 0;
+        if (s->half_width[c] > 0) continue;
+        sum += theta[c];
+        n++;
+    }
+    if (n < REGION_FROM) return false;
+    for (int64_t c = 0; c < d; c++) {
+        s->centre[c] = s->half_width[c] > 0 ? 0.5 : row[c];
+        if (s->half_width[c] == 0) s->half_width[c] = 0.5 * r.size * exp(theta[c] - sum / (double)n);
+    }
+    o->centre = s->centre;
+    o->half_width = s->half_width;
+    if (r.n_starts > 0) *best = fmax(*best, hpt__warp_apply(hpt__gp_warp(s->gp), a->y[r.centre]));
+    return true;
+}
+
 static int choose(double *point, const char **by, gp_state *s, int64_t number) {
     int rc = 0;
     const hpt_space *space = s->env.space;
@@ -507,6 +542,7 @@ static int choose(double *point, const char **by, gp_state *s, int64_t number) {
     HPT_TRY(set_pending(s));
     hpt__acq acq = {.kind = HPT__ACQ_LOGEI};
     HPT_TRY(hpt__acq_incumbent(&acq.best, NULL, s->gp));
+    if (strcmp(*by, "gp") == 0 && region(&o, &acq.best, s)) *by = "gp_region";
     HPT_TRY(pending_best(&acq.best, s));
     uint64_t mask;
     double value;
