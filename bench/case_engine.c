@@ -84,8 +84,8 @@ static int open_study(hpt_study **study, const bench_options *o, const engine_ca
     // A long history is drawn at random: making it by the sampler itself would take minutes.
     char startup[48];
     const char *const extra[] = {startup};
-    if (!strcmp(c->sampler, "tpe") && c->start > 1000) {
-        snprintf(startup, sizeof startup, "tpe.n_startup=%lld", (long long)c->start);
+    if ((!strcmp(c->sampler, "tpe") && c->start > 1000) || !strcmp(c->sampler, "gp")) {
+        snprintf(startup, sizeof startup, "%s.n_startup=%lld", c->sampler, (long long)c->start);
         options.options = extra;
         options.n_options = 1;
     }
@@ -316,7 +316,8 @@ int bench_engine(const bench_options *o) {
         {"tpe", "memory", 10, 100, q ? 50 : 200, false},     {"tpe", "memory", 10, 1000, q ? 20 : 100, false},
         {"tpe", "memory", 40, 1000, q ? 20 : 100, false},    {"tpe", "memory", 40, 3000, q ? 20 : 100, false},
         {"tpe", "memory", 40, 20000, q ? 5 : 20, false},     {"tpe", "memory", 40, 1000, q ? 20 : 100, true},
-        {"auto", "memory", 10, 100, q ? 50 : 200, false},    {"random", "sqlite", 5, 0, q ? 500 : 5000, false},
+        {"auto", "memory", 10, 100, q ? 50 : 200, false},    {"gp", "memory", 10, 300, q ? 10 : 60, false},
+        {"gp", "memory", 10, 1000, q ? 5 : 100, false},      {"random", "sqlite", 5, 0, q ? 500 : 5000, false},
         {"random", "sqlite", 40, 0, q ? 500 : 2000, false},  {"tpe", "sqlite", 10, 100, q ? 50 : 200, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
