@@ -111,10 +111,9 @@ Test(sampler_gp, hartmann6_in_60_trials)
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         const double best = run(box(6), "auto", hartmann6, 60, seed);
         good += best < -3.32237 + 0.05;
-        cr_expect_lt(best, -3.32237 + 0.5, "seed %d: %g; random search gets there in 3 runs of 100", (int)seed, best);
+        cr_expect_lt(best, -3.32237 + 0.21, "seed %d: %g is none of the three best optima", (int)seed, best);
     }
-    // Which basin is found depends on the last bits of a BLAS; of one seed nothing can be asked.
-    if (SEEDS > 1) cr_expect_geq(good, 1, "%d of %d seeds", good, (int)SEEDS);
+    cr_expect_geq(good, (SEEDS + 1) / 3, "%d of %d seeds", good, (int)SEEDS);
 }
 
 Test(sampler_gp, finds_the_branch_that_hides_the_optimum)

@@ -24,7 +24,7 @@
 // Deterministic in seed, number, rows and the saved state (hyperparameters and the schedule, JSON), which the study stores
 // with the ask that changed it: who resumes a study asks what the killed process would have asked.
 // Ownership: owns device, model and archive. Threads: one call at a time (the study's lock).
-// Cost: O(n^2) an ask and what the schedule of the fit adds; docs/performance.md has seconds.
+// Cost: O(n^2) an ask and what the schedule of the fit adds.
 #include "../acq/acq.h"
 #include "../base/alloc.h"
 #include "../base/clock.h"
