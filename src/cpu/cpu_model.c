@@ -130,7 +130,8 @@ int cpu__model_factor(void *model, const double *theta, double jitter, double *l
     cpu__points_set(&m->points, &m->fit, 0, m->raw.data, m->mask, m->n);
     HPT_TRY(cpu__fill_lower(c, &m->fit, &m->points, m->n, m->factor.data, m->ldl));
     for (int64_t i = 0; i < m->n; i++) m->factor.data[i * (m->ldl + 1)] += m->fit.noise + jitter;
-    HPT_TRY(cpu__cholesky(c, m->factor.data, m->ldl, m->n, info));
+    HPT_TRY(cpu__buf_reserve(c, &m->work, CPU__BASE * m->n, "factor of a model"));
+    HPT_TRY(cpu__cholesky(c, m->factor.data, m->ldl, m->n, m->work.data, info));
     if (*info == 0) {
         m->rows = m->n;
         *logdet = cpu__logdet(m->factor.data, m->ldl, m->rows);
@@ -166,6 +167,7 @@ int cpu__model_append(void *model, double *logdet, int64_t *info) {
         cpu__points_set(&m->points, &m->fit, n, m->raw.data + n * m->cov->d, m->mask + n, k);
         m->points.n = n; // until the append has succeeded
         HPT_TRY(cpu__buf_reserve(c, &m->cross, ldv * k + ldc * k + CPU__PAD, "an append to a model"));
+        HPT_TRY(cpu__buf_reserve(c, &m->work, CPU__BASE * k, "an append to a model"));
         double *v = m->cross.data, *corner = v + ldv * k;
         const cpu__points fresh = {
             .buf = {NULL, NULL, 0}, .x = m->points.x + n, .act = m->points.act + n, .ld = m->points.ld, .n = k};
@@ -174,7 +176,7 @@ int cpu__model_append(void *model, double *logdet, int64_t *info) {
         for (int64_t i = 0; i < k; i++) corner[i * (ldc + 1)] += m->fit.noise + m->jitter;
         HPT_TRY(cpu__solve(c, m->factor.data, m->ldl, n, false, v, ldv, k));
         HPT_TRY(cpu__subtract_gram(c, v, ldv, n, k, corner, ldc));
-        HPT_TRY(cpu__cholesky(c, corner, ldc, k, info));
+        HPT_TRY(cpu__cholesky(c, corner, ldc, k, m->work.data, info));
         if (*info) {
             *info += n;
             goto out;
@@ -230,12 +232,12 @@ bool cpu__supports(hpt__op op, const hpt__model_shape *shape) {
     return shape->n < INT32_MAX / 2 && shape->m < INT32_MAX / 2 && shape->s < INT32_MAX / 2;
 }
 
-// Factor of capacity, the square of a likelihood with its diagonal tiles, points three times, workspace of 256 candidates.
+// Factor of capacity, the square of a likelihood with its diagonal blocks, points three times, workspace of 256 candidates.
 int64_t cpu__need_bytes(const hpt__model_shape *shape) {
     const double n = (double)cpu__round(shape->n > 1 ? shape->n : 1, CPU__GROW), d = (double)shape->d,
                  t = (double)shape->n_terms;
     const double width = shape->m < 256 ? (double)shape->m : 256.0;
-    const double numbers = 2 * n * n + (double)CPU__TILE * n + n * (3 * d + 2 * t + 8) + 2 * n * width +
+    const double numbers = 2 * n * n + (double)(CPU__CHUNK + CPU__BASE) * n + n * (3 * d + 2 * t + 8) + 2 * n * width +
                            n * (double)shape->s + (double)shape->m * (d + t);
     const double bytes = 8 * numbers;
     return bytes < 9e18 ? (int64_t)bytes : INT64_MAX;
