@@ -99,15 +99,17 @@ int cpu__cov_cross(void *ctx, const hpt__cov *cov, const double *theta, const do
 
 // ---- cpu_factor.c
 // A (n x n, lower) = L L' in place. *info: 0, or the pivot from 1 at which it is not positive definite. inverses (BASE x n):
-// those of L's blocks of BASE on the diagonal, transposed; workspace, unless an inverse is wanted.
+// those of L's blocks of BASE on the diagonal, transposed, as the solves and cpu__invert need them.
 int cpu__cholesky(cpu__ctx *c, double *a, int64_t lda, int64_t n, double *inverses, int64_t *info);
+// The inverses that rows from .. n - 1 have a part in.
+void cpu__invert_blocks(const cpu__ctx *c, const double *l, int64_t ldl, int64_t from, int64_t n, double *inverses);
 double cpu__logdet(const double *l, int64_t ldl, int64_t n); // of L L'
 // B (n x s) = L^-1 B, or L^-T B.
-int cpu__solve(cpu__ctx *c, const double *l, int64_t ldl, int64_t n, bool transposed, double *b, int64_t ldb,
-               int64_t s);
-// The same in the calling thread, for one tile of a wide B.
-void cpu__solve_here(const cpu__ctx *c, const double *l, int64_t ldl, int64_t n, bool transposed, double *b,
-                     int64_t ldb, int64_t s);
+int cpu__solve(cpu__ctx *c, const double *l, int64_t ldl, int64_t n, const double *inverses, bool transposed, double *b,
+               int64_t ldb, int64_t s);
+// The same in the calling thread, for one tile of a wide B. scratch: BASE x s.
+void cpu__solve_here(const cpu__ctx *c, const double *l, int64_t ldl, int64_t n, const double *inverses,
+                     bool transposed, double *b, int64_t ldb, int64_t s, double *scratch);
 // C (m x m, lower) -= V' V, V (n x m).
 int cpu__subtract_gram(cpu__ctx *c, const double *v, int64_t ldv, int64_t n, int64_t m, double *out, int64_t ldo);
 // With L and the inverses of cpu__cholesky: U = L^-T, its blocks of CHUNK above the diagonal into A's, those on it into
@@ -128,7 +130,8 @@ typedef struct cpu__model {
     cpu__points trial_points, candidates;
     cpu__buf raw;   // cap x d, row-major
     uint64_t *mask; // cap
-    cpu__buf factor, alpha, square, work, cross;
+    cpu__buf factor, inverses, alpha, square, work,
+        cross;                      // inverses: of the factor's blocks on the diagonal, BASE x cap
     int64_t n, cap, ldl, rows, n_y; // points, room, the factor's leading dimension and rows, points that have weights
     double jitter;
 } cpu__model;

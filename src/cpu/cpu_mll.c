@@ -117,13 +117,13 @@ int cpu__mll(void *model, const double *theta, double jitter, const double *y, i
     HPT_TRY(cpu__cholesky(c, m->square.data, lda, n, inverses, info));
     if (*info) goto out;
     memcpy(alpha, y, (size_t)n * sizeof(double));
-    HPT_TRY(cpu__solve(c, m->square.data, lda, n, false, alpha, n, 1));
+    HPT_TRY(cpu__solve(c, m->square.data, lda, n, inverses, false, alpha, n, 1));
     double quadratic = 0;
     for (int64_t i = 0; i < n; i++) quadratic += alpha[i] * alpha[i];
     *value = -0.5 * quadratic - 0.5 * cpu__logdet(m->square.data, lda, n) -
              0.5 * (double)n * log(2 * 3.14159265358979323846);
     if (grad) {
-        HPT_TRY(cpu__solve(c, m->square.data, lda, n, true, alpha, n, 1));
+        HPT_TRY(cpu__solve(c, m->square.data, lda, n, inverses, true, alpha, n, 1));
         HPT_TRY(gradient(m, &m->trial_points, n, lda, alpha, inverses, diagonal, sums, grad));
     }
 out:
