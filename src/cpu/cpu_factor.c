@@ -184,31 +184,6 @@ typedef struct solving {
     counter *done; // tiles that are final, from the first (from the last, if transposed)
 } solving;
 
-static void thin_task(void *payload, int64_t task, double *scratch) {
-    const solving *f = payload;
-    const cpu__ctx *c = f->ctx;
-    (void)scratch;
-    const int64_t nb = TILE, i = f->transposed ? f->n_tiles - 1 - task : task, rows = length_of(f->n, nb, i);
-    double *b_i = f->b + i * nb;
-    for (int64_t step = 0; step < task; step++) {
-        const int64_t j = f->transposed ? f->n_tiles - 1 - step : step, k = length_of(f->n, nb, j);
-        wait_for(f->done, step + 1);
-        if (f->transposed)
-            c->vec->thin_transposed(b_i, f->ldb, f->l + j * nb + i * nb * f->ldl, f->ldl, f->b + j * nb, f->ldb, rows,
-                                    k, f->s);
-        else
-            c->vec->thin(b_i, f->ldb, f->l + i * nb + j * nb * f->ldl, f->ldl, f->b + j * nb, f->ldb, rows, k, f->s);
-    }
-    const double *l_ii = f->l + i * nb * (f->ldl + 1);
-    if (f->s == 1)
-        c->blas->trsv(CPU__COL_MAJOR, CPU__LOWER, f->transposed ? CPU__T : CPU__N, CPU__NON_UNIT, (int)rows, l_ii,
-                      (int)f->ldl, b_i, 1);
-    else
-        c->blas->trsm(CPU__COL_MAJOR, CPU__LEFT, CPU__LOWER, f->transposed ? CPU__T : CPU__N, CPU__NON_UNIT, (int)rows,
-                      (int)f->s, 1.0, l_ii, (int)f->ldl, b_i, (int)f->ldb);
-    atomic_store_explicit(f->done, task + 1, memory_order_release);
-}
-
 void cpu__solve_here(const cpu__ctx *c, const double *l, int64_t ldl, int64_t n, const double *inverses,
                      bool transposed, double *b, int64_t ldb, int64_t s, double *scratch) {
     const cpu__blas *blas = c->blas;
@@ -232,6 +207,29 @@ void cpu__solve_here(const cpu__ctx *c, const double *l, int64_t ldl, int64_t n,
                    b2, (int)ldb);
         cpu__solve_here(c, l22, ldl, rest, inverses2, transposed, b2, ldb, s, scratch);
     }
+}
+
+static void thin_task(void *payload, int64_t task, double *scratch) {
+    const solving *f = payload;
+    const cpu__ctx *c = f->ctx;
+    const int64_t nb = TILE, i = f->transposed ? f->n_tiles - 1 - task : task, rows = length_of(f->n, nb, i);
+    double *b_i = f->b + i * nb;
+    for (int64_t step = 0; step < task; step++) {
+        const int64_t j = f->transposed ? f->n_tiles - 1 - step : step, k = length_of(f->n, nb, j);
+        wait_for(f->done, step + 1);
+        if (f->transposed)
+            c->vec->thin_transposed(b_i, f->ldb, f->l + j * nb + i * nb * f->ldl, f->ldl, f->b + j * nb, f->ldb, rows,
+                                    k, f->s);
+        else
+            c->vec->thin(b_i, f->ldb, f->l + i * nb + j * nb * f->ldl, f->ldl, f->b + j * nb, f->ldb, rows, k, f->s);
+    }
+    const double *l_ii = f->l + i * nb * (f->ldl + 1);
+    if (f->s == 1)
+        c->blas->trsv(CPU__COL_MAJOR, CPU__LOWER, f->transposed ? CPU__T : CPU__N, CPU__NON_UNIT, (int)rows, l_ii,
+                      (int)f->ldl, b_i, 1);
+    else
+        cpu__solve_here(c, l_ii, f->ldl, rows, f->u + i * nb * BASE, f->transposed, b_i, f->ldb, f->s, scratch);
+    atomic_store_explicit(f->done, task + 1, memory_order_release);
 }
 
 static void wide_task(void *payload, int64_t task, double *scratch) {
@@ -260,7 +258,7 @@ int cpu__solve(cpu__ctx *c, const double *l, int64_t ldl, int64_t n, const doubl
         return cpu__parallel(c, (s + f.strip - 1) / f.strip, BASE * f.strip, work, wide_task, &f);
     }
     f.n_tiles = (n + TILE - 1) / TILE;
-    return cpu__parallel(c, f.n_tiles, 8, work, thin_task, &f);
+    return cpu__parallel(c, f.n_tiles, BASE * s, work, thin_task, &f);
 }
 
 // ---- Gram product
