@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // test_cpu_threads.c: backend `cpu`: the same bits for any number of threads, the host program's BLAS threads left as they
-// were, memory limits kept.
+// were, no more threads than cores, memory limits kept. blas_variants.sh runs this with the BLASes of the machine.
 #ifdef HPT_HAVE_CPU_BACKEND
 #include "backend_testing.h"
+#include "core/base/pool.h"
 #include "cpu/cpu_blas.h"
+
+#include <dirent.h>
+#include <sched.h>
 
 enum { SMALL = 700, LARGE = 800, CANDIDATES = 300, D = 6 }; // the two sizes of tiles (cpu_factor.c)
 
@@ -104,6 +108,50 @@ Test(cpu_threads, the_blas_has_one_inside_and_its_own_again_outside)
     fitted_fini(&f);
     hpt__device_close(device);
 }
+
+static int64_t threads_of_process(void) {
+    DIR *tasks = opendir("/proc/self/task");
+    int64_t n = 0;
+    cr_assert(tasks);
+    for (const struct dirent *e = readdir(tasks); e; e = readdir(tasks)) n += e->d_name[0] != '.';
+    closedir(tasks);
+    return n;
+}
+
+// Opens the device with all cores of the process, computes, and counts the threads that this added to the BLAS's own.
+static int64_t threads_added(void) {
+    static const char *const names[] = {"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "BLIS_NUM_THREADS",
+                                        "MKL_NUM_THREADS"};
+    for (int64_t i = 0; i < COUNT(names); i++) setenv(names[i], "64", 1);
+    setenv("MKL_DYNAMIC", "FALSE", 1);
+    cpu__blas_get(NULL, 0);
+    const int64_t before = threads_of_process();
+    hpt__device *device = open_cpu(0, 0);
+    fitted f;
+    fitted_init(&f, device, 6, HPT__COV_MATERN52, D, 1, POINTS);
+    double value, grad[32], mean[CANDIDATES], var[CANDIDATES];
+    OK(hpt__model_mll(f.model, f.p.theta, f.y, POINTS, &value, grad));
+    OK(hpt__model_posterior(f.model, f.x, f.mask, CANDIDATES, mean, var, NULL, NULL));
+    const int64_t after = threads_of_process();
+    fitted_fini(&f);
+    hpt__device_close(device);
+    return after - before;
+}
+
+Test(cpu_threads, a_blas_told_to_take_64_adds_none_on_one_core)
+{
+    cpu_set_t all, one;
+    CPU_ZERO(&one);
+    if (sched_getaffinity(0, sizeof all, &all) != 0) cr_skip_test("more cores than a cpu_set_t holds");
+    int core = 0;
+    while (!CPU_ISSET(core, &all)) core++;
+    CPU_SET(core, &one);
+    cr_assert_eq(sched_setaffinity(0, sizeof one, &one), 0);
+    cr_expect_eq(threads_added(), 0);
+}
+
+Test(cpu_threads, a_blas_told_to_take_64_adds_none_to_ours)
+{ cr_expect_eq(threads_added(), hpt__cpu_count() - 1); }
 
 // Through the table: the wrappers refuse such a model before the backend is asked.
 Test(cpu_memory, a_limit_is_an_error_that_names_need_and_limit)

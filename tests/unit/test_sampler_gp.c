@@ -397,6 +397,35 @@ Test(sampler_gp, failed_pruned_and_absurd_results)
     }
 }
 
+static double bowl(const double *p, const hpt_space *space) {
+    double sum = 0;
+    for (int64_t i = 0; i < space->d; i++) sum += (p[i] - 0.3) * (p[i] - 0.3);
+    return sum;
+}
+
+Test(sampler_gp, absurd_values_do_not_hide_the_optimum)
+{
+    const double absurd[] = {1e6, 1e300, INFINITY, NAN}; // NAN: fails
+    for (int k = 0; k < 4; k++) {
+        lab l;
+        double point[MAX_D];
+        const char *by;
+        lab_open(&l, box(3), "gp", 3);
+        for (int i = 0; i < 35; i++) {
+            OK(lab_suggest(point, &by, &l));
+            const int64_t row = add_row(&l.table, point, HPT_TRIAL_RUNNING);
+            const double y = i == 3 || i == 20 ? absurd[k] : bowl(point, l.space);
+            if (isnan(y))
+                hpt__trials_finish(&l.table, row, HPT_TRIAL_FAIL, NULL, 0);
+            else
+                tell(&l.table, row, y);
+        }
+        cr_log_info("%g: %g", absurd[k], l.table.values[l.table.best]);
+        cr_expect_lt(l.table.values[l.table.best], 0.02, "%g: %g", absurd[k], l.table.values[l.table.best]);
+        lab_close(&l);
+    }
+}
+
 Test(sampler_gp, failures_teach_it_to_stay_away)
 {
     lab l;
