@@ -27,6 +27,7 @@ bool hpt__seen_near(const hpt__seen *seen, const double *row, uint64_t mask, dou
 // ---- one search
 typedef struct hpt__search {
     hpt__gp *gp;
+    hpt__model *model; // that is asked: gp's, or of some neighbours (acq_wide.c)
     const hpt__gp_code *code;
     const hpt__acq *acq;
     const hpt__search_options *options;
@@ -44,7 +45,15 @@ typedef struct hpt__search {
     double *rows; // cap x d
     uint64_t *masks;
     int64_t n, cap;
+    int64_t n_wide; // the first ones are of the whole space, the others near the best
 } hpt__search;
+
+typedef struct hpt__search_pool { // points with their values: the kept candidates, then the refined starts
+    double *rows;
+    uint64_t *masks;
+    double *values;
+    int64_t n;
+} hpt__search_pool;
 
 // A column's value that other values of the same parameter can be compared with: for grids its cell, else the number.
 static inline bool hpt__column_active(const hpt__gp_code *code, int64_t c, uint64_t mask) {
@@ -67,5 +76,11 @@ double hpt__candidates_draw(hpt__search *s, int64_t c);
 // ---- acq_refine.c
 // Improves n starts (rows, masks, values) in place; taken points are not entered.
 HPT_NODISCARD int hpt__refine(double *rows, uint64_t *masks, double *values, int64_t n, hpt__search *s);
+
+// ---- acq_wide.c
+enum { HPT__SEARCH_FINALISTS = 4 };
+// options->nearest: the pool becomes its best ones and the best of the first n_wide candidates, all with values from the
+// same measure. It needs room for twice HPT__SEARCH_FINALISTS. refine: else no candidate is moved.
+HPT_NODISCARD int hpt__search_wide(hpt__search_pool *p, hpt__search *s, bool refine);
 
 #endif

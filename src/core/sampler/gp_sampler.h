@@ -4,15 +4,22 @@
 #ifndef HPT_SAMPLER_GP_SAMPLER_H
 #define HPT_SAMPLER_GP_SAMPLER_H
 
+#include "../gp/gp_nearest.h"
 #include "gp_archive.h"
+#include "gp_policy.h"
 #include "sampler_ops.h"
 #include "sampler_start.h"
+
+enum { HPT__GP_REGION_FROM = 8 }; // numeric columns at the best point from which there is a trust region
 
 typedef struct hpt__gp_sampler {
     hpt__sampler_env env;
     hpt__start *start;
     hpt__gp_code code;
-    bool has_code, local;
+    bool has_code;
+    bool local;          // the model has a part of the points
+    hpt__gp_limit limit; // points 0: not decided yet
+    int64_t round;       // of the trust region around whose centre the local model lies
     hpt__device *device;
     hpt__gp *gp;
     hpt__gp_archive archive;
@@ -33,6 +40,8 @@ typedef struct hpt__gp_sampler {
 // Brings the model up to date with the archive: what it is told, and its hyperparameters. moved: imputed values changed.
 // m: candidates that a search asks about, at most. n_model is 0 afterwards where there is nothing to learn from.
 HPT_NODISCARD int hpt__gp_sampler_update(hpt__gp_sampler *s, bool moved, int64_t m);
+// All told and pending points, for the search beside a local model (acq.h); the caller's.
+HPT_NODISCARD int hpt__gp_sampler_nearest(hpt__neighbours **out, hpt__gp_sampler *s);
 // The archive's pending points as the model's.
 HPT_NODISCARD int hpt__gp_sampler_set_pending(hpt__gp_sampler *s);
 // Tells the archive's entries from s->upto to n.

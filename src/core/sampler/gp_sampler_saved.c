@@ -2,8 +2,9 @@
 // gp_sampler_saved.c: what sampler gp stores with a study and takes up again, so that who resumes it asks what the killed
 // process would have.
 //
-//   {"gp": {"model": what gp.h saves, "upto": n, "local": [entries] or null}}
-// The archive's first n entries had come when the fit was made; local: those of them that the model has.
+//   {"gp": {"model": what gp.h saves, "limit": n, "limit_by": "seconds", "round": n, "upto": n, "local": [entries] or null}}
+// The archive's first `upto` entries had come when the fit was made; local: those of them that the model has. limit: points
+// of an exact model, where that is decided; round: of the trust region around whose centre a local model lies.
 #include "../base/alloc.h"
 #include "../base/error.h"
 #include "../base/logging.h"
@@ -15,6 +16,9 @@
 int hpt__gp_sampler_save_text(hpt__str *out, const hpt__gp_sampler *s) {
     hpt__str_add(out, "{\"gp\": {\"model\": ");
     hpt__gp_state_json(out, s->gp);
+    if (s->limit.points > 0)
+        hpt__str_addf(out, ", \"limit\": %lld, \"limit_by\": \"%s\", \"round\": %lld", (long long)s->limit.points,
+                      hpt__gp_limit_names[s->limit.by], (long long)s->round);
     hpt__str_addf(out, ", \"upto\": %lld, \"local\": ", (long long)s->upto);
     if (!s->local) {
         hpt__str_add(out, "null}}");
@@ -49,6 +53,17 @@ static bool entries(int64_t *which, const hpt__json *list, int64_t n) {
     return true;
 }
 
+// The decision how many points are modelled exactly; what cannot be read is decided anew.
+static void read_limit(hpt__gp_sampler *s, const hpt__json *root) {
+    int64_t points, round;
+    const char *by = hpt__json_string(hpt__json_get(root, "limit_by"));
+    for (int k = 0; by && k < 3; k++)
+        if (strcmp(by, hpt__gp_limit_names[k]) == 0 && hpt__json_integer(&points, hpt__json_get(root, "limit")) &&
+            points > 0 && points <= 1000000)
+            s->limit = (hpt__gp_limit){points, (hpt__gp_limit_by)k};
+    if (hpt__json_integer(&round, hpt__json_get(root, "round"))) s->round = round;
+}
+
 // A state that does not fit: another program removed trials, a newer version wrote it.
 int hpt__gp_sampler_restore(hpt__gp_sampler *s) {
     int rc = 0;
@@ -60,6 +75,7 @@ int hpt__gp_sampler_restore(hpt__gp_sampler *s) {
     rc = hpt__json_parse(&root, &arena, text, strlen(text));
     if (rc == HPT_E_MEMORY) goto out;
     root = hpt__json_get(root, "gp");
+    read_limit(s, root);
     const hpt__json *local = hpt__json_get(root, "local"), *model = hpt__json_get(root, "model");
     bool good =
         rc >= 0 && model && hpt__json_integer(&upto, hpt__json_get(root, "upto")) && upto >= 0 && upto <= s->archive.n;
