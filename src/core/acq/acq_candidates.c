@@ -218,7 +218,7 @@ int hpt__candidates_make(bool *complete, hpt__search *s, bool repeats) {
     hpt__grid *grid = NULL;
     const hpt__search_options *o = s->options;
     *complete = false;
-    s->n = s->n_wide = 0;
+    s->n = 0;
     HPT_TRY(find_best(s));
     HPT_TRY(small_grid(&grid, s->code->space, ENUMERATED));
     if (grid) {
@@ -230,14 +230,12 @@ int hpt__candidates_make(bool *complete, hpt__search *s, bool repeats) {
     HPT_TRY(grow(s, n_global + (o->n_local > 0 ? o->n_local : 0) + 1));
     for (int round = 0; round < ROUNDS && s->n == 0; round++) {
         HPT_TRY(global(s, n_global, repeats));
-        s->n_wide = s->n;
         if (s->n_best > 0) HPT_TRY(local(s, o->n_local, repeats));
     }
     if (s->n > 0) goto out;
     if (!grid) HPT_TRY(small_grid(&grid, s->code->space, SCANNED));
     if (grid) HPT_TRY(enumerate(s, grid, n_global, repeats));
 out:
-    if (s->n_wide == 0) s->n_wide = s->n;
     hpt__grid_destroy(grid);
     return rc < 0 ? rc : 0;
 }

@@ -45,7 +45,6 @@ typedef struct hpt__search {
     double *rows; // cap x d
     uint64_t *masks;
     int64_t n, cap;
-    int64_t n_wide; // the first ones are of the whole space, the others near the best
 } hpt__search;
 
 typedef struct hpt__search_pool { // points with their values: the kept candidates, then the refined starts
@@ -77,10 +76,10 @@ double hpt__candidates_draw(hpt__search *s, int64_t c);
 // Improves n starts (rows, masks, values) in place; taken points are not entered.
 HPT_NODISCARD int hpt__refine(double *rows, uint64_t *masks, double *values, int64_t n, hpt__search *s);
 
-// ---- acq_wide.c
-enum { HPT__SEARCH_FINALISTS = 4 };
-// options->nearest: the pool becomes its best ones and the best of the first n_wide candidates, all with values from the
-// same measure. It needs room for twice HPT__SEARCH_FINALISTS. refine: else no candidate is moved.
-HPT_NODISCARD int hpt__search_wide(hpt__search_pool *p, hpt__search *s, bool refine);
+// ---- acq_wide.c, for options->nearest
+// The k best candidates, best first: hpt__model_screen.
+HPT_NODISCARD int hpt__wide_screen(int64_t *index, double *value, int64_t k, hpt__search *s);
+// Refines what comes after the first n_kept points of the pool; values are then of one measure, -infinity: passed over.
+HPT_NODISCARD int hpt__wide_finish(hpt__search_pool *p, int64_t n_kept, hpt__search *s);
 
 #endif

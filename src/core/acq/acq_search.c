@@ -152,27 +152,27 @@ static void choose_starts(hpt__search_pool *p, int64_t n_kept, int64_t n_starts,
 
 static int search(double *row, uint64_t *mask, double *value, hpt__search *s, bool complete) {
     int rc = 0;
-    // With a model of a part of the points it is asked about what is near the best only.
-    const int64_t first = s->options->nearest ? s->n_wide : 0, m = s->n - first, k = m < KEPT ? m : KEPT;
+    const int64_t k = s->n < KEPT ? s->n : KEPT;
+    const bool wide = s->options->nearest != NULL;
     int64_t n_starts = complete ? 0 : s->options->n_starts, index[KEPT];
     if (n_starts > k) n_starts = k;
     if (n_starts < 0) n_starts = 0;
-    const size_t room = (size_t)(k + n_starts + 2 * HPT__SEARCH_FINALISTS);
+    const size_t room = (size_t)(k + n_starts);
     hpt__search_pool p = {0};
     p.rows = hpt__malloc(room * (size_t)s->d * sizeof *p.rows);
     p.masks = hpt__malloc(room * sizeof *p.masks);
     p.values = hpt__malloc(room * sizeof *p.values);
     if (!p.rows || !p.masks || !p.values) HPT_TRY(hpt__fail_memory());
-    const double *rows = s->rows + first * s->d;
-    if (m > 0) HPT_TRY(hpt__model_screen(s->model, s->acq, rows, s->masks + first, m, k, index, p.values));
+    HPT_TRY(wide ? hpt__wide_screen(index, p.values, k, s)
+                 : hpt__model_screen(s->model, s->acq, s->rows, s->masks, s->n, k, index, p.values));
     for (int64_t i = 0; i < k; i++) {
-        memcpy(p.rows + i * s->d, rows + index[i] * s->d, (size_t)s->d * sizeof *p.rows);
-        p.masks[i] = s->masks[first + index[i]];
+        memcpy(p.rows + i * s->d, s->rows + index[i] * s->d, (size_t)s->d * sizeof *p.rows);
+        p.masks[i] = s->masks[index[i]];
     }
     p.n = k;
     choose_starts(&p, k, n_starts, s);
-    if (n_starts > 0) HPT_TRY(hpt__refine(p.rows + k * s->d, p.masks + k, p.values + k, n_starts, s));
-    if (s->options->nearest) HPT_TRY(hpt__search_wide(&p, s, !complete));
+    if (n_starts > 0 && !wide) HPT_TRY(hpt__refine(p.rows + k * s->d, p.masks + k, p.values + k, n_starts, s));
+    if (wide) HPT_TRY(hpt__wide_finish(&p, k, s));
     const int64_t best = choose(s, &p);
     memcpy(row, p.rows + best * s->d, (size_t)s->d * sizeof *row);
     *mask = p.masks[best];

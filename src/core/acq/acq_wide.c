@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // acq_wide.c: the search where the model has a part of the told points only (a local model of sampler gp).
 //
-// What the model does not know of the space, it takes for unexplored: its variance there is too large. So
-//   candidates of the space   are scored by the posterior of their 32 nearest of all told points (gp_nearest.h); the best
-//                             FINALISTS are refined, each in an exact model of its 128 nearest
-//   candidates near the best  are scored and refined in the local model, as everywhere (acq_search.c)
-//   the winner                is the best of both by one measure: the acquisition value in an exact model of the 256
-//                             nearest of all told points
-// Ownership: nothing is kept. Threads: one at a time. Cost: (candidates + finalists) n covariances, small models.
+// What such a model does not know of the space it takes for unexplored: the variance there is too large, and so is the
+// acquisition value. So the search asks all told points instead, by their nearest neighbours (gp_nearest.h):
+//   screening    every candidate by its 32 nearest
+//   refinement   every start in an exact model of its 128 nearest, twice, with the neighbours of where it went; within
+//                the box that these span, because beyond it they know nothing
+//   the winner   is the best by one measure for all: an exact model of the 256 nearest. A start that refinement made
+//                worse by it stays where it was
+// A local model that is smaller than that (little memory) sets the number of neighbours.
+// Ownership: nothing is kept. Threads: one at a time. Cost: (candidates + 4 starts) n covariances, small models.
 #include "../base/alloc.h"
 #include "../base/error.h"
 #include "acq_impl.h"
@@ -15,81 +17,95 @@
 #include <math.h>
 #include <string.h>
 
-enum { SCREENED_BY = 32, REFINED_BY = 128, JUDGED_BY = 256 };
+enum { SCREENED_BY = 32, REFINED_BY = 128, JUDGED_BY = 256, ROUNDS = 2, JUDGED = 8 };
 
-static void put(hpt__search_pool *p, int64_t at, const double *row, uint64_t mask, double value, int64_t d) {
-    memmove(p->rows + at * d, row, (size_t)d * sizeof *row);
-    p->masks[at] = mask;
-    p->values[at] = value;
-}
-
-// Index of the largest of n values that is not -infinity; -1: there is none.
-static int64_t largest(const double *values, int64_t n) {
-    int64_t best = -1;
-    for (int64_t i = 0; i < n; i++)
-        if (values[i] > (best < 0 ? -INFINITY : values[best])) best = i;
-    return best;
-}
-
-static bool same(const hpt__search_pool *p, int64_t i, int64_t j, int64_t d) {
-    return p->masks[i] == p->masks[j] && memcmp(p->rows + i * d, p->rows + j * d, (size_t)d * sizeof *p->rows) == 0;
-}
-
-// Leaves the best of the pool in its first places, without repeats.
-static void keep_best(hpt__search_pool *p, int64_t d) {
-    int64_t n = 0, chosen[HPT__SEARCH_FINALISTS];
-    for (int64_t best; n < HPT__SEARCH_FINALISTS && (best = largest(p->values, p->n)) >= 0;) {
-        bool again = false;
-        for (int64_t i = 0; i < n && !again; i++) again = same(p, chosen[i], best, d);
-        if (!again) chosen[n++] = best;
-        p->values[best] = -INFINITY; // values are made anew
-    }
-    for (int64_t i = 0; i < n; i++) { // in order of their places, so that none is overwritten before it was moved
-        int64_t first = i;
-        for (int64_t j = i; j < n; j++)
-            if (chosen[j] < chosen[first]) first = j;
-        const int64_t at = chosen[first];
-        chosen[first] = chosen[i];
-        put(p, i, p->rows + at * d, p->masks[at], -INFINITY, d);
-    }
-    p->n = n;
-}
-
-int hpt__search_wide(hpt__search_pool *p, hpt__search *s, bool refine) {
+int hpt__wide_screen(int64_t *index, double *value, int64_t k, hpt__search *s) {
     int rc = 0;
-    const int64_t d = s->d, n = s->n_wide, fit = hpt__gp_n(s->gp); // so many points fit into memory, if no more
-    const int64_t judged_by = fit < JUDGED_BY ? fit : JUDGED_BY, refined_by = fit < REFINED_BY ? fit : REFINED_BY;
-    hpt__neighbours *near = s->options->nearest;
-    hpt__model *model = NULL, *const own = s->model;
+    const int64_t n = s->n;
     double *mean = hpt__malloc((size_t)(2 * n + 1) * sizeof *mean), *var = mean + n, *score = mean;
-    if (!mean) HPT_TRY(hpt__fail_memory());
-    HPT_TRY(hpt__model_create(&model, hpt__neighbours_device(near), &s->code->cov, judged_by));
-    HPT_TRY(hpt__neighbours_posterior(near, s->rows, s->masks, n, SCREENED_BY, mean, var));
+    if (!mean) return hpt__fail_memory();
+    HPT_TRY(hpt__neighbours_posterior(s->options->nearest, s->rows, s->masks, n, SCREENED_BY, mean, var));
     for (int64_t i = 0; i < n; i++) score[i] = hpt__acq_value(s->acq, mean[i], var[i]);
-    keep_best(p, d);
-    s->model = model;
-    for (int64_t k = 0; k < HPT__SEARCH_FINALISTS; k++) {
-        const int64_t best = largest(score, n);
-        if (best < 0) break;
-        double *row = p->rows + p->n * d;
-        put(p, p->n, s->rows + best * d, s->masks[best], score[best], d);
-        score[best] = -INFINITY;
-        if (refine) {
-            HPT_TRY(hpt__neighbours_model(model, near, row, p->masks[p->n], refined_by));
-            HPT_TRY(hpt__model_acquire(model, s->acq, row, &p->masks[p->n], 1, &p->values[p->n], NULL));
-            HPT_TRY(hpt__refine(row, &p->masks[p->n], &p->values[p->n], 1, s));
-        }
-        p->n++;
+    for (int64_t j = 0; j < k; j++) {
+        int64_t best = -1;
+        for (int64_t i = 0; i < n; i++)
+            if (!isnan(score[i]) && (best < 0 || score[i] > score[best])) best = i;
+        index[j] = best;
+        value[j] = score[best];
+        score[best] = NAN; // taken
     }
-    if (p->n == 0) put(p, p->n++, s->rows, s->masks[0], -INFINITY, d);
-    for (int64_t i = 0; i < p->n; i++) {
-        HPT_TRY(hpt__neighbours_model(model, near, p->rows + i * d, p->masks[i], judged_by));
-        HPT_TRY(hpt__model_acquire(model, s->acq, p->rows + i * d, &p->masks[i], 1, &p->values[i], NULL));
+    rc = 0;
+out:
+    hpt__free(mean);
+    return rc;
+}
+
+// As many neighbours as `most`, or as the model has points: so many fit into the device's memory.
+static int64_t at_most(const hpt__search *s, int64_t most) {
+    const int64_t n = hpt__gp_n(s->gp);
+    return n < most ? n : most;
+}
+
+static int ask(double *value, hpt__model *model, hpt__search *s, const double *row, uint64_t mask, int64_t m) {
+    int rc = hpt__neighbours_model(model, s->options->nearest, row, mask, m);
+    return rc < 0 ? rc : hpt__model_acquire(model, s->acq, row, &mask, 1, value, NULL);
+}
+
+// One start in a model of its neighbours; *value: by the measure of the winner.
+static int refine_one(double *row, uint64_t *mask, double *value, hpt__model *model, hpt__search *s, double *scratch) {
+    int rc = 0;
+    double *was = scratch, *low = was + s->d, *high = low + s->d, v;
+    uint64_t was_mask;
+    HPT_TRY(ask(value, model, s, row, *mask, at_most(s, JUDGED_BY)));
+    memcpy(low, s->low, (size_t)s->d * sizeof *low);
+    memcpy(high, s->high, (size_t)s->d * sizeof *high);
+    s->model = model;
+    for (int round = 0; round < ROUNDS; round++) {
+        memcpy(was, row, (size_t)s->d * sizeof *row);
+        was_mask = *mask;
+        HPT_TRY(ask(&v, model, s, row, *mask, at_most(s, REFINED_BY)));
+        hpt__neighbours_box(s->low, s->high, s->options->nearest);
+        for (int64_t c = 0; c < s->d; c++) {
+            s->low[c] = fmax(s->low[c], low[c]);
+            s->high[c] = fmin(s->high[c], high[c]);
+        }
+        rc = hpt__refine(row, mask, &v, 1, s);
+        memcpy(s->low, low, (size_t)s->d * sizeof *low);
+        memcpy(s->high, high, (size_t)s->d * sizeof *high);
+        if (rc >= 0) rc = ask(&v, model, s, row, *mask, at_most(s, JUDGED_BY));
+        if (rc < 0) goto out;
+        if (!(v > *value)) { // and a second round would begin at the same place
+            memcpy(row, was, (size_t)s->d * sizeof *row);
+            *mask = was_mask;
+            break;
+        }
+        *value = v;
+    }
+    rc = 0;
+out:
+    return rc;
+}
+
+int hpt__wide_finish(hpt__search_pool *p, int64_t n_kept, hpt__search *s) {
+    int rc = 0;
+    const int64_t d = s->d, n_starts = p->n - n_kept;
+    hpt__model *model = NULL, *const own = s->model;
+    double *scratch = hpt__malloc((size_t)(3 * d) * sizeof *scratch);
+    if (!scratch) HPT_TRY(hpt__fail_memory());
+    HPT_TRY(
+        hpt__model_create(&model, hpt__neighbours_device(s->options->nearest), &s->code->cov, at_most(s, JUDGED_BY)));
+    for (int64_t i = n_kept; i < p->n; i++)
+        HPT_TRY(refine_one(p->rows + i * d, &p->masks[i], &p->values[i], model, s, scratch));
+    for (int64_t i = 0; i < n_kept; i++) {
+        if (n_starts > 0 || i >= JUDGED)
+            p->values[i] = -INFINITY; // the best of them are starts, or are judged
+        else
+            HPT_TRY(ask(&p->values[i], model, s, p->rows + i * d, p->masks[i], at_most(s, JUDGED_BY)));
     }
     rc = 0;
 out:
     s->model = own;
     hpt__model_destroy(model);
-    hpt__free(mean);
+    hpt__free(scratch);
     return rc;
 }

@@ -47,6 +47,7 @@ struct hpt__neighbours {
     int64_t cap_heap;
     double *some_rows, *some_values; // 2 m
     uint64_t *some_masks;
+    int64_t n_some; // told points of the last model
     int64_t cap_some_rows, cap_some_masks, cap_some_values;
 };
 
@@ -189,6 +190,7 @@ static int fill_model(hpt__model *model, hpt__neighbours *s, const near_point *t
     int rc = 0;
     double jitter, logdet;
     gather(s, 0, told, n_told);
+    s->n_some = n_told;
     gather(s, n_told, pending, n_pending);
     HPT_TRY(hpt__model_set_points(model, 0, s->some_rows, s->some_masks, n_told + n_pending));
     HPT_TRY(hpt__model_factor(model, s->theta, &jitter, &logdet));
@@ -236,6 +238,17 @@ out:
 
 int hpt__neighbours_model(hpt__model *model, hpt__neighbours *s, const double *z, uint64_t zmask, int64_t m) {
     return each(model, s, z, &zmask, 1, m, NULL, NULL);
+}
+
+void hpt__neighbours_box(double *low, double *high, const hpt__neighbours *s) {
+    for (int64_t c = 0; c < s->cov->d; c++) {
+        low[c] = INFINITY;
+        high[c] = -INFINITY;
+        for (int64_t i = 0; i < s->n_some; i++) {
+            low[c] = fmin(low[c], s->some_rows[i * s->cov->d + c]);
+            high[c] = fmax(high[c], s->some_rows[i * s->cov->d + c]);
+        }
+    }
 }
 
 typedef struct moments {

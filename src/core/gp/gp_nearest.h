@@ -22,6 +22,9 @@ HPT_NODISCARD int hpt__neighbours_add(hpt__neighbours *s, const double *rows, co
 // pending ones: factor and weights. Needs a told point.
 HPT_NODISCARD int hpt__neighbours_model(hpt__model *model, hpt__neighbours *s, const double *z, uint64_t zmask,
                                         int64_t m);
+// The smallest box around the told points of the last model: d numbers each. Other columns than those of a point's own
+// blocks count as well.
+void hpt__neighbours_box(double *low, double *high, const hpt__neighbours *s);
 // Mean and variance (k each, of the latent function) of k candidates, each from its own m neighbours. With m >= n the exact ones.
 HPT_NODISCARD int hpt__neighbours_posterior(hpt__neighbours *s, const double *z, const uint64_t *zmask, int64_t k,
                                             int64_t m, double *mean, double *var);
