@@ -127,6 +127,18 @@ typedef int (*hpt_write_fn)(const char *text, size_t size, void *payload);
 HPT_API HPT_NODISCARD int hpt_study_export(hpt_study *study, const char *format, int64_t since, hpt_write_fn write,
                                            void *payload);
 
+/* One thing that a study has stored about how it works. value: JSON text, a number or a string. */
+typedef struct hpt_fact {
+    const char *group; /* "options": those that differ from the defaults; "study": sampler, pruner, device; "model": what the sampler's
+                        * model is and how it was made; "lengthscale" and other parts of the model, by parameter */
+    const char *name;
+    const char *value;
+} hpt_fact;
+
+/* All of them, from what is stored: nothing is computed, no model is made. A study of another program has none, one
+ * without a model yet no "model". *out: one block of *n facts, the caller's (hpt_free). HPT_E_ARG, HPT_E_STORAGE, HPT_E_MEMORY. */
+HPT_API HPT_NODISCARD int hpt_study_facts(hpt_fact **out, int64_t *n, hpt_study *study);
+
 /* Seconds spent and what chose the last points, as one JSON object (owned by the caller, hpt_free). */
 HPT_API HPT_NODISCARD int hpt_study_stats(char **out, hpt_study *study);
 

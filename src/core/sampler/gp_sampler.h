@@ -33,6 +33,8 @@ typedef struct hpt__gp_sampler {
     uint64_t state_hash;
     bool changed; // since the last save
     double fit_seconds, search_seconds;
+    int64_t n_asks; // of the model, those of earlier processes too
+    double ask_seconds;
     double *row, *length, *point, *fixed, *centre, *half_width; // d or space->d each, one block
 } hpt__gp_sampler;
 
@@ -55,5 +57,7 @@ HPT_NODISCARD int hpt__gp_sampler_save_text(hpt__str *out, const hpt__gp_sampler
 HPT_NODISCARD int hpt__gp_sampler_notice_change(hpt__gp_sampler *s);
 // Puts the model where it was when s->loaded was saved. A state that does not fit the trials is worth a fit, not an error.
 HPT_NODISCARD int hpt__gp_sampler_restore(hpt__gp_sampler *s);
+// hpt__sampler_ops.explain
+int hpt__gp_sampler_explain(hpt__str *out, const char *json, const hpt_space *space);
 
 #endif

@@ -332,6 +332,7 @@ static int gp_suggest(double *point, const char **by, void *state, const hpt__tr
         s->local = false;
     }
     if (s->archive.n_told + s->archive.n_imputed == 0) return hpt__start_suggest(point, by, s->start, table, number);
+    const double t0 = hpt__now_mono();
     rc = hpt__gp_sampler_update(s, moved, N_GLOBAL + N_LOCAL);
     if (rc < 0) { // whatever part of it was done: the next call tells the model everything
         char message[HPT__ERROR_MAX];
@@ -340,6 +341,8 @@ static int gp_suggest(double *point, const char **by, void *state, const hpt__tr
         s->n_model = s->n_pending = s->upto = 0;
     }
     if (rc >= 0) rc = choose(point, by, s, number);
+    s->ask_seconds += hpt__now_mono() - t0;
+    s->n_asks++;
     if (rc != HPT_E_NUMERIC) goto out;
     // No jitter made a factor: the study goes on with evenly spread points until the data change.
     hpt__log(HPT_LOG_WARN, "sampler gp, trial %lld: %s; a Sobol point is taken", (long long)number, hpt_last_error());
@@ -393,4 +396,5 @@ const hpt__sampler_ops hpt__sampler_gp_ops = {
     .save = gp_save,
     .load = gp_load,
     .describe = gp_describe,
+    .explain = hpt__gp_sampler_explain,
 };
