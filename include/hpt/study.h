@@ -17,7 +17,8 @@
  *
  * A study is locked inside: any thread may call any function. Many processes may open one SQLite
  * study at once. Trials may be told late, out of order, or never. Results depend on the seed and on
- * the order of asks and tells, never on timing or the number of threads. */
+ * the order of asks and tells, never on timing or the number of threads; but the size from which sampler gp has a local
+ * model follows the speed of the machine that began the study, unless gp.n_max gives it. */
 #ifndef HPT_STUDY_H
 #define HPT_STUDY_H
 
