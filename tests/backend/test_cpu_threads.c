@@ -128,9 +128,9 @@ static int64_t threads_added(void) {
     const int64_t before = threads_of_process();
     hpt__device *device = open_cpu(0, 0);
     fitted f;
-    fitted_init(&f, device, 6, HPT__COV_MATERN52, D, 1, POINTS);
+    fitted_init(&f, device, 6, HPT__COV_MATERN52, D, 1, SMALL);
     double value, grad[32], mean[CANDIDATES], var[CANDIDATES];
-    OK(hpt__model_mll(f.model, f.p.theta, f.y, POINTS, &value, grad));
+    OK(hpt__model_mll(f.model, f.p.theta, f.y, SMALL, &value, grad));
     OK(hpt__model_posterior(f.model, f.x, f.mask, CANDIDATES, mean, var, NULL, NULL));
     const int64_t after = threads_of_process();
     fitted_fini(&f);
