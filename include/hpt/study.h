@@ -130,7 +130,8 @@ HPT_API HPT_NODISCARD int hpt_study_export(hpt_study *study, const char *format,
 
 /* One thing that a study has stored about how it works. value: JSON text, a number or a string. */
 typedef struct hpt_fact {
-    const char *group; /* "options": those that differ from the defaults; "study": sampler, pruner, device; "model": what the sampler's
+    const char *
+        group; /* "options": those that differ from the defaults; "study": sampler, pruner, device; "model": what the sampler's
                         * model is and how it was made; "lengthscale" and other parts of the model, by parameter */
     const char *name;
     const char *value;
