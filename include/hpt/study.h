@@ -128,12 +128,12 @@ typedef int (*hpt_write_fn)(const char *text, size_t size, void *payload);
 HPT_API HPT_NODISCARD int hpt_study_export(hpt_study *study, const char *format, int64_t since, hpt_write_fn write,
                                            void *payload);
 
-/* One thing that a study has stored about how it works. value: JSON text, a number or a string. */
+/* One thing that a study has stored about how it works. Groups: "study": sampler, pruner and device; "options": those that
+ * differ from the defaults; "model": what the sampler's model is and how it was made; "lengthscale" and other parts of the
+ * model, by parameter. */
 typedef struct hpt_fact {
-    const char *group; /* "options": those that differ from the defaults; "study": sampler, pruner, device; "model": what the sampler's
-                        * model is and how it was made; "lengthscale" and other parts of the model, by parameter */
-    const char *name;
-    const char *value;
+    const char *group, *name;
+    const char *value; /* JSON text, a number or a string */
 } hpt_fact;
 
 /* All of them, from what is stored: nothing is computed, no model is made. A study of another program has none, one

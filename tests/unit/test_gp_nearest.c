@@ -158,7 +158,7 @@ Test(gp_nearest, thirty_two_neighbours_of_thousands_of_points)
         square += pow(mean[i] - exact_mean[i], 2) / (var[i] - exact_var[i] + 1e-9) / ASKED;
     }
     const double r = (en - sum_e * sum_n / ASKED) / sqrt((ee - sum_e * sum_e / ASKED) * (nn - sum_n * sum_n / ASKED));
-    cr_expect_gt(r, 0.999, "correlation of the means %g", r);
+    cr_expect_gt(r, MANY > 1000 ? 0.999 : 0.99, "correlation of the means %g", r);
     cr_expect_lt(sure, 2, "standard deviation %g times the exact one in the mean", sure);
     cr_expect_lt(square, 2, "squared error %g times what the variances promise", square);
     hpt__neighbours_destroy(near);

@@ -184,6 +184,40 @@ Test(sampler_policy, memory_below_the_need_steps_down_and_says_so)
     lab_close(&l);
 }
 
+static bool no_large_block(size_t size, void *payload) {
+    (void)payload;
+    return size > 2500000; // a factor of 560 points
+}
+
+Test(sampler_policy, memory_that_is_not_there_after_all_steps_down_too)
+{
+    static const char *const options[] = {"gp.n_max=1000"};
+    lab l;
+    double point[4];
+    const char *by;
+    said[0] = 0;
+    lab_open(&l, box(4), NULL, 1);
+    l.env.device = "ref";
+    fill(&l, 601);
+    sampler(&l, options, 1);
+    hpt_log_set(hear, NULL, HPT_LOG_INFO);
+    hpt__alloc_set_hook(no_large_block, NULL);
+    int rc = lab_suggest(point, &by, &l);
+    tell(&l.table, add_row(&l.table, point, HPT_TRIAL_RUNNING), waves(point, l.space));
+    if (rc == 0) rc = lab_suggest(point, &by, &l);
+    hpt__alloc_set_hook(NULL, NULL);
+    hpt_log_set(NULL, NULL, HPT_LOG_WARN);
+    cr_assert_eq(rc, 0, "%s", hpt_last_error());
+    check_legal(&l, point, "gp");
+    cr_expect_str_eq(by, "gp_local");
+    const char *once = strstr(said, "goes on with at most 450");
+    cr_expect(once && !strstr(once + 1, "goes on"), "it said: %s", said);
+    const hpt__gp_sampler *s = l.state;
+    cr_expect(s->limit.points == 450 && s->limit.by == HPT__GP_BY_MEMORY && s->n_model == 227, "%d of %d",
+              (int)s->n_model, (int)s->limit.points);
+    lab_close(&l);
+}
+
 Test(sampler_policy, the_stored_limit_counts_and_a_higher_one_of_the_user_ends_the_local_model)
 {
     lab l;

@@ -19,6 +19,7 @@ typedef struct hpt__gp_sampler {
     bool has_code;
     bool local;          // the model has a part of the points
     hpt__gp_limit limit; // points 0: not decided yet
+    int64_t most;        // 0, or points that memory had room for when more had failed in this process
     int64_t round;       // of the trust region around whose centre the local model lies
     hpt__device *device;
     hpt__gp *gp;

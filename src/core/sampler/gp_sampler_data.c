@@ -105,6 +105,7 @@ static int decide_limit(hpt__gp_sampler *s, int64_t m) {
     hpt__gp_limit now = s->limit;
     if (now.points == 0 && n <= EASY) now = (hpt__gp_limit){EASY, HPT__GP_BY_SECONDS};
     HPT_TRY(hpt__gp_limit_find(&now, s->device, &s->code.cov, s->env.options, m, now));
+    if (s->most > 0 && now.points > s->most) now = (hpt__gp_limit){s->most, HPT__GP_BY_MEMORY};
     if (now.points == s->limit.points && now.by == s->limit.by) goto out;
     if (n <= EASY && now.by == HPT__GP_BY_SECONDS) goto out; // not decided: it has no effect yet
     s->limit = now;
@@ -155,7 +156,8 @@ static int fit(hpt__gp_sampler *s) {
     if (s->n_model == 0) goto out;
     HPT_TRY(hpt__gp_fit(s->gp, false));
     s->fit_seconds += hpt__now_mono() - t0;
-    if (s->n_model > STEP_FROM) HPT_TRY(hpt__gp_ready(s->gp)); // memory that is not there shows here
+    if (s->n_model > STEP_FROM && hpt__gp_ready(s->gp) == HPT_E_MEMORY)
+        rc = HPT_E_MEMORY; // other errors: when it is asked
 out:
     return rc;
 }
@@ -170,7 +172,8 @@ int hpt__gp_sampler_update(hpt__gp_sampler *s, bool moved, int64_t m) {
         // The estimate was too low, or others took the memory: with three quarters of the points once more.
         char message[HPT__ERROR_MAX];
         hpt__error_copy(message);
-        s->limit = (hpt__gp_limit){s->n_model / 4 * 3, HPT__GP_BY_MEMORY};
+        s->most = s->n_model / 4 * 3;
+        s->limit = (hpt__gp_limit){s->most, HPT__GP_BY_MEMORY};
         hpt__log(HPT_LOG_WARN, "sampler gp: %s; it goes on with at most %lld", message, (long long)s->limit.points);
         s->local = false;
         HPT_TRY(hpt__gp_clear(s->gp));
