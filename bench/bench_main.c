@@ -121,8 +121,8 @@ static int usage(int code) {
         "           working folder, so that the disk is the one you mean)\n"
         "  --keep   leave the runs of the launch case in --dir: on ext4, creating files is slow for minutes after\n"
         "           many were deleted, which would be measured by the next call\n"
-        "  --compare  ratio b/a of every row that two files of -o jsonl share, of any group, and whether their spreads\n"
-        "           overlap; exit status 0 whatever the ratios are. Meant for two runs on one machine under one load.\n");
+        "  --compare  ratio b/a of every row that two files of -o jsonl share, of any group, of the medians and of the\n"
+        "           fastest repetitions, and whether the spreads overlap; exit status 0 whatever the ratios are. Meant for two runs on one machine under one load.\n");
     return code;
 }
 

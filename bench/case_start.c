@@ -25,31 +25,37 @@
 
 extern char **environ;
 
-// Wall seconds of a program with its output thrown away; -1: it could not be started or failed.
-static double program_seconds(char *const *argv) {
+static double processor_seconds(const struct rusage *u) {
+    return (double)(u->ru_utime.tv_sec + u->ru_stime.tv_sec) +
+           1e-6 * (double)(u->ru_utime.tv_usec + u->ru_stime.tv_usec);
+}
+
+// Seconds of a program with its output thrown away, of the clock or of the processor; -1: it could not be started or failed.
+static double program_seconds(char *const *argv, bool processor) {
     posix_spawn_file_actions_t actions;
+    struct rusage usage;
     pid_t pid;
     int status = -1;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
     const double t0 = bench_now();
     const int rc = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
-    if (rc == 0) waitpid(pid, &status, 0);
+    if (rc == 0) wait4(pid, &status, 0, &usage);
     const double t = bench_now() - t0;
     posix_spawn_file_actions_destroy(&actions);
-    if (rc == 0 && status == 0) return t;
+    if (rc == 0 && status == 0) return processor ? processor_seconds(&usage) : t;
     fprintf(stderr, "hpt-bench: %s: %s\n", argv[0], rc ? strerror(rc) : "ended with an error");
     return -1;
 }
 
 // times: o->repeat of n starts each.
-static int bench_program(const bench_options *o, bench_row row, char *const *argv) {
+static int bench_program(const bench_options *o, bench_row row, char *const *argv, bool processor) {
     double *times = calloc((size_t)o->repeat, sizeof *times);
     bool ok = times != NULL;
     for (int64_t r = -1; ok && r < o->repeat; r++) {
         double sum = 0;
         for (int64_t i = 0; ok && i < row.n; i++) {
-            const double t = program_seconds(argv);
+            const double t = program_seconds(argv, processor);
             ok = t >= 0;
             sum += t;
         }
@@ -109,8 +115,7 @@ static double open_cost(const char *url, double *peak_mb) {
     }
     if (pid < 0 || wait4(pid, &status, 0, &usage) < 0 || status != 0) return -1;
     *peak_mb = (double)usage.ru_maxrss * 1024 / 1e6;
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+    return processor_seconds(&usage);
 }
 
 static int bench_open(const bench_options *o, const char *url, int64_t n) {
@@ -152,7 +157,7 @@ int bench_first_ask(int64_t n) {
         snprintf(name, sizeof name, "x%d", i);
         rc = hpt_space_add_float(space, name, 0.0, 1.0, 0.0, 0);
     }
-    snprintf(startup, sizeof startup, "gp.n_startup=%lld", (long long)n);
+    snprintf(startup, sizeof startup, "gp.n_startup=%lld", (long long)n - 1); // and the centre before
     options.space = space;
     options.sampler = n > 0 ? "gp" : NULL;
     options.has_seed = true;
@@ -256,13 +261,13 @@ int bench_start(const bench_options *o) {
                      .storage = "-",
                      .n = starts,
                      .unit = "process of `hpt version`"};
-    int code = bench_program(o, row, (char *[]){hpt, "version", NULL});
+    int code = bench_program(o, row, (char *[]){hpt, "version", NULL}, false);
     row.name = "load";
     row.unit = "process that links the library";
-    if (code == 0) code = bench_program(o, row, (char *[]){self, "--help", NULL});
+    if (code == 0) code = bench_program(o, row, (char *[]){self, "--help", NULL}, false);
     row.name = "true";
     row.unit = "process of `true`";
-    if (code == 0) code = bench_program(o, row, (char *[]){"true", NULL});
+    if (code == 0) code = bench_program(o, row, (char *[]){"true", NULL}, false);
     row = (bench_row){.group = "start",
                       .name = "ask",
                       .sampler = "auto",
@@ -270,11 +275,13 @@ int bench_start(const bench_options *o) {
                       .d = ASKED,
                       .n = starts,
                       .unit = "process that asks once"};
-    if (code == 0) code = bench_program(o, row, (char *[]){self, "first-ask", "0", NULL});
+    if (code == 0) code = bench_program(o, row, (char *[]){self, "first-ask", "0", NULL}, false);
     row.sampler = "gp";
     row.start = 10;
     row.unit = "process that asks the model once";
-    if (code == 0) code = bench_program(o, row, (char *[]){self, "first-ask", "10", NULL});
+    if (code == 0) code = bench_program(o, row, (char *[]){self, "first-ask", "10", NULL}, false);
+    row.unit = "the same, processor time";
+    if (code == 0) code = bench_program(o, row, (char *[]){self, "first-ask", "10", NULL}, true);
     if (code == 0) code = make_database(url, n);
     if (code == 0) code = bench_open(o, url, n);
     row = (bench_row){.group = "start",
@@ -285,12 +292,13 @@ int bench_start(const bench_options *o) {
                       .start = n,
                       .n = 1,
                       .unit = "process of `hpt trials --format csv`"};
-    if (code == 0) code = bench_program(o, row, (char *[]){hpt, "trials", "--storage", url, "--format", "csv", NULL});
+    if (code == 0)
+        code = bench_program(o, row, (char *[]){hpt, "trials", "--storage", url, "--format", "csv", NULL}, false);
     row.unit = "process of `hpt trials -n 5`";
-    if (code == 0) code = bench_program(o, row, (char *[]){hpt, "trials", "--storage", url, "-n", "5", NULL});
+    if (code == 0) code = bench_program(o, row, (char *[]){hpt, "trials", "--storage", url, "-n", "5", NULL}, false);
     row.name = "best";
     row.unit = "process of `hpt best`";
-    if (code == 0) code = bench_program(o, row, (char *[]){hpt, "best", "--storage", url, NULL});
+    if (code == 0) code = bench_program(o, row, (char *[]){hpt, "best", "--storage", url, NULL}, false);
     if (code == 0) code = bench_stop(o, self, o->quick ? 10 : 100);
     for (int i = 0; !o->keep && i < 3; i++) {
         static const char *const ends[] = {"", "-wal", "-shm"};

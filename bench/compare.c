@@ -3,7 +3,8 @@
 //
 // A row is known by all its members that are no measurement (group, case, device, n ...), so that every group's files can be
 // compared, also those with further names in them ("contender"). Where a file has a row several times, the one with the
-// smallest median counts, with the widest spread. Lines that are no rows (the machine's facts) are passed over.
+// smallest median counts, with the widest spread. The second ratio is that of the fastest repetitions: on a loaded machine
+// the load is in the medians, and in the spreads anyway. Lines that are no rows (the machine's facts) are passed over.
 #include "bench.h"
 
 #include <errno.h>
@@ -116,7 +117,7 @@ int bench_compare(FILE *out, const char *path_a, const char *path_b) {
     if (code == 0) code = load(&b, path_b);
     if (code == 0) {
         fprintf(out, "a: %s, b: %s; times as in the files (seconds or microseconds)\n\n", path_a, path_b);
-        fprintf(out, "| row | a | b | b/a | |\n|---|--:|--:|--:|---|\n");
+        fprintf(out, "| row | a | b | b/a | of the fastest | |\n|---|--:|--:|--:|--:|---|\n");
     }
     for (size_t i = 0; code == 0 && i < a.n; i++) {
         const entry *x = &a.items[i];
@@ -127,8 +128,8 @@ int bench_compare(FILE *out, const char *path_a, const char *path_b) {
         }
         y->matched = true;
         const bool overlap = x->min <= y->max && y->min <= x->max;
-        fprintf(out, "| %s | %.4g | %.4g | %.3f | %s |\n", x->key, x->median, y->median, y->median / x->median,
-                overlap ? "spreads overlap" : "");
+        fprintf(out, "| %s | %.4g | %.4g | %.3f | %.3f | %s |\n", x->key, x->median, y->median, y->median / x->median,
+                x->min > 0 ? y->min / x->min : 0, overlap ? "spreads overlap" : "");
     }
     for (size_t i = 0; i < b.n; i++) only_b += !b.items[i].matched;
     if (code == 0 && only_a + only_b > 0) fprintf(out, "\nonly in a: %zu rows, only in b: %zu\n", only_a, only_b);
