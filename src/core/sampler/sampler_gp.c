@@ -50,6 +50,7 @@ enum {
     FLOOR_TRIES = 6,
     FULL_SEARCH_BELOW = 300, // told points; beyond, fewer candidates: each costs O(n^2)
     REGION_FROM = 8,         // numeric columns at the best point
+    POOL_FROM = DOUBT_BELOW, // told points; before, doubt changes the factor too often for a pool
 };
 
 typedef hpt__gp_sampler gp_state;
@@ -57,6 +58,7 @@ typedef hpt__gp_sampler gp_state;
 static void gp_destroy(void *state) {
     gp_state *s = state;
     if (!s) return;
+    hpt__acq_pool_destroy(s->pool);
     hpt__gp_destroy(s->gp);
     hpt__device_close(s->device);
     hpt__start_destroy(s->start);
@@ -207,7 +209,7 @@ static hpt__search_options search_options(const gp_state *s) {
         o.n_global = N_GLOBAL * FULL_SEARCH_BELOW / n;
         o.n_local = N_LOCAL * FULL_SEARCH_BELOW / n;
     }
-    if (s->archive.n_provisional > 0) {
+    if (s->archive.n_provisional > 0 && n < POOL_FROM) {
         o.n_global /= 8;
         o.n_local /= 8;
         o.n_starts = 2;
@@ -223,20 +225,6 @@ static hpt__search_options search_options(const gp_state *s) {
     return o;
 }
 
-// The smallest mean at the pending points, if it is below *best.
-static int pending_best(double *best, const gp_state *s) {
-    const hpt__gp_archive *a = &s->archive;
-    if (a->n_pending == 0) return 0;
-    double *mean = hpt__malloc((size_t)a->n_pending * sizeof *mean);
-    if (!mean) return hpt__fail_memory();
-    int rc = hpt__model_posterior(hpt__gp_model(s->gp), a->pending_rows, a->pending_masks, a->n_pending, mean, NULL,
-                                  NULL, NULL);
-    for (int64_t i = 0; i < a->n_pending && rc >= 0; i++)
-        if (mean[i] < *best) *best = mean[i];
-    hpt__free(mean);
-    return rc;
-}
-
 // The trust region as centre and half width of each column; false: few numeric columns are
 // active at the centre, or there is none yet. Other columns, of branches not taken there too, are left free.
 // *best: the value to improve on in a round that began anew, else as it was.
@@ -245,7 +233,7 @@ static bool region(hpt__search_options *o, double *best, gp_state *s) {
     const int64_t d = s->code.cov.d;
     hpt__gp_region r;
     if (d < REGION_FROM || s->n_model < 2 * d) return false;
-    hpt__gp_region_replay(&r, a, 2 * d, a->n_pending + 1);
+    hpt__gp_region_replay(&r, a, 2 * d, 1);
     if (r.centre < 0) return false;
     const double *theta = hpt__gp_theta(s->gp), *row = a->rows + r.centre * d;
     double sum = 0;
@@ -274,7 +262,7 @@ static int choose(double *point, const char **by, gp_state *s, int64_t number) {
     hpt__rng rng;
     hpt__rng_init(&rng, s->env.seed, hpt__rng_mix(GP_TAG, (uint64_t)number));
     hpt__search_options o = search_options(s);
-    bool free_choice = true;
+    bool free_choice = true, explores;
     memcpy(s->fixed, point, (size_t)space->d * sizeof *point);
     for (int64_t i = 0; i < space->d; i++) free_choice = free_choice && isnan(point[i]);
 
@@ -288,11 +276,15 @@ static int choose(double *point, const char **by, gp_state *s, int64_t number) {
     }
     if (free_choice && number % FLOOR_EVERY == FLOOR_AT && starving(&o.lock_param, &o.lock_value, s->fixed, s))
         *by = "gp_floor";
-    HPT_TRY(hpt__gp_sampler_set_pending(s));
     hpt__acq acq = {.kind = HPT__ACQ_LOGEI};
-    HPT_TRY(hpt__acq_incumbent(&acq.best, NULL, s->gp));
+    HPT_TRY(hpt__gp_sampler_incumbent(&acq.best, s));
     if (strcmp(*by, "gp") == 0 && region(&o, &acq.best, s)) *by = "gp_region";
-    HPT_TRY(pending_best(&acq.best, s));
+    const bool pool = s->archive.n_pending > 0 && free_choice && o.lock_param < 0 && s->n_model >= POOL_FROM;
+    HPT_TRY(hpt__gp_sampler_set_pending(s, pool ? &o : NULL));
+    HPT_TRY(hpt__gp_sampler_pending_best(&acq.best, s));
+    if (pool && hpt__acq_pool_fits(s->pool, s->gp)) o.pool = s->pool;
+    HPT_TRY(hpt__acq_while_pending(&acq, &explores, &o, s->gp, &s->code, number));
+    if (explores) *by = "gp_spread";
     uint64_t mask;
     double value;
     const double t0 = hpt__now_mono();
