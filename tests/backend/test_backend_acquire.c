@@ -65,6 +65,13 @@ Test(acq_value, derivatives_are_the_slopes_and_join_where_branches_meet)
     }
 }
 
+Test(acq_value, exploration_is_the_deviation_less_ten_times_what_a_point_lacks_of_its_threshold)
+{
+    const hpt__acq acq = {.kind = HPT__ACQ_PE, .beta = 0.5, .tau = -1};
+    cr_expect_float_eq(hpt__acq_value(&acq, -0.5, 4), 2, 1e-15, "the lower bound -1.5 is below -1");
+    cr_expect_float_eq(hpt__acq_value(&acq, 1, 4), 2 - 10 * 1, 1e-14, "the lower bound 0 is 1 above");
+}
+
 Test(acq_value, a_variance_of_zero_gives_finite_values_in_the_order_of_the_means)
 {
     const hpt__acq acq = {.kind = HPT__ACQ_LOGEI, .best = 0};
