@@ -6,6 +6,7 @@
 #define HPT_ACQ_ACQ_H
 
 #include "../gp/gp.h"
+#include "../gp/gp_nearest.h"
 
 // Candidates with their moments that the points of a batch share (acq_pool.c).
 typedef struct hpt__acq_pool hpt__acq_pool;
@@ -26,6 +27,8 @@ typedef struct hpt__search_options {
     int64_t n_excluded;
     // The candidates, instead of new ones; they fit the gp (hpt__acq_pool_fits). NULL: made for this search.
     const hpt__acq_pool *pool;
+    // All told and pending points, where the model has a part of the told ones: acq_wide.c. NULL: it has all.
+    hpt__neighbours *nearest;
 } hpt__search_options;
 
 // Coordinates of `fixed` (space->d, internal; NULL: none) that are not NaN stay as they are. Excluded are points that were

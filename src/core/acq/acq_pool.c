@@ -86,7 +86,8 @@ out:
 int hpt__acq_pool_make(hpt__acq_pool **pool, hpt__device *device, hpt__gp *gp, const hpt__gp_code *code,
                        const hpt__search_options *options, hpt__rng *rng) {
     int rc = 0;
-    hpt__search s = {.gp = gp, .code = code, .options = options, .rng = rng, .d = code->cov.d};
+    hpt__search s = {
+        .gp = gp, .model = hpt__gp_model(gp), .code = code, .options = options, .rng = rng, .d = code->cov.d};
     hpt__acq_pool *p = *pool;
     if (!p) p = *pool = hpt__calloc(1, sizeof *p);
     if (!p) return hpt__fail_memory();

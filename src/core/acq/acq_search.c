@@ -107,13 +107,6 @@ int hpt__search_snap(double *row, uint64_t *mask, hpt__search *s) {
 
 // ---- the best
 
-typedef struct pool { // points with their values: the kept candidates, then the refined starts
-    double *rows;
-    uint64_t *masks;
-    double *values;
-    int64_t n;
-} pool;
-
 static bool polishing(const hpt__search *s, const double *row, uint64_t mask, double value) {
     if (s->acq->kind != HPT__ACQ_LOGEI) return false;
     const double r = fmax(RESOLUTION_SPREAD, RESOLUTION_NOISE * hpt__gp_noise_sd(s->gp));
@@ -121,7 +114,7 @@ static bool polishing(const hpt__search *s, const double *row, uint64_t mask, do
 }
 
 // Index of the best point, passing over polishing ones unless there is nothing else.
-static int64_t choose(const hpt__search *s, const pool *p) {
+static int64_t choose(const hpt__search *s, const hpt__search_pool *p) {
     int64_t best = -1, any = 0;
     for (int64_t i = 0; i < p->n; i++) {
         if (p->values[i] > p->values[any]) any = i;
@@ -132,7 +125,7 @@ static int64_t choose(const hpt__search *s, const pool *p) {
 }
 
 // Appends copies of n_best + n_drawn of the first n_kept points.
-static void choose_starts(pool *p, int64_t n_kept, int64_t n_starts, hpt__search *s) {
+static void choose_starts(hpt__search_pool *p, int64_t n_kept, int64_t n_starts, hpt__search *s) {
     bool used[KEPT] = {false};
     const int64_t n_best = (n_starts + 1) / 2;
     for (int64_t k = 0; k < n_starts; k++) {
@@ -158,20 +151,22 @@ static void choose_starts(pool *p, int64_t n_kept, int64_t n_starts, hpt__search
 }
 
 // The best KEPT candidates: index and value. *k of them.
-static int screen(int64_t *index, double *value, int64_t *k, const hpt__search *s) {
+static int screen(int64_t *index, double *value, int64_t *k, hpt__search *s) {
     *k = s->n < KEPT ? s->n : KEPT;
-    return hpt__model_screen(hpt__gp_model(s->gp), s->acq, s->rows, s->masks, s->n, *k, index, value);
+    return s->options->nearest ? hpt__wide_screen(index, value, *k, s)
+                               : hpt__model_screen(s->model, s->acq, s->rows, s->masks, s->n, *k, index, value);
 }
 
 // From the k best candidates, whose rows and masks are numbered by index.
 static int search(double *row, uint64_t *mask, double *value, hpt__search *s, const double *rows, const uint64_t *masks,
                   const int64_t *index, const double *values, int64_t k, bool complete) {
     int rc = 0;
+    const bool wide = s->options->nearest != NULL;
     int64_t n_starts = complete ? 0 : s->options->n_starts;
     if (n_starts > k) n_starts = k;
     if (n_starts < 0) n_starts = 0;
     const size_t room = (size_t)(k + n_starts);
-    pool p = {0};
+    hpt__search_pool p = {0};
     p.rows = hpt__malloc(room * (size_t)s->d * sizeof *p.rows);
     p.masks = hpt__malloc(room * sizeof *p.masks);
     p.values = hpt__malloc(room * sizeof *p.values);
@@ -183,7 +178,8 @@ static int search(double *row, uint64_t *mask, double *value, hpt__search *s, co
     }
     p.n = k;
     choose_starts(&p, k, n_starts, s);
-    if (n_starts > 0) HPT_TRY(hpt__refine(p.rows + k * s->d, p.masks + k, p.values + k, n_starts, s));
+    if (n_starts > 0 && !wide) HPT_TRY(hpt__refine(p.rows + k * s->d, p.masks + k, p.values + k, n_starts, s));
+    if (wide) HPT_TRY(hpt__wide_finish(&p, k, s));
     const int64_t best = choose(s, &p);
     memcpy(row, p.rows + best * s->d, (size_t)s->d * sizeof *row);
     *mask = p.masks[best];
@@ -203,7 +199,13 @@ int hpt__acq_search(double *row, uint64_t *mask, double *value, hpt__gp *gp, con
     int64_t index[KEPT], k = 0;
     double values[KEPT];
     const hpt__acq_pool *shared = options->pool;
-    hpt__search s = {.gp = gp, .code = code, .acq = acq, .options = options, .rng = rng, .d = code->cov.d};
+    hpt__search s = {.gp = gp,
+                     .model = hpt__gp_model(gp),
+                     .code = code,
+                     .acq = acq,
+                     .options = options,
+                     .rng = rng,
+                     .d = code->cov.d};
     HPT_FAIL_IF(s.d < 1, HPT_E_ARG, "a search needs a parameter that can vary");
     HPT_TRY(hpt__search_prepare(&s, fixed));
     if (shared) k = hpt__acq_pool_screen(index, values, KEPT, shared, acq, &s.seen);

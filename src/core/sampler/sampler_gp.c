@@ -16,7 +16,8 @@
 // trial is expected to bring is not to be won a second time. A batch is chosen one by one like this; from the second point
 // of a batch on the search is smaller.
 //
-// Many trials: a local model, gp_policy.c; logged once, and in the study's stats. From 8 numeric parameters on, asks that are none
+// Many trials: a local model, gp_policy.c, beside which the search asks all told points by their nearest neighbours
+// (acq_wide.c); logged once, in the study's stats and its stored state. From 8 numeric parameters on, asks that are none
 // of the asides look only into a trust region (gp_policy.c): measured at 150 trials on Rosenbrock's function in 10 dimensions
 // regret 14 against 54 without (medians of 4), at 400 on Ackley's in 20 dimensions 0.7 against 2.3 (means of 2), on a
 // rotated Rastrigin alike; below 8 it is no better.
@@ -40,6 +41,7 @@ static const uint64_t GP_TAG = 0x6770; // "gp"
 enum {
     N_GLOBAL = 1536, // candidates of the space, near the best, refined; steps
     N_LOCAL = 768,
+    N_WIDE = 512, // candidates of the space beside a local model
     N_STARTS = 8,
     MAX_STEPS = 40,
     FIT_EVALUATIONS = 60,
@@ -49,7 +51,6 @@ enum {
     FLOOR_AT = 5, // of FLOOR_EVERY: never a trial of doubt
     FLOOR_TRIES = 6,
     FULL_SEARCH_BELOW = 300, // told points; beyond, fewer candidates: each costs O(n^2)
-    REGION_FROM = 8,         // numeric columns at the best point
     POOL_FROM = DOUBT_BELOW, // told points; before, doubt changes the factor too often for a pool
 };
 
@@ -77,7 +78,8 @@ static bool is_auto(const char *device) {
 
 static int open_device(gp_state *s) {
     hpt__str why = HPT__STR_INIT;
-    int rc = hpt__device_open(&s->device, s->env.device, NULL, &why);
+    const hpt__ctx_options options = {.memory_limit = s->env.options->gp_memory << 20};
+    int rc = hpt__device_open(&s->device, s->env.device, &options, &why);
     if (rc >= 0) rc = hpt__str_status(&why);
     if (rc >= 0 && why.len > 0)
         hpt__log(HPT_LOG_INFO, "sampler gp computes on %s: %s", hpt__device_name(s->device), hpt__str_text(&why));
@@ -209,7 +211,8 @@ static hpt__search_options search_options(const gp_state *s) {
         o.n_global = N_GLOBAL * FULL_SEARCH_BELOW / n;
         o.n_local = N_LOCAL * FULL_SEARCH_BELOW / n;
     }
-    if (s->archive.n_provisional > 0 && n < POOL_FROM) {
+    if (s->local) o.n_global = N_WIDE;
+    if (s->archive.n_provisional > 0 && (n < POOL_FROM || s->local)) {
         o.n_global /= 8;
         o.n_local /= 8;
         o.n_starts = 2;
@@ -232,7 +235,7 @@ static bool region(hpt__search_options *o, double *best, gp_state *s) {
     const hpt__gp_archive *a = &s->archive;
     const int64_t d = s->code.cov.d;
     hpt__gp_region r;
-    if (d < REGION_FROM || s->n_model < 2 * d) return false;
+    if (d < HPT__GP_REGION_FROM || s->n_model < 2 * d) return false;
     hpt__gp_region_replay(&r, a, 2 * d, 1);
     if (r.centre < 0) return false;
     const double *theta = hpt__gp_theta(s->gp), *row = a->rows + r.centre * d;
@@ -244,7 +247,7 @@ static bool region(hpt__search_options *o, double *best, gp_state *s) {
         sum += theta[c];
         n++;
     }
-    if (n < REGION_FROM) return false;
+    if (n < HPT__GP_REGION_FROM) return false;
     for (int64_t c = 0; c < d; c++) {
         s->centre[c] = s->half_width[c] > 0 ? 0.5 : row[c];
         if (s->half_width[c] == 0) s->half_width[c] = 0.5 * r.size * exp(theta[c] - sum / (double)n);
@@ -259,6 +262,7 @@ static int choose(double *point, const char **by, gp_state *s, int64_t number) {
     int rc = 0;
     const hpt_space *space = s->env.space;
     const int64_t d = s->code.cov.d;
+    hpt__neighbours *nearest = NULL;
     hpt__rng rng;
     hpt__rng_init(&rng, s->env.seed, hpt__rng_mix(GP_TAG, (uint64_t)number));
     hpt__search_options o = search_options(s);
@@ -267,7 +271,7 @@ static int choose(double *point, const char **by, gp_state *s, int64_t number) {
     for (int64_t i = 0; i < space->d; i++) free_choice = free_choice && isnan(point[i]);
 
     *by = s->local ? "gp_local" : "gp";
-    if (number % DOUBT_EVERY == 0 && s->n_model < DOUBT_BELOW) {
+    if (number % DOUBT_EVERY == 0 && s->n_model < DOUBT_BELOW && !s->local) {
         HPT_TRY(hpt__gp_ready_doubtful(s->gp, 0.25 * sqrt((double)d), 1));
         *by = "gp_doubt";
         s->changed = true; // the next factor goes on from this one's rows
@@ -278,8 +282,10 @@ static int choose(double *point, const char **by, gp_state *s, int64_t number) {
         *by = "gp_floor";
     hpt__acq acq = {.kind = HPT__ACQ_LOGEI};
     HPT_TRY(hpt__gp_sampler_incumbent(&acq.best, s));
-    if (strcmp(*by, "gp") == 0 && region(&o, &acq.best, s)) *by = "gp_region";
-    const bool pool = s->archive.n_pending > 0 && free_choice && o.lock_param < 0 && s->n_model >= POOL_FROM;
+    const bool plain = strcmp(*by, "gp") == 0 || strcmp(*by, "gp_local") == 0;
+    if (plain && region(&o, &acq.best, s) && !s->local) *by = "gp_region";
+    const bool pool =
+        s->archive.n_pending > 0 && free_choice && o.lock_param < 0 && s->n_model >= POOL_FROM && !s->local;
     HPT_TRY(hpt__gp_sampler_set_pending(s, pool ? &o : NULL));
     HPT_TRY(hpt__gp_sampler_pending_best(&acq.best, s));
     if (pool && hpt__acq_pool_fits(s->pool, s->gp)) o.pool = s->pool;
@@ -288,6 +294,8 @@ static int choose(double *point, const char **by, gp_state *s, int64_t number) {
     uint64_t mask;
     double value;
     const double t0 = hpt__now_mono();
+    if (s->local) HPT_TRY(hpt__gp_sampler_nearest(&nearest, s));
+    o.nearest = nearest;
     HPT_TRY(hpt__acq_search(s->row, &mask, &value, s->gp, &s->code, &acq, s->fixed, &o, &rng));
     s->search_seconds += hpt__now_mono() - t0;
     if (rc == HPT_S_EXHAUSTED) *by = "gp_repeat";
@@ -297,6 +305,7 @@ static int choose(double *point, const char **by, gp_state *s, int64_t number) {
     hpt__space_mask(space, point);
     rc = 0;
 out:
+    hpt__neighbours_destroy(nearest);
     return rc;
 }
 
@@ -312,10 +321,11 @@ static int gp_suggest(double *point, const char **by, void *state, const hpt__tr
     HPT_TRY(hpt__gp_archive_sync(&reset, &moved, &s->archive, table, number));
     if (reset) {
         HPT_TRY(hpt__gp_clear(s->gp));
-        s->n_model = s->n_pending = s->upto = 0;
+        s->n_model = s->n_pending = s->upto = s->round = 0;
         s->local = false;
     }
     if (s->archive.n_told + s->archive.n_imputed == 0) return hpt__start_suggest(point, by, s->start, table, number);
+    const double t0 = hpt__now_mono();
     rc = hpt__gp_sampler_update(s, moved, N_GLOBAL + N_LOCAL);
     if (rc < 0) { // whatever part of it was done: the next call tells the model everything
         char message[HPT__ERROR_MAX];
@@ -324,6 +334,8 @@ static int gp_suggest(double *point, const char **by, void *state, const hpt__tr
         s->n_model = s->n_pending = s->upto = 0;
     }
     if (rc >= 0) rc = choose(point, by, s, number);
+    s->ask_seconds += hpt__now_mono() - t0;
+    s->n_asks++;
     if (rc != HPT_E_NUMERIC) goto out;
     // No jitter made a factor: the study goes on with evenly spread points until the data change.
     hpt__log(HPT_LOG_WARN, "sampler gp, trial %lld: %s; a Sobol point is taken", (long long)number, hpt_last_error());
@@ -356,8 +368,12 @@ static void gp_describe(hpt__str *out, void *state) {
     if (!s->gp) return;
     hpt__str_add(out, "{\"device\":");
     hpt__str_add_json_string(out, hpt__device_name(s->device), strlen(hpt__device_name(s->device)));
-    hpt__str_addf(out, ",\"policy\":\"%s\",\"points\":%lld,\"pending\":%lld,\"seconds\":{\"fit\":",
-                  s->local ? "local" : "exact", (long long)s->n_model, (long long)s->n_pending);
+    hpt__str_addf(out, ",\"policy\":\"%s\",\"points\":%lld,\"pending\":%lld,", s->local ? "local" : "exact",
+                  (long long)s->n_model, (long long)s->n_pending);
+    if (s->limit.points > 0)
+        hpt__str_addf(out, "\"limit\":%lld,\"limit_by\":\"%s\",", (long long)s->limit.points,
+                      hpt__gp_limit_names[s->limit.by]);
+    hpt__str_add(out, "\"seconds\":{\"fit\":");
     hpt__str_add_double(out, s->fit_seconds);
     hpt__str_add(out, ",\"acquisition\":");
     hpt__str_add_double(out, s->search_seconds);
@@ -373,4 +389,5 @@ const hpt__sampler_ops hpt__sampler_gp_ops = {
     .save = gp_save,
     .load = gp_load,
     .describe = gp_describe,
+    .explain = hpt__gp_sampler_explain,
 };
