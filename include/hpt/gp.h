@@ -56,7 +56,9 @@ HPT_API HPT_NODISCARD int hpt_gp_create(hpt_gp **out, const hpt_space *space, co
 HPT_API void hpt_gp_destroy(hpt_gp *gp);
 
 /* Forgets all points, then takes these: n x d points, n values, copied. A value may be infinite (worse than all that is
- * finite, -infinity: better), not NaN. n >= 0. Hyperparameters stay until hpt_gp_fit. */
+ * finite, -infinity: better), not NaN. A finite one far beyond the bad half of all values (for a normal sample: 13
+ * deviations) counts as that far, so that a run that diverged does not make all others look alike. n >= 0. Hyperparameters
+ * stay until hpt_gp_fit. */
 HPT_API HPT_NODISCARD int hpt_gp_tell(hpt_gp *gp, const double *points, const double *values, int64_t n);
 
 /* The same in addition to those it has; O(n^2) a point at the next prediction, nothing is made anew. */

@@ -9,8 +9,10 @@
 //
 // Threads: our pool has them all, so the BLAS gets one inside our tiles; two pools on the same cores were measured four to
 // five times slower. The number is set at the entry of an operation and restored at its end, because the host program may
-// use the same library. OpenBLAS and BLIS have a process-wide number, MKL one for each thread that overrides it; setting
-// the process-wide one is enough for all three, since our workers never set their own.
+// use the same library. OpenBLAS with threads of its own and BLIS have one number for the process. An OpenBLAS on OpenMP
+// asks OpenMP, which has a number for each thread, and MKL has one that overrides the process's: there every thread that
+// computes sets its own, or it would start a team for each tile, with other bits.
+// Libraries with 64-bit integers (ILP64) are refused: they read our arguments as other numbers.
 // Processors younger than the library: an OpenBLAS with kernels for many processors takes those of the oldest, a tenth as
 // fast, when it does not know the model (0.3.21 on Xeons of 2023). It is then loaded again with OPENBLAS_CORETYPE set, for
 // that moment, to the youngest kernels whose instructions the processor has. A value that the user set is left alone.
@@ -45,9 +47,12 @@ static int (*get_int)(void);
 static void (*set_int)(int);
 static int64_t (*get_long)(void); // BLIS counts in its own integers of 64 bits
 static void (*set_long)(int64_t);
+static int (*swap_own)(int); // sets the calling thread's number and returns the one before; NULL: there is one for all
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int64_t depth, before; // under lock: how many are inside, and the number of threads to restore
+static _Thread_local int64_t own_depth;
+static _Thread_local int own_before;
 
 // POSIX gives functions as object pointers; C has no cast for it, so the bytes are copied.
 #define FIND(field, symbol)                       \
@@ -56,15 +61,29 @@ static int64_t depth, before; // under lock: how many are inside, and the number
         memcpy(&(field), &found_, sizeof found_); \
     } while (0)
 
+static int swap_openmp(int n) {
+    const int old = get_int();
+    set_int(n);
+    return old;
+}
+
 static void find_threads(void *library) {
-    FIND(get_int, "openblas_get_num_threads");
-    FIND(set_int, "openblas_set_num_threads");
-    if (get_int && set_int) return;
+    enum { OPENMP = 2 };
+    int (*parallel)(void);
+    FIND(parallel, "openblas_get_parallel");
+    const bool openmp = parallel && parallel() == OPENMP;
+    FIND(get_int, openmp ? "omp_get_max_threads" : "openblas_get_num_threads");
+    FIND(set_int, openmp ? "omp_set_num_threads" : "openblas_set_num_threads");
+    if (get_int && set_int) {
+        if (openmp) swap_own = swap_openmp;
+        return;
+    }
     FIND(get_int, "MKL_Get_Max_Threads");
-    FIND(set_int, "MKL_Set_Num_Threads");
-    if (get_int && set_int) return;
+    FIND(swap_own, "MKL_Set_Num_Threads_Local");
+    if (get_int && swap_own) return;
     get_int = NULL;
     set_int = NULL;
+    swap_own = NULL;
     FIND(get_long, "bli_thread_get_num_threads");
     FIND(set_long, "bli_thread_set_num_threads");
     if (get_long && set_long) return;
@@ -96,9 +115,11 @@ static void describe(void *library, const char *file) {
     } else if (blis_version) {
         snprintf(blas.name, sizeof blas.name, "BLIS %s, %s", blis_version(), base);
     } else if (mkl_version) {
-        char text[80] = "";
+        char text[200] = ""; // with less room than its line takes it gives nothing
         mkl_version(text, (int)sizeof text - 1);
-        snprintf(blas.name, sizeof blas.name, "%s, %s", text, base);
+        char *rest = strstr(text, "-Product");
+        if (rest) *rest = 0;
+        snprintf(blas.name, sizeof blas.name, "%.80s, %.40s", text, base);
     } else {
         snprintf(blas.name, sizeof blas.name, "a BLAS without a version, %s", base);
     }
@@ -134,6 +155,18 @@ static void *with_known_core(void *library, const char *file) {
 }
 #endif
 
+static bool has_long_integers(void *library) {
+    char *(*openblas_config)(void);
+    int64_t (*blis_size)(void);
+    void *mkl;
+    FIND(openblas_config, "openblas_get_config");
+    FIND(blis_size, "bli_info_get_blas_int_type_size");
+    FIND(mkl, "MKL_Get_Version_String");
+    const char *mkl_layer = mkl ? getenv("MKL_INTERFACE_LAYER") : NULL;
+    return (openblas_config && strstr(openblas_config(), "USE64BITINT")) || (blis_size && blis_size() == 64) ||
+           (mkl_layer && strstr(mkl_layer, "ILP64"));
+}
+
 // True if the library has all that is needed.
 static bool take(const char *file) {
     void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
@@ -149,6 +182,13 @@ static bool take(const char *file) {
     FIND(blas.trsv, "cblas_dtrsv");
     if (!blas.gemm || !blas.syrk || !blas.trsm || !blas.trsv) {
         snprintf(reason, sizeof reason, "%s has no C interface (cblas_dgemm and three more)", file);
+        blas.gemm = NULL;
+        dlclose(library);
+        return false;
+    }
+    if (has_long_integers(library)) {
+        snprintf(reason, sizeof reason, "%s counts in 64-bit integers (ILP64); one with 32-bit integers is needed",
+                 file);
         blas.gemm = NULL;
         dlclose(library);
         return false;
@@ -192,7 +232,17 @@ static void set_threads(int64_t n) {
         set_long(n);
 }
 
+void cpu__blas_enter_thread(void) {
+    if (swap_own && own_depth++ == 0) own_before = swap_own(1);
+}
+
+void cpu__blas_leave_thread(void) {
+    if (swap_own && --own_depth == 0) (void)swap_own(own_before);
+}
+
 void cpu__blas_enter(void) {
+    cpu__blas_enter_thread();
+    if (swap_own) return;
     pthread_mutex_lock(&lock);
     if (depth++ == 0) {
         before = cpu__blas_threads();
@@ -202,6 +252,8 @@ void cpu__blas_enter(void) {
 }
 
 void cpu__blas_leave(void) {
+    cpu__blas_leave_thread();
+    if (swap_own) return;
     pthread_mutex_lock(&lock);
     if (--depth == 0 && before != 1) set_threads(before);
     pthread_mutex_unlock(&lock);

@@ -35,6 +35,9 @@ const cpu__blas *cpu__blas_get(char *why, size_t size);
 // of threads back. Calls nest and may come from several threads.
 void cpu__blas_enter(void);
 void cpu__blas_leave(void);
+// For the other threads that compute inside: nothing to do where the library has one number for the process.
+void cpu__blas_enter_thread(void);
+void cpu__blas_leave_thread(void);
 int64_t cpu__blas_threads(void); // what the library would use now; 0: it does not say
 
 #endif

@@ -172,11 +172,10 @@ typedef struct parallel {
 
 static int take_tasks(int64_t thread, void *payload) {
     parallel *p = payload;
-    for (;;) {
-        const int64_t i = atomic_fetch_add(&p->next, 1);
-        if (i >= p->n) return HPT_OK;
-        p->fn(p->payload, i, p->ctx->scratch[thread].data);
-    }
+    cpu__blas_enter_thread();
+    for (int64_t i; (i = atomic_fetch_add(&p->next, 1)) < p->n;) p->fn(p->payload, i, p->ctx->scratch[thread].data);
+    cpu__blas_leave_thread();
+    return HPT_OK;
 }
 
 int cpu__parallel(cpu__ctx *c, int64_t n, int64_t scratch, double work, cpu__task fn, void *payload) {

@@ -105,3 +105,72 @@ Test(gp_warp, constant_and_huge_data_stay_finite)
         }
     }
 }
+
+static double fence_of(const double *y, int64_t n, int seed) { // in an order of its own
+    double copy[200];
+    hpt__rng rng;
+    hpt__rng_init(&rng, (uint64_t)seed, 0);
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t k = hpt__rng_below(&rng, i + 1);
+        copy[i] = copy[k];
+        copy[k] = y[i];
+    }
+    return hpt__gp_fence(copy, n);
+}
+
+Test(gp_warp, the_fence_is_far_out_for_ordinary_tails_and_keeps_absurd_values_in_reach)
+{
+    double y[200];
+    hpt__rng rng;
+    hpt__rng_init(&rng, 12, 0);
+    // Sorted: 0 1 .. 20: m = 10, s = 5, upper quartile 15: the least factor, 20.
+    for (int i = 0; i < 21; i++) y[i] = i;
+    cr_expect_float_eq(fence_of(y, 21, 1), 10 + 5 * 19.0, 1e-12);
+    y[20] = 1e300;
+    cr_expect_float_eq(fence_of(y, 21, 2), 10 + 5 * 19.0, 1e-12, "an outlier does not move it");
+    for (int i = 15; i < 21; i++) y[i] = 90; // upper quartile 15 -> 90: r = 1 + 80 / 5 = 17
+    cr_expect_float_eq(fence_of(y, 21, 3), 10 + 5 * (pow(17, 4) - 1), 1e-9, "a heavy tail does");
+    // Tails that are known: nothing of them is beyond it.
+    for (int law = 0; law < 3; law++) {
+        for (int i = 0; i < 200; i++) {
+            const double normal = hpt__rng_normal(&rng);
+            y[i] = law == 0 ? normal : law == 1 ? exp(normal) : pow(10, 12 * hpt__rng_uniform(&rng));
+        }
+        const double fence = fence_of(y, 200, 4);
+        for (int i = 0; i < 200; i++) cr_expect_lt(y[i], fence, "law %d: %g, fence %g", law, y[i], fence);
+    }
+    // No scale: few values, or half of them and more the same.
+    cr_expect_eq(fence_of(y, 4, 5), INFINITY);
+    for (int i = 0; i < 20; i++) y[i] = i < 16 ? 2 : 1e300;
+    cr_expect_eq(fence_of(y, 20, 6), INFINITY);
+    for (int i = 0; i < 20; i++) y[i] = i < 1 ? 1 : 2; // one that is better gives it
+    cr_expect_float_eq(fence_of(y, 20, 7), 2 + 19.0, 1e-12);
+    for (int i = 0; i < 20; i++) y[i] = i < 8 ? -1e300 : 1e300;
+    cr_expect_not(isnan(fence_of(y, 20, 8)));
+}
+
+Test(gp_warp, one_absurd_value_leaves_the_prediction_of_the_others)
+{
+    enum { TOLD = 40, ASKED = 50 };
+    static double rows[2 * (TOLD + ASKED)], y[TOLD], mean[ASKED], sd[ASKED];
+    static uint64_t mask[TOLD + ASKED];
+    bench b;
+    bench_open(&b, plain_space(2), NAN, true);
+    hpt__rng rng;
+    hpt__rng_init(&rng, 13, 0);
+    random_rows(rows, mask, &b, TOLD + ASKED, &rng);
+    const double absurd[] = {1e6, 1e300, INFINITY};
+    for (int k = 0; k < 3; k++) {
+        hpt__gp *gp = another_gp(&b, NAN, true);
+        double error = 0;
+        for (int i = 0; i < TOLD; i++) y[i] = i == 7 ? absurd[k] : smooth(rows + 2 * i, 2);
+        OK(hpt__gp_tell(gp, rows, mask, y, TOLD));
+        OK(hpt__gp_fit(gp, false));
+        OK(hpt__gp_predict(gp, rows + 2 * TOLD, mask + TOLD, ASKED, mean, sd));
+        for (int i = 0; i < ASKED; i++) error += pow(mean[i] - smooth(rows + 2 * (TOLD + i), 2), 2) / ASKED;
+        cr_log_info("%g: error %g", absurd[k], sqrt(error));
+        cr_expect_lt(sqrt(error), 0.5, "%g: error %g", absurd[k], sqrt(error));
+        hpt__gp_destroy(gp);
+    }
+    bench_close(&b);
+}

@@ -116,6 +116,35 @@ Test(sampler_gp, hartmann6_in_60_trials)
     cr_expect_geq(good, (SEEDS + 1) / 3, "%d of %d seeds", good, (int)SEEDS);
 }
 
+static double noisy_branin(const double *p, const hpt_space *space) {
+    hpt__rng rng;
+    hpt__rng_init(&rng, (uint64_t)(1e9 * p[0]), (uint64_t)(1e9 * p[1] + 1e12));
+    return branin(p, space) + 2 * hpt__rng_normal(&rng);
+}
+
+Test(sampler_gp, noise_does_not_make_it_repeat_one_place)
+{
+    enum { N = 70 };
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        lab l;
+        double points[N][2];
+        const char *by;
+        int most = 0;
+        lab_open(&l, branin_space(), "gp", seed);
+        for (int i = 0; i < N; i++) {
+            OK(lab_suggest(points[i], &by, &l));
+            tell(&l.table, add_row(&l.table, points[i], HPT_TRIAL_RUNNING), noisy_branin(points[i], l.space));
+        }
+        for (int i = 0; i < N; i++) {
+            int near = 0;
+            for (int j = 0; j < N; j++) near += hypot(points[i][0] - points[j][0], points[i][1] - points[j][1]) < 1.2;
+            most = near > most ? near : most;
+        }
+        cr_expect_leq(most, N * 3 / 5, "seed %d: %d of %d at one place", (int)seed, most, N);
+        lab_close(&l);
+    }
+}
+
 Test(sampler_gp, finds_the_branch_that_hides_the_optimum)
 {
     for (uint64_t seed = 0; seed < (SEEDS > 3 ? 3 : SEEDS); seed++) {
@@ -406,6 +435,35 @@ Test(sampler_gp, failed_pruned_and_absurd_results)
             else
                 tell(&l.table, row, i == 7 ? 1e300 : i == 9 ? INFINITY : i == 11 ? -1e3 : y);
         }
+        lab_close(&l);
+    }
+}
+
+static double bowl(const double *p, const hpt_space *space) {
+    double sum = 0;
+    for (int64_t i = 0; i < space->d; i++) sum += (p[i] - 0.3) * (p[i] - 0.3);
+    return sum;
+}
+
+Test(sampler_gp, absurd_values_do_not_hide_the_optimum)
+{
+    const double absurd[] = {1e6, 1e300, INFINITY, NAN}; // NAN: fails
+    for (int k = 0; k < 4; k++) {
+        lab l;
+        double point[MAX_D];
+        const char *by;
+        lab_open(&l, box(3), "gp", 3);
+        for (int i = 0; i < 35; i++) {
+            OK(lab_suggest(point, &by, &l));
+            const int64_t row = add_row(&l.table, point, HPT_TRIAL_RUNNING);
+            const double y = i == 3 || i == 20 ? absurd[k] : bowl(point, l.space);
+            if (isnan(y))
+                hpt__trials_finish(&l.table, row, HPT_TRIAL_FAIL, NULL, 0);
+            else
+                tell(&l.table, row, y);
+        }
+        cr_log_info("%g: %g", absurd[k], l.table.values[l.table.best]);
+        cr_expect_lt(l.table.values[l.table.best], 0.02, "%g: %g", absurd[k], l.table.values[l.table.best]);
         lab_close(&l);
     }
 }

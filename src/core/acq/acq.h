@@ -43,6 +43,8 @@ HPT_NODISCARD int hpt__acq_search(double *row, uint64_t *mask, double *value, hp
 // The value to improve on: with noise the smallest posterior mean over told points, else the smallest told value, in
 // transformed units.
 HPT_NODISCARD int hpt__acq_incumbent(double *best, int64_t *index, hpt__gp *gp);
+// The noise that expected improvement has to reckon with, a variance in transformed units; 0: too little to matter.
+double hpt__acq_noise(const hpt__gp *gp);
 // tau of HPT__ACQ_PE: the mean where mean - 1.8 sd is smallest among the best told and pending points.
 HPT_NODISCARD int hpt__acq_threshold(double *tau, hpt__gp *gp, const hpt__gp_code *code);
 

@@ -30,12 +30,17 @@ enum { KEPT = 64 };
 static const double NOISY = 1e-3; // variance of noise from which the mean and not the value is the incumbent
 static const double RESOLUTION_SPREAD = 1e-5, RESOLUTION_NOISE = 0.02, POLISHING_WITHIN = 1e-3;
 
+double hpt__acq_noise(const hpt__gp *gp) {
+    const double sd = hpt__gp_noise_sd(gp);
+    return sd * sd > NOISY ? sd * sd : 0;
+}
+
 int hpt__acq_incumbent(double *best, int64_t *index, hpt__gp *gp) {
     const int64_t n = hpt__gp_n(gp);
-    const double *value = hpt__gp_z(gp), noise = hpt__gp_noise_sd(gp);
+    const double *value = hpt__gp_z(gp);
     double *mean = NULL;
     if (n < 1) return hpt__fail(HPT_E_STATE, "no point was told yet: there is no incumbent");
-    if (noise * noise > NOISY) {
+    if (hpt__acq_noise(gp) > 0) {
         mean = hpt__malloc((size_t)n * sizeof *mean);
         if (!mean) return hpt__fail_memory();
         int rc =

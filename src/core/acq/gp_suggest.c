@@ -48,6 +48,7 @@ static int suggest(double *points, hpt_gp *gp, int64_t q, int64_t m) {
     HPT_TRY(hpt__gp_ready(gp->gp));
     HPT_TRY(hpt__gp_set_pending(gp->gp, NULL, NULL, 0));
     HPT_TRY(hpt__acq_incumbent(&logei.best, NULL, gp->gp));
+    logei.noise = hpt__acq_noise(gp->gp);
     if (q > 1) {
         hpt__rng_init(&rng, gp->seed, hpt__rng_mix(POOL_TAG, (uint64_t)gp->n_suggested));
         HPT_TRY(hpt__acq_pool_make(&pool, gp->device, gp->gp, &gp->code, &whole, &rng));

@@ -11,7 +11,7 @@
 // interrupted study those of an uninterrupted one.
 //
 // Infinite values stand for "worse (better) than all that is finite": the worst value plus the spread, and what that is
-// follows the data. Doubt about groups seldom seen (section 8 of the reference pages; a MAP fit calls a branch seen three
+// follows the data, as does the fence behind which values are only bad (gp_warp.c). Doubt about groups seldom seen (section 8 of the reference pages; a MAP fit calls a branch seen three
 // times flat and never visits it again): a block seen fewer than 6 (columns + 1) times keeps lengthscales of at most 0.5
 // and an amplitude of at least 0.5 for prediction.
 //
@@ -248,9 +248,13 @@ out:
 void hpt__gp_sync_values(hpt__gp *gp) {
     if (gp->z_ready) return;
     double low = INFINITY, high = -INFINITY;
+    int64_t m = 0;
+    for (int64_t i = 0; i < gp->n; i++)
+        if (isfinite(gp->raw[i])) gp->buffer[m++] = fmin(fmax(gp->raw[i], -HPT__GP_HUGE), HPT__GP_HUGE);
+    const double fence = fmin(hpt__gp_fence(gp->buffer, m), HPT__GP_HUGE);
     for (int64_t i = 0; i < gp->n; i++) {
         if (!isfinite(gp->raw[i])) continue;
-        gp->y[i] = fmin(fmax(gp->raw[i], -HPT__GP_HUGE), HPT__GP_HUGE);
+        gp->y[i] = fmin(fmax(gp->raw[i], -HPT__GP_HUGE), fence);
         low = fmin(low, gp->y[i]);
         high = fmax(high, gp->y[i]);
     }

@@ -47,6 +47,9 @@ typedef struct hpt__warp {
 void hpt__warp_fit(hpt__warp *w, hpt__warp_kind kind, const double *y, int64_t n);
 double hpt__warp_apply(const hpt__warp *w, double y);
 double hpt__warp_invert(const hpt__warp *w, double z);
+// Values beyond the fence say no more than "very bad" and are moved to it. y (finite, reordered): n. Infinite: there is none
+// (few values, most of them equal).
+double hpt__gp_fence(double *y, int64_t n);
 double hpt__warp_log_jacobian(const hpt__warp *w, const double *y, int64_t n); // sum of log dz/dy
 
 // ---- the surrogate
@@ -63,8 +66,9 @@ typedef struct hpt__gp_settings {
 HPT_NODISCARD int hpt__gp_create(hpt__gp **out, hpt__device *device, const hpt__gp_code *code,
                                  const hpt__gp_settings *s);
 void hpt__gp_destroy(hpt__gp *gp);
-// Appends n told points (rows n x d, masks) with their values. NaN is an error; infinities count as the worst (best)
-// finite value plus (minus) the spread of all finite ones, whatever these are at the time. Drops pending points.
+// Appends n told points (rows n x d, masks) with their values. NaN is an error; values far beyond the bad half count as
+// hpt__gp_fence says, infinities as the worst (best) finite one plus (minus) the spread of all finite ones, whatever these
+// are at the time. Drops pending points.
 // O(n^2) each on a factored model at the next ready: nothing is rebuilt.
 HPT_NODISCARD int hpt__gp_tell(hpt__gp *gp, const double *rows, const uint64_t *mask, const double *y, int64_t n);
 // Forgets everything told.

@@ -5,8 +5,9 @@
 //   pruned     its last report, but no better than the median of the complete values: the pruner compared it with others at
 //              its step and found it wanting, and a report of an early step says little about the end. Without a report
 //              as a failed one that counts as the worst
-//   failed     impute.failed: worst: the worst complete value; best, latest: the best or last of its own reports, without one
-//              the worst; none: left out, though not asked again
+//   failed     impute.failed: worst: the worst complete value up to the fence (gp.h) behind which the surrogate takes all
+//              for alike; best, latest: the best or last of its own reports, without one the worst; none: left out, though
+//              not asked again
 //   running    a pending point, whatever impute.running says
 // Imputed values move with what is told later. Trials with parameters missing or outside the space (another program's) are
 // left out entirely: they have no point.
@@ -84,8 +85,11 @@ static int impute(bool *moved, hpt__gp_archive *a) {
         for (int64_t i = 0; i < a->n; i++)
             if (!isnan(a->own[i])) a->scratch[m++] = a->own[i];
     if (m == 0) a->scratch[m++] = 0;
+    const double fence = hpt__gp_fence(a->scratch, m); // reorders
     qsort(a->scratch, (size_t)m, sizeof *a->scratch, ascending);
-    const double worst = a->scratch[m - 1], median = a->scratch[m / 2];
+    const double median = a->scratch[m / 2];
+    while (a->scratch[m - 1] > fence) m--;
+    const double worst = a->scratch[m - 1];
     for (int64_t i = 0; i < a->n; i++) {
         if (a->kind[i] != HPT__GP_PRUNED && a->kind[i] != HPT__GP_FAILED) continue;
         const double own = a->own[i];
