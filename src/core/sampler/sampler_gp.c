@@ -15,8 +15,9 @@
 //
 // Trials that run. They are appended to the factor, so that the variance knows of them and the mean does not (Desautels et
 // al., JMLR 2014); the value to improve on is the smallest of the incumbent and the means at these points: what a running
-// trial is expected to bring is not to be won a second time. A batch is chosen one by one like this; from the second point
-// of a batch on the search is smaller.
+// trial is expected to bring is not to be won a second time. A batch is chosen one by one like this, and every 4th point while
+// others run explores (UCB-PE, acq_pool.c). From 100 told points on whoever asks while something runs shares candidates
+// (gp_sampler_batch.c); before, and beside a local model, the search is smaller from the second point of a batch on.
 //
 // Many trials: a local model, gp_policy.c, beside which the search asks all told points by their nearest neighbours
 // (acq_wide.c); logged once, in the study's stats and its stored state. From 8 numeric parameters on, asks that are none
