@@ -290,7 +290,10 @@ static int choose(double *point, const char **by, gp_state *s, int64_t number) {
     if (plain && region(&o, &acq.best, s) && !s->local) *by = "gp_region";
     const bool pool =
         s->archive.n_pending > 0 && free_choice && o.lock_param < 0 && s->n_model >= POOL_FROM && !s->local;
-    HPT_TRY(hpt__gp_sampler_set_pending(s, pool ? &o : NULL));
+    hpt__search_options half = o; // many points look at the same candidates: each costs all of them O(n)
+    half.n_global /= 2;
+    half.n_local /= 2;
+    HPT_TRY(hpt__gp_sampler_set_pending(s, pool ? &half : NULL));
     HPT_TRY(hpt__gp_sampler_pending_best(&acq.best, s));
     if (pool && hpt__acq_pool_fits(s->pool, s->gp)) o.pool = s->pool;
     HPT_TRY(hpt__acq_while_pending(&acq, &explores, &o, s->gp, &s->code, number));
