@@ -66,6 +66,13 @@ Test(acq_value, derivatives_are_the_slopes_and_join_where_branches_meet)
     }
 }
 
+Test(acq_value, exploration_is_the_deviation_less_ten_times_what_a_point_lacks_of_its_threshold)
+{
+    const hpt__acq acq = {.kind = HPT__ACQ_PE, .beta = 0.5, .tau = -1};
+    cr_expect_float_eq(hpt__acq_value(&acq, -0.5, 4), 2, 1e-15, "the lower bound -1.5 is below -1");
+    cr_expect_float_eq(hpt__acq_value(&acq, 1, 4), 2 - 10 * 1, 1e-14, "the lower bound 0 is 1 above");
+}
+
 Test(acq_value, noise_takes_what_a_repeat_cannot_tell)
 {
     for (double q = 1e-18; q < 1e18; q *= 9) { // variance in units of the noise

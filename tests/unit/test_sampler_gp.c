@@ -275,6 +275,15 @@ static hpt_study *open_study(const char *storage, hpt_space *space, const char *
     return study;
 }
 
+static void remove_files(const char *path) {
+    static const char *const tails[] = {"", "-wal", "-shm"};
+    for (int i = 0; i < 3; i++) {
+        char name[96];
+        (void)snprintf(name, sizeof name, "%s%s", path, tails[i]);
+        (void)unlink(name);
+    }
+}
+
 static void study_steps(hpt_study *study, test_function f, int64_t n) {
     for (int64_t i = 0; i < n; i++) {
         hpt_trial *trial = NULL;
@@ -339,12 +348,45 @@ Test(sampler_gp, a_resumed_study_asks_what_the_killed_one_would_have)
         cr_expect_arr_eq(points[0], points[1], sizeof points[0], "after %d: %.17g %.17g, resumed %.17g %.17g", at,
                          points[0][0], points[0][1], points[1][0], points[1][1]);
     }
-    static const char *const tails[] = {"", "-wal", "-shm"};
-    for (int i = 0; i < 3; i++) {
-        char name[96];
-        (void)snprintf(name, sizeof name, "%s%s", path, tails[i]);
-        (void)unlink(name);
+    remove_files(path);
+    hpt_space_destroy(space);
+}
+
+// From 100 told points on the points of a batch share their candidates.
+Test(sampler_gp, a_large_study_asks_the_same_batch_together_in_turn_and_resumed)
+{
+    enum { Q = 14 };
+    static const char *const options[] = {"gp.n_startup=102"};
+    char path[64], url[96];
+    (void)snprintf(path, sizeof path, "/tmp/hpt_test_gp_batch_%d.db", (int)getpid());
+    (void)snprintf(url, sizeof url, "sqlite:///%s", path);
+    hpt_space *space = branin_space();
+    double points[3][Q][2];
+    int64_t n;
+    for (int way = 0; way < 3; way++) {
+        (void)unlink(path);
+        hpt_study *study = open_study(url, space, options, 1);
+        study_steps(study, branin, 104);
+        hpt_trial *trials[Q];
+        if (way == 0) OK(hpt_study_ask_batch(trials, &n, study, Q));
+        for (int i = 0; i < Q; i++) {
+            if (way == 2 && (i == 1 || i == 6)) {
+                hpt_study_close(study);
+                study = open_study(url, NULL, NULL, 0);
+            }
+            if (way > 0) OK(hpt_study_ask(&trials[i], study));
+            memcpy(points[way][i], hpt__trial_point(trials[i]), sizeof points[0][0]);
+            hpt_trial_destroy(trials[i]);
+        }
+        hpt_study_close(study);
     }
+    for (int i = 0; i < Q; i++) {
+        const double *p = points[0][i];
+        cr_expect_arr_eq(p, points[1][i], 2 * sizeof *p, "%d in turn", i);
+        cr_expect_arr_eq(p, points[2][i], 2 * sizeof *p, "%d resumed", i);
+        for (int j = 0; j < i; j++) cr_expect(p[0] != points[0][j][0] || p[1] != points[0][j][1], "%d is %d", i, j);
+    }
+    remove_files(path);
     hpt_space_destroy(space);
 }
 

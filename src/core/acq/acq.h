@@ -8,6 +8,9 @@
 #include "../gp/gp.h"
 #include "../gp/gp_nearest.h"
 
+// Candidates with their moments that the points of a batch share (acq_pool.c).
+typedef struct hpt__acq_pool hpt__acq_pool;
+
 typedef struct hpt__search_options {
     int64_t n_global;  // candidates of a scrambled Sobol sequence over the space
     int64_t n_local;   // candidates around the best told points
@@ -22,6 +25,8 @@ typedef struct hpt__search_options {
     const double *excluded;
     const uint64_t *excluded_mask;
     int64_t n_excluded;
+    // The candidates, instead of new ones; they fit the gp (hpt__acq_pool_fits). NULL: made for this search.
+    const hpt__acq_pool *pool;
     // All told and pending points, where the model has a part of the told ones: acq_wide.c. NULL: it has all.
     hpt__neighbours *nearest;
 } hpt__search_options;
@@ -40,5 +45,24 @@ HPT_NODISCARD int hpt__acq_search(double *row, uint64_t *mask, double *value, hp
 HPT_NODISCARD int hpt__acq_incumbent(double *best, int64_t *index, hpt__gp *gp);
 // The noise that expected improvement has to reckon with, a variance in transformed units; 0: too little to matter.
 double hpt__acq_noise(const hpt__gp *gp);
+// tau of HPT__ACQ_PE: the mean where mean - 1.8 sd is smallest among the best told and pending points.
+HPT_NODISCARD int hpt__acq_threshold(double *tau, hpt__gp *gp, const hpt__gp_code *code);
+
+// Makes *pool anew (NULL: it is created): candidates as a search with these options makes them, no value fixed. The gp is
+// ready and has no pending points. On an error the pool fits nothing.
+HPT_NODISCARD int hpt__acq_pool_make(hpt__acq_pool **pool, hpt__device *device, hpt__gp *gp, const hpt__gp_code *code,
+                                     const hpt__search_options *options, hpt__rng *rng);
+// To be called after each hpt__gp_add_pending: the moments learn of the new row. A pool that did not fit before stays so.
+HPT_NODISCARD int hpt__acq_pool_append(hpt__acq_pool *pool, hpt__device *device, hpt__gp *gp, const hpt__gp_code *code);
+// Whether the moments are those of the gp as it is.
+bool hpt__acq_pool_fits(const hpt__acq_pool *pool, const hpt__gp *gp);
+void hpt__acq_pool_destroy(hpt__acq_pool *pool);
+// For a search while points are pending: acq, a LogEI, may become one that explores (*explores); from a pool few starts are
+// refined. turn: counts the searches.
+HPT_NODISCARD int hpt__acq_while_pending(hpt__acq *acq, bool *explores, hpt__search_options *options, hpt__gp *gp,
+                                         const hpt__gp_code *code, int64_t turn);
+// Their number; mean, var (of the latent function), rows (n x d) and masks, borrowed until the pool changes. For tests.
+int64_t hpt__acq_pool_moments(const double **mean, const double **var, const double **rows, const uint64_t **masks,
+                              const hpt__acq_pool *pool);
 
 #endif

@@ -24,8 +24,8 @@
 #include <math.h>
 #include <string.h>
 
-enum { N_BEST = 4, ENUMERATED = 2048, SCANNED = 1 << 20, ROUNDS = 4, AMONG = 64 };
-static const double CHANGED = 5, SCALE_LOW = -3, SCALE_HIGH = -0.5, APART = 0.01, NOISY = 1e-3;
+enum { N_BEST = 4, ENUMERATED = 2048, SCANNED = 1 << 20, ROUNDS = 4, AMONG = 64, THRESHOLD_AMONG = 32 };
+static const double CHANGED = 5, SCALE_LOW = -3, SCALE_HIGH = -0.5, APART = 0.01, NOISY = 1e-3, THRESHOLD_BETA = 1.8;
 
 static double column_value(const hpt__search *s, int64_t c, double u) {
     return s->code->cov.categorical[c] ? hpt__codec_decode1(hpt__column_param(s->code, c), u)
@@ -149,23 +149,30 @@ static bool close_to(const hpt__search *s, int64_t a, int64_t b) {
     return true;
 }
 
+// Posterior of the listed rows, told or pending. var: NULL: not wanted.
+static int moments(double *mean, double *var, hpt__gp *gp, int64_t d, const ranked *list, int64_t m) {
+    double *rows = hpt__malloc((size_t)(m * d + 1) * sizeof *rows);
+    uint64_t masks[AMONG];
+    if (!rows) return hpt__fail_memory();
+    for (int64_t i = 0; i < m; i++) {
+        memcpy(rows + i * d, hpt__gp_rows(gp) + list[i].row * d, (size_t)d * sizeof *rows);
+        masks[i] = hpt__gp_masks(gp)[list[i].row];
+    }
+    const int rc = hpt__model_posterior(hpt__gp_model(gp), rows, masks, m, mean, var, NULL, NULL);
+    hpt__free(rows);
+    return rc;
+}
+
 // The best told points: of the AMONG smallest values, where there is noise by the model's mean; none close to another.
 static int find_best(hpt__search *s) {
     const int64_t n = hpt__gp_n(s->gp);
     const double *z = hpt__gp_z(s->gp), noise = hpt__gp_noise_sd(s->gp);
-    ranked list[AMONG];
+    ranked list[AMONG] = {{0}};
     int64_t m = 0;
     for (int64_t i = 0; i < n; i++) insert(list, &m, AMONG, (ranked){z[i], i});
     if (noise * noise > NOISY) {
-        double *rows = hpt__malloc((size_t)(m * s->d + 1) * sizeof *rows), mean[AMONG];
-        if (!rows) return hpt__fail_memory();
-        uint64_t masks[AMONG];
-        for (int64_t i = 0; i < m; i++) {
-            memcpy(rows + i * s->d, hpt__gp_rows(s->gp) + list[i].row * s->d, (size_t)s->d * sizeof *rows);
-            masks[i] = hpt__gp_masks(s->gp)[list[i].row];
-        }
-        int rc = hpt__model_posterior(hpt__gp_model(s->gp), rows, masks, m, mean, NULL, NULL, NULL);
-        hpt__free(rows);
+        double mean[AMONG];
+        const int rc = moments(mean, NULL, s->gp, s->d, list, m);
         if (rc < 0) return rc;
         ranked again[AMONG];
         int64_t k = 0;
@@ -179,6 +186,30 @@ static int find_best(hpt__search *s) {
         if (apart) s->best_rows[s->n_best++] = list[i].row;
     }
     return 0;
+}
+
+int hpt__acq_threshold(double *tau, hpt__gp *gp, const hpt__gp_code *code) {
+    int rc = 0;
+    const int64_t n = hpt__gp_n(gp), q = hpt__gp_n_pending(gp), d = code->cov.d;
+    const double *z = hpt__gp_z(gp);
+    double mean[AMONG], var[AMONG], least = INFINITY, *pending = hpt__malloc((size_t)(q + 1) * sizeof *pending);
+    ranked list[THRESHOLD_AMONG] = {{0}};
+    int64_t m = 0;
+    if (!pending) return hpt__fail_memory();
+    HPT_TRY(hpt__model_posterior(hpt__gp_model(gp), hpt__gp_rows(gp) + n * d, hpt__gp_masks(gp) + n, q, pending, NULL,
+                                 NULL, NULL));
+    for (int64_t i = 0; i < n + q; i++) insert(list, &m, THRESHOLD_AMONG, (ranked){i < n ? z[i] : pending[i - n], i});
+    HPT_TRY(moments(mean, var, gp, d, list, m));
+    for (int64_t i = 0; i < m; i++) {
+        const double bound = mean[i] - THRESHOLD_BETA * sqrt(var[i]);
+        if (bound >= least) continue;
+        least = bound;
+        *tau = mean[i];
+    }
+    rc = 0;
+out:
+    hpt__free(pending);
+    return rc;
 }
 
 static double step_by(hpt__search *s, int64_t c, double from, double scale) {

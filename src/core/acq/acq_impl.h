@@ -65,6 +65,25 @@ static inline const hpt__param *hpt__column_param(const hpt__gp_code *code, int6
 // Puts pinned values into a row, then snaps it to a legal point and sets its mask.
 HPT_NODISCARD int hpt__search_snap(double *row, uint64_t *mask, hpt__search *s);
 
+HPT_NODISCARD int hpt__search_prepare(hpt__search *s, const double *fixed);
+void hpt__search_finish(hpt__search *s);
+
+// ---- acq_pool.c
+struct hpt__acq_pool {
+    double *rows; // n x d
+    uint64_t *masks;
+    int64_t n;
+    bool complete;              // they are all points that there are
+    double *mean, *var, *fresh; // n each, one block
+    double *v;                  // n_rows x n, by rows
+    double *solved;             // scratch
+    int64_t cap_v, cap_solved, n_rows, generation;
+    bool ready;
+};
+// The best of those that are not taken, at most `most`, best first, ties by the smaller index. Returns their number.
+int64_t hpt__acq_pool_screen(int64_t *index, double *value, int64_t most, const hpt__acq_pool *pool,
+                             const hpt__acq *acq, const hpt__seen *seen);
+
 // ---- acq_candidates.c
 // Fills s->rows with points of the space that are not taken, and s->best_rows. *complete: they are all points that there
 // are. Their number may be 0: nothing was found. repeats: taken ones too.

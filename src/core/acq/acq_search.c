@@ -67,7 +67,7 @@ static void pin(hpt__search *s, int64_t param, double v) {
     if (c >= 0) s->pin[c] = s->code->cov.categorical[c] ? v : hpt__codec_encode1(&s->code->space->params[param], v);
 }
 
-static int prepare(hpt__search *s, const double *fixed) {
+int hpt__search_prepare(hpt__search *s, const double *fixed) {
     const hpt__search_options *o = s->options;
     const hpt_space *space = s->code->space;
     const size_t d = (size_t)s->d;
@@ -94,7 +94,7 @@ static int prepare(hpt__search *s, const double *fixed) {
     return hpt__seen_init(&s->seen, s->gp, s->code, o);
 }
 
-static void finish(hpt__search *s) {
+void hpt__search_finish(hpt__search *s) {
     hpt__seen_fini(&s->seen);
     hpt__free(s->pin);
     hpt__free(s->levels);
@@ -155,11 +155,19 @@ static void choose_starts(hpt__search_pool *p, int64_t n_kept, int64_t n_starts,
     }
 }
 
-static int search(double *row, uint64_t *mask, double *value, hpt__search *s, bool complete) {
+// The best KEPT candidates: index and value. *k of them.
+static int screen(int64_t *index, double *value, int64_t *k, hpt__search *s) {
+    *k = s->n < KEPT ? s->n : KEPT;
+    return s->options->nearest ? hpt__wide_screen(index, value, *k, s)
+                               : hpt__model_screen(s->model, s->acq, s->rows, s->masks, s->n, *k, index, value);
+}
+
+// From the k best candidates, whose rows and masks are numbered by index.
+static int search(double *row, uint64_t *mask, double *value, hpt__search *s, const double *rows, const uint64_t *masks,
+                  const int64_t *index, const double *values, int64_t k, bool complete) {
     int rc = 0;
-    const int64_t k = s->n < KEPT ? s->n : KEPT;
     const bool wide = s->options->nearest != NULL;
-    int64_t n_starts = complete ? 0 : s->options->n_starts, index[KEPT];
+    int64_t n_starts = complete ? 0 : s->options->n_starts;
     if (n_starts > k) n_starts = k;
     if (n_starts < 0) n_starts = 0;
     const size_t room = (size_t)(k + n_starts);
@@ -168,11 +176,10 @@ static int search(double *row, uint64_t *mask, double *value, hpt__search *s, bo
     p.masks = hpt__malloc(room * sizeof *p.masks);
     p.values = hpt__malloc(room * sizeof *p.values);
     if (!p.rows || !p.masks || !p.values) HPT_TRY(hpt__fail_memory());
-    HPT_TRY(wide ? hpt__wide_screen(index, p.values, k, s)
-                 : hpt__model_screen(s->model, s->acq, s->rows, s->masks, s->n, k, index, p.values));
     for (int64_t i = 0; i < k; i++) {
-        memcpy(p.rows + i * s->d, s->rows + index[i] * s->d, (size_t)s->d * sizeof *p.rows);
-        p.masks[i] = s->masks[index[i]];
+        memcpy(p.rows + i * s->d, rows + index[i] * s->d, (size_t)s->d * sizeof *p.rows);
+        p.masks[i] = masks[index[i]];
+        p.values[i] = values[i];
     }
     p.n = k;
     choose_starts(&p, k, n_starts, s);
@@ -194,6 +201,9 @@ int hpt__acq_search(double *row, uint64_t *mask, double *value, hpt__gp *gp, con
                     const hpt__acq *acq, const double *fixed, const hpt__search_options *options, hpt__rng *rng) {
     int rc = 0;
     bool complete = false, exhausted = false;
+    int64_t index[KEPT], k = 0;
+    double values[KEPT];
+    const hpt__acq_pool *shared = options->pool;
     hpt__search s = {.gp = gp,
                      .model = hpt__gp_model(gp),
                      .code = code,
@@ -202,15 +212,21 @@ int hpt__acq_search(double *row, uint64_t *mask, double *value, hpt__gp *gp, con
                      .rng = rng,
                      .d = code->cov.d};
     HPT_FAIL_IF(s.d < 1, HPT_E_ARG, "a search needs a parameter that can vary");
-    HPT_TRY(prepare(&s, fixed));
+    HPT_TRY(hpt__search_prepare(&s, fixed));
+    if (shared) k = hpt__acq_pool_screen(index, values, KEPT, shared, acq, &s.seen);
+    if (k > 0) {
+        HPT_TRY(search(row, mask, value, &s, shared->rows, shared->masks, index, values, k, shared->complete));
+        goto out;
+    }
     HPT_TRY(hpt__candidates_make(&complete, &s, false));
     if (s.n == 0) {
         exhausted = true;
         HPT_TRY(hpt__candidates_make(&complete, &s, true));
     }
-    HPT_TRY(search(row, mask, value, &s, complete || exhausted));
+    HPT_TRY(screen(index, values, &k, &s));
+    HPT_TRY(search(row, mask, value, &s, s.rows, s.masks, index, values, k, complete || exhausted));
     rc = exhausted ? HPT_S_EXHAUSTED : 0;
 out:
-    finish(&s);
+    hpt__search_finish(&s);
     return rc;
 }

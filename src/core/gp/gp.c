@@ -202,7 +202,10 @@ static int append_row(hpt__gp *gp, int64_t at) {
         cut_model(gp, at);
         return rc;
     }
-    if (rc == HPT_S_JITTERED) gp->n_factor = gp->n; // factored anew with more jitter
+    if (rc == HPT_S_JITTERED) { // factored anew with more jitter
+        gp->n_factor = gp->n;
+        gp->generation++;
+    }
     return 0;
 }
 
@@ -369,7 +372,10 @@ static int make_ready(hpt__gp *gp, const double *theta) {
         cut_model(gp, rows);
         for (int64_t i = gp->n_model; i < want; i++) HPT_TRY(append_row(gp, i));
     }
-    if (!gp->weights_ready) HPT_TRY(hpt__model_set_y(gp->model, gp->z, gp->n));
+    if (!gp->weights_ready) {
+        HPT_TRY(hpt__model_set_y(gp->model, gp->z, gp->n));
+        gp->generation++;
+    }
     gp->weights_ready = true;
     memcpy(gp->theta_used, theta, (size_t)gp->p * sizeof *theta);
     rc = 0;
@@ -446,6 +452,9 @@ const hpt__warp *hpt__gp_warp(const hpt__gp *gp) {
 }
 hpt__model *hpt__gp_model(hpt__gp *gp) {
     return gp->model;
+}
+int64_t hpt__gp_generation(const hpt__gp *gp) {
+    return gp->generation;
 }
 double hpt__gp_noise_sd(const hpt__gp *gp) {
     return exp(0.5 * gp->theta_used[gp->p - 1]);

@@ -92,7 +92,9 @@ int64_t hpt__gp_n(const hpt__gp *gp);
 int64_t hpt__gp_n_pending(const hpt__gp *gp);
 const double *hpt__gp_theta(const hpt__gp *gp); // p, in use for prediction (before a fit: a default); borrowed
 const hpt__warp *hpt__gp_warp(const hpt__gp *gp);
-hpt__model *hpt__gp_model(hpt__gp *gp);     // for acquisition; ready; in transformed units
+hpt__model *hpt__gp_model(hpt__gp *gp); // for acquisition; ready; in transformed units
+// Another number whenever the told points' factor or weights became others; pending points do not count.
+int64_t hpt__gp_generation(const hpt__gp *gp);
 double hpt__gp_noise_sd(const hpt__gp *gp); // in transformed units
 // Told rows (n of them, then the n_pending pending ones) and transformed values (n); borrowed until the next tell or pending
 // point. z is up to date after fit, ready and predict.

@@ -44,6 +44,7 @@ struct hpt__gp {
     bool weights_ready;   // the model's weights are those of z and of the factor
     bool doubtful;        // the factor is one of hpt__gp_ready_doubtful
     int64_t n_factor;     // told points of the last factorisation; later rows were appended. 0: no factor
+    int64_t generation;   // of the factor and weights of the told points
     double *theta_factor; // p, of the factor
     double *theta_used;   // p, for prediction
     // A factor that a saved state had, until it is made: points of the factorisation, rows with those appended, theta.

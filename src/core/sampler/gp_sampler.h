@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // gp_sampler.h: the inside of sampler gp, for its files: sampler_gp.c (what is asked), gp_sampler_data.c (what the model is
-// told), gp_sampler_saved.c (what is stored with the study).
+// told), gp_sampler_batch.c (trials that run), gp_sampler_saved.c (what is stored with the study).
 #ifndef HPT_SAMPLER_GP_SAMPLER_H
 #define HPT_SAMPLER_GP_SAMPLER_H
 
+#include "../acq/acq.h"
 #include "../gp/gp_nearest.h"
 #include "gp_archive.h"
 #include "gp_policy.h"
@@ -29,8 +30,11 @@ typedef struct hpt__gp_sampler {
     int64_t n_model, cap_model;
     int64_t *pending; // numbers that the model has as pending
     int64_t n_pending, cap_pending;
-    int64_t upto; // archive entries before it are in the model or left out of it
-    char *loaded; // state given by load, until the model is there to take it
+    double incumbent;
+    int64_t incumbent_of; // generation of the model that it is of, 0: none
+    hpt__acq_pool *pool;  // candidates that the points of a batch share, or NULL
+    int64_t upto;         // archive entries before it are in the model or left out of it
+    char *loaded;         // state given by load, until the model is there to take it
     uint64_t state_hash;
     bool changed; // since the last save
     double fit_seconds, search_seconds;
@@ -45,12 +49,19 @@ typedef struct hpt__gp_sampler {
 HPT_NODISCARD int hpt__gp_sampler_update(hpt__gp_sampler *s, bool moved, int64_t m);
 // All told and pending points, for the search beside a local model (acq.h); the caller's.
 HPT_NODISCARD int hpt__gp_sampler_nearest(hpt__neighbours **out, hpt__gp_sampler *s);
-// The archive's pending points as the model's.
-HPT_NODISCARD int hpt__gp_sampler_set_pending(hpt__gp_sampler *s);
 // Tells the archive's entries from s->upto to n.
 HPT_NODISCARD int hpt__gp_sampler_tell_upto(hpt__gp_sampler *s, int64_t n);
 // A model of the entries `which` alone, of the first upto of the archive.
 HPT_NODISCARD int hpt__gp_sampler_tell_anew(hpt__gp_sampler *s, const int64_t *which, int64_t n, int64_t upto);
+
+// ---- gp_sampler_batch.c
+// The archive's pending points as the model's, which is ready. pool: the options of a search from s->pool, which then fits
+// the model; they are a function of what is told. NULL: no pool is wanted.
+HPT_NODISCARD int hpt__gp_sampler_set_pending(hpt__gp_sampler *s, const hpt__search_options *pool);
+// hpt__acq_incumbent, which costs O(n^2), once for the present results.
+HPT_NODISCARD int hpt__gp_sampler_incumbent(double *best, hpt__gp_sampler *s);
+// Lowers *best to the smallest mean at the pending points.
+HPT_NODISCARD int hpt__gp_sampler_pending_best(double *best, const hpt__gp_sampler *s);
 
 // ---- gp_sampler_saved.c
 HPT_NODISCARD int hpt__gp_sampler_save_text(hpt__str *out, const hpt__gp_sampler *s);

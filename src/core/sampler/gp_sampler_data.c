@@ -62,7 +62,7 @@ static int64_t centre_of(int64_t *round, const hpt__gp_sampler *s) {
     hpt__gp_region r;
     *round = 0;
     if (s->code.cov.d < HPT__GP_REGION_FROM) return -1;
-    hpt__gp_region_replay(&r, &s->archive, 2 * s->code.cov.d, s->archive.n_pending + 1);
+    hpt__gp_region_replay(&r, &s->archive, 2 * s->code.cov.d, 1);
     *round = r.n_starts;
     return r.centre;
 }
@@ -183,26 +183,6 @@ int hpt__gp_sampler_update(hpt__gp_sampler *s, bool moved, int64_t m) {
     if (rc >= 0 && s->n_model > 0) rc = hpt__gp_sampler_notice_change(s);
 out:
     return rc < 0 ? rc : 0;
-}
-
-int hpt__gp_sampler_set_pending(hpt__gp_sampler *s) {
-    const hpt__gp_archive *a = &s->archive;
-    const int64_t d = s->code.cov.d;
-    int rc = hpt__grow(&s->pending, &s->cap_pending, a->n_pending + 1, sizeof *s->pending);
-    if (rc < 0) return rc;
-    bool more = s->n_pending <= a->n_pending && hpt__gp_n_pending(s->gp) == s->n_pending;
-    for (int64_t i = 0; i < s->n_pending && more; i++) more = s->pending[i] == a->pending_number[i];
-    if (!more) {
-        rc = hpt__gp_set_pending(s->gp, a->pending_rows, a->pending_masks, a->n_pending);
-    } else {
-        for (int64_t i = s->n_pending; i < a->n_pending && rc >= 0; i++)
-            rc = hpt__gp_add_pending(s->gp, a->pending_rows + i * d, a->pending_masks[i]);
-    }
-    s->n_pending = 0;
-    if (rc < 0) return rc;
-    for (int64_t i = 0; i < a->n_pending; i++) s->pending[i] = a->pending_number[i];
-    s->n_pending = a->n_pending;
-    return 0;
 }
 
 int hpt__gp_sampler_nearest(hpt__neighbours **out, hpt__gp_sampler *s) {

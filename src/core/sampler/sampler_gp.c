@@ -15,8 +15,9 @@
 //
 // Trials that run. They are appended to the factor, so that the variance knows of them and the mean does not (Desautels et
 // al., JMLR 2014); the value to improve on is the smallest of the incumbent and the means at these points: what a running
-// trial is expected to bring is not to be won a second time. A batch is chosen one by one like this; from the second point
-// of a batch on the search is smaller.
+// trial is expected to bring is not to be won a second time. A batch is chosen one by one like this, and every 4th point while
+// others run explores (UCB-PE, acq_pool.c). From 100 told points on whoever asks while something runs shares candidates
+// (gp_sampler_batch.c); before, and beside a local model, the search is smaller from the second point of a batch on.
 //
 // Many trials: a local model, gp_policy.c, beside which the search asks all told points by their nearest neighbours
 // (acq_wide.c); logged once, in the study's stats and its stored state. From 8 numeric parameters on, asks that are none
@@ -53,6 +54,7 @@ enum {
     FLOOR_AT = 5, // of FLOOR_EVERY: never a trial of doubt
     FLOOR_TRIES = 6,
     FULL_SEARCH_BELOW = 300, // told points; beyond, fewer candidates: each costs O(n^2)
+    POOL_FROM = DOUBT_BELOW, // told points; before, doubt changes the factor too often for a pool
 };
 
 typedef hpt__gp_sampler gp_state;
@@ -60,6 +62,7 @@ typedef hpt__gp_sampler gp_state;
 static void gp_destroy(void *state) {
     gp_state *s = state;
     if (!s) return;
+    hpt__acq_pool_destroy(s->pool);
     hpt__gp_destroy(s->gp);
     hpt__device_close(s->device);
     hpt__start_destroy(s->start);
@@ -212,7 +215,7 @@ static hpt__search_options search_options(const gp_state *s) {
         o.n_local = N_LOCAL * FULL_SEARCH_BELOW / n;
     }
     if (s->local) o.n_global = N_WIDE;
-    if (s->archive.n_provisional > 0) {
+    if (s->archive.n_provisional > 0 && (n < POOL_FROM || s->local)) {
         o.n_global /= 8;
         o.n_local /= 8;
         o.n_starts = 2;
@@ -228,20 +231,6 @@ static hpt__search_options search_options(const gp_state *s) {
     return o;
 }
 
-// The smallest mean at the pending points, if it is below *best.
-static int pending_best(double *best, const gp_state *s) {
-    const hpt__gp_archive *a = &s->archive;
-    if (a->n_pending == 0) return 0;
-    double *mean = hpt__malloc((size_t)a->n_pending * sizeof *mean);
-    if (!mean) return hpt__fail_memory();
-    int rc = hpt__model_posterior(hpt__gp_model(s->gp), a->pending_rows, a->pending_masks, a->n_pending, mean, NULL,
-                                  NULL, NULL);
-    for (int64_t i = 0; i < a->n_pending && rc >= 0; i++)
-        if (mean[i] < *best) *best = mean[i];
-    hpt__free(mean);
-    return rc;
-}
-
 // The trust region as centre and half width of each column; false: few numeric columns are
 // active at the centre, or there is none yet. Other columns, of branches not taken there too, are left free.
 // *best: the value to improve on in a round that began anew, else as it was.
@@ -250,7 +239,7 @@ static bool region(hpt__search_options *o, double *best, gp_state *s) {
     const int64_t d = s->code.cov.d;
     hpt__gp_region r;
     if (d < HPT__GP_REGION_FROM || s->n_model < 2 * d) return false;
-    hpt__gp_region_replay(&r, a, 2 * d, a->n_pending + 1);
+    hpt__gp_region_replay(&r, a, 2 * d, 1);
     if (r.centre < 0) return false;
     const double *theta = hpt__gp_theta(s->gp), *row = a->rows + r.centre * d;
     double sum = 0;
@@ -280,7 +269,7 @@ static int choose(double *point, const char **by, gp_state *s, int64_t number) {
     hpt__rng rng;
     hpt__rng_init(&rng, s->env.seed, hpt__rng_mix(GP_TAG, (uint64_t)number));
     hpt__search_options o = search_options(s);
-    bool free_choice = true;
+    bool free_choice = true, explores;
     memcpy(s->fixed, point, (size_t)space->d * sizeof *point);
     for (int64_t i = 0; i < space->d; i++) free_choice = free_choice && isnan(point[i]);
 
@@ -294,13 +283,21 @@ static int choose(double *point, const char **by, gp_state *s, int64_t number) {
     }
     if (free_choice && number % FLOOR_EVERY == FLOOR_AT && starving(&o.lock_param, &o.lock_value, s->fixed, s))
         *by = "gp_floor";
-    HPT_TRY(hpt__gp_sampler_set_pending(s));
     hpt__acq acq = {.kind = HPT__ACQ_LOGEI};
-    HPT_TRY(hpt__acq_incumbent(&acq.best, NULL, s->gp));
+    HPT_TRY(hpt__gp_sampler_incumbent(&acq.best, s));
     acq.noise = hpt__acq_noise(s->gp);
     const bool plain = strcmp(*by, "gp") == 0 || strcmp(*by, "gp_local") == 0;
     if (plain && region(&o, &acq.best, s) && !s->local) *by = "gp_region";
-    HPT_TRY(pending_best(&acq.best, s));
+    const bool pool =
+        s->archive.n_pending > 0 && free_choice && o.lock_param < 0 && s->n_model >= POOL_FROM && !s->local;
+    hpt__search_options half = o; // many points look at the same candidates: each costs all of them O(n)
+    half.n_global /= 2;
+    half.n_local /= 2;
+    HPT_TRY(hpt__gp_sampler_set_pending(s, pool ? &half : NULL));
+    HPT_TRY(hpt__gp_sampler_pending_best(&acq.best, s));
+    if (pool && hpt__acq_pool_fits(s->pool, s->gp)) o.pool = s->pool;
+    HPT_TRY(hpt__acq_while_pending(&acq, &explores, &o, s->gp, &s->code, number));
+    if (explores) *by = "gp_spread";
     uint64_t mask;
     double value;
     const double t0 = hpt__now_mono();
