@@ -95,7 +95,10 @@ static int add_points(hpt_gp *gp, const double *points, const double *values, in
     for (int64_t i = 0; i < n; i++)
         HPT_FAIL_IF(isnan(values[i]), HPT_E_ARG, "%s: value %lld is NaN; leave the point out", call, (long long)i);
     HPT_TRY(hpt__gp_api_encode(gp, points, n, "point"));
-    if (clear) HPT_TRY(hpt__gp_clear(gp->gp));
+    if (clear) {
+        HPT_TRY(hpt__gp_reserve(gp->gp, n)); // first, so that nothing is lost for nothing
+        HPT_TRY(hpt__gp_clear(gp->gp));
+    }
     HPT_TRY(hpt__gp_tell(gp->gp, gp->rows, gp->mask, values, n));
     rc = 0;
 out:

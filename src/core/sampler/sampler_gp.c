@@ -52,6 +52,7 @@ enum {
     FLOOR_TRIES = 6,
     FULL_SEARCH_BELOW = 300, // told points; beyond, fewer candidates: each costs O(n^2)
     REGION_FROM = 8,         // numeric columns at the best point
+    UNSAVED = 64,            // results that come between two saves at most, beside a quarter of all
 };
 
 typedef struct gp_state {
@@ -289,17 +290,20 @@ static int gp_load(void *state, const char *json) {
     return 0;
 }
 
-static bool entries(int64_t *which, const hpt__json *list, int64_t n) {
+static bool entries(int64_t *which, const hpt__json *list, const hpt__gp_archive *a, int64_t n) {
     for (int64_t i = 0; i < list->a.n; i++)
         if (!hpt__json_integer(&which[i], list->a.items[i]) || which[i] < (i > 0 ? which[i - 1] + 1 : 0) ||
-            which[i] >= n)
+            which[i] >= n || a->kind[which[i]] == HPT__GP_LEFT_OUT)
             return false;
     return true;
 }
 
 // Puts the model where it was when the state was saved. A state that does not fit the trials (another program removed
-// some, a newer version wrote it) is worth a fit, not an error.
-static int restore(gp_state *s) {
+// some, a newer version wrote it, it models more than `most`) is worth a fit, not an error. What came later is told one by
+// one, as it came, so that the factor is made by the same steps; unless there is more than a process that was there all
+// the time can have left unsaved (a fit is due when n has grown by a tenth): then others went on with the study, and
+// update tells it at once.
+static int restore(gp_state *s, int64_t most) {
     int rc = 0;
     hpt__arena arena;
     hpt__arena_init(&arena);
@@ -312,11 +316,13 @@ static int restore(gp_state *s) {
     const hpt__json *local = hpt__json_get(root, "local"), *model = hpt__json_get(root, "model");
     bool good =
         rc >= 0 && model && hpt__json_integer(&upto, hpt__json_get(root, "upto")) && upto >= 0 && upto <= s->archive.n;
-    if (good && local && local->kind == HPT__JSON_ARRAY) {
-        which = hpt__malloc((size_t)(local->a.n + 1) * sizeof *which);
+    const int64_t n_local = local && local->kind == HPT__JSON_ARRAY ? local->a.n : -1;
+    good = good && (n_local >= 0 ? n_local : upto) <= most;
+    if (good && n_local >= 0) {
+        which = hpt__malloc((size_t)(n_local + 1) * sizeof *which);
         if (!which) HPT_TRY(hpt__fail_memory());
-        good = entries(which, local, upto);
-        if (good) HPT_TRY(tell_anew(s, which, local->a.n, upto));
+        good = entries(which, local, &s->archive, upto);
+        if (good) HPT_TRY(tell_anew(s, which, n_local, upto));
         s->local = good;
     } else if (good) {
         HPT_TRY(tell_upto(s, upto));
@@ -327,8 +333,9 @@ static int restore(gp_state *s) {
         good = rc >= 0;
         if (good) HPT_TRY(hpt__gp_ready(s->gp));
     }
-    // What came later, one by one as it came: the factor is then made by the same steps.
-    for (int64_t i = s->upto; good && s->n_model > 0 && i < s->archive.n; i++) {
+    const int64_t later = s->archive.n - s->upto;
+    const bool one_by_one = s->n_model > 0 && later <= UNSAVED + upto / 4 && s->n_model + later <= most;
+    for (int64_t i = s->upto; good && one_by_one && i < s->archive.n; i++) {
         HPT_TRY(tell_upto(s, i + 1));
         HPT_TRY(hpt__gp_ready(s->gp));
     }
@@ -358,9 +365,9 @@ static int correct_values(gp_state *s) {
 
 static int update(gp_state *s, bool moved) {
     int rc = 0;
-    if (s->loaded) HPT_TRY(restore(s));
-    if (moved) HPT_TRY(correct_values(s));
     const int64_t most = most_points(s);
+    if (s->loaded) HPT_TRY(restore(s, most));
+    if (moved) HPT_TRY(correct_values(s));
     if (s->n_model + (s->archive.n - s->upto) > most)
         HPT_TRY(go_local(s, most));
     else
