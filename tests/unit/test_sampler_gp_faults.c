@@ -4,6 +4,7 @@
 #include "core/study/study_impl.h"
 #include "sampler_testing.h"
 
+#include <hpt/log.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -213,4 +214,144 @@ Test(sampler_gp_faults, two_processes_share_a_study_and_a_third_goes_on_with_eit
     for (int i = 0; i < 2; i++) hpt_trial_destroy(trials[i]);
     for (int i = 0; i < 3; i++) hpt_study_close(study[i]);
     hpt_space_destroy(space);
+}
+
+static void keep(hpt_log_level level, const char *line, void *payload) {
+    if (level == HPT_LOG_WARN) (void)snprintf(payload, 200, "%s", line);
+}
+
+Test(sampler_gp_faults, a_value_for_running_trials_is_refused_with_a_line)
+{
+    char line[200] = "";
+    lab l;
+    lab_open(&l, plane(), NULL, 2);
+    hpt_log_set(keep, line, HPT_LOG_WARN);
+    OK(hpt__sampler_find(&l.ops, "gp"));
+    OK(l.ops->create(&l.state, &l.env));
+    cr_expect_str_eq(line, "");
+    l.ops->destroy(l.state);
+    l.state = NULL;
+    OK(hpt__options_set(&l.options, "impute.running", "worst"));
+    OK(l.ops->create(&l.state, &l.env));
+    cr_expect(strstr(line, "impute.running has no effect"), "%s", line);
+    hpt_log_set(NULL, NULL, HPT_LOG_WARN);
+    lab_close(&l);
+}
+
+// ---- spaces at the edge
+
+static void add_many(hpt_space *s, const char *prefix, int n) {
+    char name[16];
+    for (int i = 0; i < n; i++) {
+        (void)snprintf(name, sizeof name, "%s%d", prefix, i);
+        OK(hpt_space_add_float(s, name, 0, 1, 0, 0));
+    }
+}
+
+static void add_choices(hpt_space *s, const char *name, int n) {
+    char(*texts)[8] = malloc((size_t)n * sizeof *texts);
+    const char **choices = malloc((size_t)n * sizeof *choices);
+    for (int i = 0; i < n; i++) {
+        (void)snprintf(texts[i], sizeof texts[i], "v%d", i);
+        choices[i] = texts[i];
+    }
+    OK(hpt_space_add_categorical(s, name, choices, n));
+    free(texts);
+    free(choices);
+}
+
+static void one_choice(hpt_space *s) {
+    OK(hpt_space_add_categorical(s, "one", LIST("a")));
+    OK(hpt_space_add_float(s, "x", 0, 1, 0, 0));
+}
+static void one_dimension(hpt_space *s) {
+    OK(hpt_space_add_float(s, "x", 0, 1, 0, 0));
+}
+static void two_values(hpt_space *s) {
+    OK(hpt_space_add_int(s, "i", 0, 1, 1, 0));
+    OK(hpt_space_add_float(s, "x", 0, 1, 0, 0));
+}
+static void step_that_does_not_divide(hpt_space *s) {
+    OK(hpt_space_add_float(s, "x", 0, 1, 0.3, 0));
+    OK(hpt_space_add_int(s, "i", 0, 10, 4, 0));
+    OK(hpt_space_add_float(s, "y", 0, 1, 0, 0));
+}
+static void decades(hpt_space *s) {
+    OK(hpt_space_add_float(s, "x", 1e-300, 1e300, 0, HPT_LOG));
+}
+static void tiny_range(hpt_space *s) {
+    OK(hpt_space_add_float(s, "x", 1, 1 + 1e-12, 0, 0));
+}
+static void huge_range(hpt_space *s) {
+    OK(hpt_space_add_float(s, "x", -1.7e308, 1.7e308, 0, 0));
+}
+static void long_integers(hpt_space *s) {
+    OK(hpt_space_add_int(s, "i", -(INT64_C(1) << 53), INT64_C(1) << 53, 1, 0));
+}
+static void never_active(hpt_space *s) {
+    OK(hpt_space_add_categorical(s, "c", LIST("a", "b")));
+    OK(hpt_space_set_probabilities(s, "c", (const double[]){1, 0}, 2));
+    OK(hpt_space_add_float(s, "child", 0, 1, 0, 0));
+    OK(hpt_space_add_condition(s, "child", "c", LIST("b")));
+    OK(hpt_space_add_float(s, "x", 0, 1, 0, 0));
+}
+static void many_choices(hpt_space *s) {
+    add_choices(s, "c", 10000);
+    OK(hpt_space_add_float(s, "x", 0, 1, 0, 0));
+}
+static void many_groups(hpt_space *s) {
+    enum { GROUPS = 70 };
+    add_choices(s, "c", GROUPS);
+    add_many(s, "x", GROUPS);
+    for (int i = 0; i < GROUPS; i++) {
+        char name[16], value[16];
+        (void)snprintf(name, sizeof name, "x%d", i);
+        (void)snprintf(value, sizeof value, "v%d", i);
+        OK(hpt_space_add_condition(s, name, "c", LIST(value)));
+    }
+}
+static void thousand_dimensions(hpt_space *s) {
+    add_many(s, "x", 1000);
+}
+
+Test(sampler_gp_faults, spaces_at_the_edge_give_legal_points_and_none_twice)
+{
+    static const struct {
+        const char *name;
+        void (*make)(hpt_space *);
+        int n;
+    } cases[] = {{"one choice", one_choice, 20},
+                 {"one dimension", one_dimension, 20},
+                 {"two values", two_values, 20},
+                 {"a step that does not divide", step_that_does_not_divide, 25},
+                 {"600 decades", decades, 20},
+                 {"a tiny range", tiny_range, 20},
+                 {"a huge range", huge_range, 20},
+                 {"2^54 integers", long_integers, 20},
+                 {"a condition that never holds", never_active, 20},
+                 {"10,000 choices", many_choices, 20},
+                 {"70 groups", many_groups, 34},
+                 {"1,000 dimensions", thousand_dimensions, 14}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        lab l;
+        hpt_space *space = new_space();
+        cases[k].make(space);
+        lab_open(&l, space, "gp", 3);
+        const int64_t d = space->d;
+        double *points = malloc((size_t)(cases[k].n * d) * sizeof *points);
+        int n_model = 0;
+        for (int i = 0; i < cases[k].n; i++) {
+            double *point = points + i * d;
+            const char *by;
+            cr_assert_eq(lab_suggest(point, &by, &l), 0, "%s, trial %d: %s", cases[k].name, i, hpt_last_error());
+            check_legal(&l, point, cases[k].name);
+            n_model += strncmp(by, "gp", 2) == 0;
+            for (int j = 0; j < i && i > 10; j++)
+                cr_expect(!same_points(point, points + j * d, d), "%s: %d asks what %d asked", cases[k].name, i, j);
+            tell(&l.table, add_row(&l.table, point, HPT_TRIAL_RUNNING), bowl(point, space));
+        }
+        cr_expect_gt(n_model, 2, "%s: the model chose %d", cases[k].name, n_model);
+        free(points);
+        lab_close(&l);
+    }
 }
