@@ -381,8 +381,7 @@ static int session(void) {
     for (size_t i = 0; rc >= 0 && i < sizeof lines / sizeof *lines; i++) {
         const char *reply = NULL;
         rc = hpt_serve_request(&reply, serve, lines[i]);
-        if (rc >= 0 && strncmp(reply, "{\"ok\":true", 10) != 0)
-            rc = -1000; // without memory that is an error of its own
+        if (rc >= 0 && strncmp(reply, "{\"ok\":true", 10) != 0) rc = strstr(reply, "memory") ? HPT_E_MEMORY : -1000;
     }
     hpt_serve_destroy(serve);
     return rc;
