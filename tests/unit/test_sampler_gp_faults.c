@@ -5,6 +5,7 @@
 #include "sampler_testing.h"
 
 #include <hpt/log.h>
+#include <sched.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -20,6 +21,14 @@ static double bowl(const double *p, const hpt_space *space) {
     for (int64_t i = 0; i < space->d; i++)
         if (!isnan(p[i])) sum += (p[i] - 0.3) * (p[i] - 0.3);
     return sum;
+}
+
+static void add_many(hpt_space *s, const char *prefix, int n) {
+    char name[16];
+    for (int i = 0; i < n; i++) {
+        (void)snprintf(name, sizeof name, "%s%d", prefix, i);
+        OK(hpt_space_add_float(s, name, 0, 1, 0, 0));
+    }
 }
 
 // ---- states
@@ -238,15 +247,44 @@ Test(sampler_gp_faults, a_value_for_running_trials_is_refused_with_a_line)
     lab_close(&l);
 }
 
-// ---- spaces at the edge
+// ---- threads
 
-static void add_many(hpt_space *s, const char *prefix, int n) {
-    char name[16];
-    for (int i = 0; i < n; i++) {
-        (void)snprintf(name, sizeof name, "%s%d", prefix, i);
-        OK(hpt_space_add_float(s, name, 0, 1, 0, 0));
+Test(sampler_gp_faults, one_core_asks_what_all_cores_ask)
+{
+    enum { D = 9, N = 40 };
+    static double points[N][D];
+    cpu_set_t all, one;
+    if (sched_getaffinity(0, sizeof all, &all) != 0) cr_skip_test("more cores than a cpu_set_t holds");
+    for (int k = 0; k < 2; k++) {
+        lab l;
+        hpt_space *space = new_space();
+        add_many(space, "x", D);
+        lab_open(&l, space, NULL, 4);
+        l.env.device = "cpu";
+        OK(hpt__sampler_find(&l.ops, "gp"));
+        const int rc = l.ops->create(&l.state, &l.env);
+        if (rc == HPT_E_DEVICE) cr_skip_test("%s", hpt_last_error());
+        OK(rc);
+        for (int i = 0; i < N; i++) {
+            double point[D];
+            const char *by;
+            OK(lab_suggest(point, &by, &l));
+            if (k == 0)
+                memcpy(points[i], point, sizeof point);
+            else
+                cr_assert_arr_eq(points[i], point, sizeof point, "trial %d", i);
+            tell(&l.table, add_row(&l.table, point, HPT_TRIAL_RUNNING), bowl(point, space));
+        }
+        lab_close(&l);
+        int core = 0;
+        while (!CPU_ISSET(core, &all)) core++;
+        CPU_ZERO(&one);
+        CPU_SET(core, &one);
+        cr_assert_eq(sched_setaffinity(0, sizeof one, &one), 0);
     }
 }
+
+// ---- spaces at the edge
 
 static void add_choices(hpt_space *s, const char *name, int n) {
     char(*texts)[8] = malloc((size_t)n * sizeof *texts);

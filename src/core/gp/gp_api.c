@@ -158,6 +158,8 @@ int hpt_gp_hyperparameters(char **out, hpt_gp *gp) {
     hpt__str_add_double(&s, w->sd);
     hpt__str_add(&s, ", \"noise_sd\": ");
     hpt__str_add_double(&s, hpt__gp_noise_sd(gp->gp));
+    hpt__str_add(&s, ", \"jitter\": ");
+    hpt__str_add_double(&s, hpt__model_jitter(hpt__gp_model(gp->gp)));
     hpt__str_add(&s, ", \"amplitudes\": [");
     for (int64_t t = 0; t < cov->n_terms; t++) {
         if (t > 0) hpt__str_add(&s, ", ");
