@@ -35,8 +35,11 @@ int bench_fail(const char *what); // prints the library's last error; returns 1
 
 int bench_engine(const bench_options *o);
 int bench_start(const bench_options *o);
-// The trial program of bench_start's stop case.
+// The programs of bench_start's cases: a trial that is stopped; a study in memory that is asked once after n results.
 int bench_stopped_trial(void);
+int bench_first_ask(int64_t n);
+// Ratios b/a of the rows of two files that -o jsonl wrote.
+int bench_compare(FILE *out, const char *path_a, const char *path_b);
 
 // Deletes a folder with everything in it.
 void bench_remove_tree(const char *path);

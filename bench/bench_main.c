@@ -113,21 +113,25 @@ static int usage(int code) {
     fprintf(
         code ? stderr : stdout,
         "usage: hpt-bench engine|start|surrogate [-o md|csv|jsonl] [-r REPEATS] [--quick] [--dir FOLDER] [--keep] [--output FILE]\n"
+        "       hpt-bench --compare a.jsonl b.jsonl [--output FILE]\n"
         "  engine   ask and tell per second for each sampler and storage, reports per second, cost of a launch\n"
-        "  start    starting the program, loading the library, opening and listing 100,000 trials, stopping a trial\n"
+        "  start    starting the program, loading the library, the first ask of a process, opening and listing 100,000 trials, stopping a trial\n"
         "  surrogate  operations of a Gaussian process on the compute devices (hpt-bench surrogate --help)\n"
         "  --dir    where databases and runs are written and removed again (default: a new folder below the\n"
         "           working folder, so that the disk is the one you mean)\n"
         "  --keep   leave the runs of the launch case in --dir: on ext4, creating files is slow for minutes after\n"
-        "           many were deleted, which would be measured by the next call\n");
+        "           many were deleted, which would be measured by the next call\n"
+        "  --compare  ratio b/a of every row that two files of -o jsonl share, of any group, and whether their spreads\n"
+        "           overlap; exit status 0 whatever the ratios are. Meant for two runs on one machine under one load.\n");
     return code;
 }
 
 int main(int argc, char **argv) {
     bench_options o = {.format = "md", .repeat = 3, .out = stdout};
-    const char *group = NULL, *output = NULL;
+    const char *group = NULL, *output = NULL, *a = NULL, *b = NULL;
     char dir[] = "hpt-bench.XXXXXX";
     if (argc == 2 && !strcmp(argv[1], "stopped-trial")) return bench_stopped_trial();
+    if (argc == 3 && !strcmp(argv[1], "first-ask")) return bench_first_ask(atol(argv[2]));
     if (argc >= 2 && !strcmp(argv[1], "surrogate")) return run_surrogate(argv);
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
@@ -145,15 +149,17 @@ int main(int argc, char **argv) {
             o.dir = value, i++;
         else if (!strcmp(argv[i], "--output") && value)
             output = value, i++;
+        else if (!strcmp(argv[i], "--compare") && i + 2 < argc && !a)
+            a = value, b = argv[i + 2], i += 2;
         else if (argv[i][0] != '-' && !group)
             group = argv[i];
         else
             return usage(2);
     }
     const bool engine = group && !strcmp(group, "engine"), start = group && !strcmp(group, "start");
-    if ((!engine && !start) || o.repeat < 1 || o.repeat > 1000) return usage(2);
+    if ((a ? group != NULL : !engine && !start) || o.repeat < 1 || o.repeat > 1000) return usage(2);
     if (strcmp(o.format, "md") != 0 && strcmp(o.format, "csv") != 0 && strcmp(o.format, "jsonl") != 0) return usage(2);
-    bool own = !o.dir;
+    const bool own = !a && !o.dir;
     if (own) o.keep = false;
     if (own && !(o.dir = mkdtemp(dir))) {
         perror("hpt-bench: cannot make a folder here");
@@ -163,8 +169,8 @@ int main(int argc, char **argv) {
         perror(output);
         return 1;
     }
-    bench_head(&o);
-    int code = engine ? bench_engine(&o) : bench_start(&o);
+    if (!a) bench_head(&o);
+    int code = a ? bench_compare(o.out, a, b) : engine ? bench_engine(&o) : bench_start(&o);
     if (own && rmdir(o.dir) != 0) perror("hpt-bench: could not remove its folder");
     if (o.out != stdout && fclose(o.out) != 0) code = 1;
     return code;

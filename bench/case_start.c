@@ -3,6 +3,8 @@
 //
 // version   the program `hpt version`, from its start to its end; beside the program `true`, the floor
 // load      a program that links the library and does nothing (this one, with --help)
+// ask       a process that opens a study of 10 parameters in memory and asks it once; the same after 10 results, which
+//           asks the Gaussian process and loads a BLAS for it
 // open      hpt_study_open of a database of 100,000 trials of 20 parameters: processor time (user and system) and the
 //           largest resident memory of a process that does only this
 // trials    the program `hpt trials` on that database: all as CSV, and the last five as a table
@@ -61,7 +63,7 @@ static int bench_program(const bench_options *o, bench_row row, char *const *arg
     return ok ? 0 : 1;
 }
 
-enum { PARAMETERS = 20 };
+enum { PARAMETERS = 20, ASKED = 10 };
 
 static int make_database(const char *url, int64_t n) {
     hpt_space *space = NULL;
@@ -135,6 +137,39 @@ static int bench_open(const bench_options *o, const char *url, int64_t n) {
     }
     free(times);
     return ok ? 0 : 1;
+}
+
+// ---- first ask
+
+int bench_first_ask(int64_t n) {
+    hpt_space *space = NULL;
+    hpt_study *study = NULL;
+    hpt_study_options options = HPT_STUDY_OPTIONS_INIT;
+    char name[32], startup[48];
+    const char *const extra[] = {startup};
+    int rc = hpt_space_create(&space);
+    for (int i = 0; rc >= 0 && i < ASKED; i++) {
+        snprintf(name, sizeof name, "x%d", i);
+        rc = hpt_space_add_float(space, name, 0.0, 1.0, 0.0, 0);
+    }
+    snprintf(startup, sizeof startup, "gp.n_startup=%lld", (long long)n);
+    options.space = space;
+    options.sampler = n > 0 ? "gp" : NULL;
+    options.has_seed = true;
+    options.options = extra;
+    options.n_options = n > 0 ? 1 : 0;
+    if (rc >= 0) rc = hpt_study_open(&study, &options);
+    for (int64_t i = 0; rc >= 0 && i <= n; i++) {
+        hpt_trial *trial = NULL;
+        double x = 0;
+        rc = hpt_study_ask(&trial, study);
+        if (rc >= 0) rc = hpt_trial_get_float(&x, trial, "x0");
+        if (rc >= 0 && i < n) rc = hpt_study_tell(study, trial, HPT_TRIAL_COMPLETE, &x, 1);
+        hpt_trial_destroy(trial);
+    }
+    hpt_study_close(study);
+    hpt_space_destroy(space);
+    return rc < 0 ? bench_fail("a first ask") : 0;
 }
 
 // ---- stop
@@ -228,6 +263,18 @@ int bench_start(const bench_options *o) {
     row.name = "true";
     row.unit = "process of `true`";
     if (code == 0) code = bench_program(o, row, (char *[]){"true", NULL});
+    row = (bench_row){.group = "start",
+                      .name = "ask",
+                      .sampler = "auto",
+                      .storage = "memory",
+                      .d = ASKED,
+                      .n = starts,
+                      .unit = "process that asks once"};
+    if (code == 0) code = bench_program(o, row, (char *[]){self, "first-ask", "0", NULL});
+    row.sampler = "gp";
+    row.start = 10;
+    row.unit = "process that asks the model once";
+    if (code == 0) code = bench_program(o, row, (char *[]){self, "first-ask", "10", NULL});
     if (code == 0) code = make_database(url, n);
     if (code == 0) code = bench_open(o, url, n);
     row = (bench_row){.group = "start",

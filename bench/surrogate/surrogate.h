@@ -7,12 +7,16 @@
 #include "core/backend/backend.h"
 #include <stdio.h>
 
-enum { SIZES_MAX = 16, DEVICES_MAX = 8 };
+enum { SIZES_MAX = 16, DEVICES_MAX = 8, TIMES_MAX = 1000 };
+
+// A case is repeated no longer than this many seconds.
+#define SECONDS_PER_CASE 2.0
 
 typedef struct surrogate_options {
     const char *format; // "md", "csv", "jsonl"
     const char *devices[DEVICES_MAX];
-    int64_t n_devices, n[SIZES_MAX], n_sizes, d, threads, repeat;
+    int64_t n_devices, n[SIZES_MAX], n_sizes, d[SIZES_MAX], n_d, threads, repeat;
+    int64_t q, fit_up_to; // points of a batch; largest n of the rows of whole fits
     FILE *out;
 } surrogate_options;
 
@@ -22,10 +26,11 @@ typedef struct ceilings {
 
 typedef struct surrogate_row {
     const char *name, *device;
-    int64_t n, d, m;         // m: candidates, or rows of an append; 0: none
+    int64_t n, d, m;         // m: candidates, rows of an append, columns of a product, points of a batch; 0: none
     double median, min, max; // seconds
-    double flops, bytes;     // at least needed
+    double flops, bytes;     // at least needed; 0: not counted
     double error;            // against ref, relative to the largest number; NAN: not compared
+    int64_t memory;          // bytes of the device's models and workspaces, at most until here
 } surrogate_row;
 
 double surrogate_now(void);
@@ -35,7 +40,8 @@ void surrogate_print(const surrogate_options *o, const ceilings *c, const surrog
 
 // All threads at once, best of several; about 0.3 s.
 int surrogate_ceilings(ceilings *out, int64_t threads);
-// All rows of a device at one size.
-int surrogate_cases(const surrogate_options *o, const ceilings *c, const char *device, int64_t n);
+// All rows of a device at one size: operations (surrogate_cases.c); fits and suggestions (surrogate_whole.c).
+int surrogate_cases(const surrogate_options *o, const ceilings *c, const char *device, int64_t n, int64_t d);
+int surrogate_whole(const surrogate_options *o, const ceilings *c, const char *device, int64_t n, int64_t d);
 
 #endif

@@ -10,12 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #ifdef HPT_HAVE_CPU_BACKEND
-#include "cpu/cpu_blas.h"
+#include "core/backend/device_state.h"
+#include "cpu/cpu_impl.h"
 #endif
 
-enum { CANDIDATES = 2048, SEARCHES = 10, BEST = 64, COMPARE_UP_TO = 300, TIMES_MAX = 1000 };
-
-static const double SECONDS_PER_CASE = 2;
+enum { CANDIDATES = 2048, SEARCHES = 10, BEST = 64, COMPARE_UP_TO = 300, COLUMNS = 2048 };
 
 // ---- ceilings
 
@@ -88,6 +87,7 @@ typedef struct bench_model {
     hpt__cov cov;
     int64_t n, d, p, out_size;
     double *theta, *x, *y, *out; // x: n + CANDIDATES points
+    double *square;              // of backend cpu's cases alone, made when they begin
     uint64_t *mask;
     uint8_t *categorical;
     int32_t *block;
@@ -103,39 +103,40 @@ static void fini(bench_model *b) {
     free(b->x);
     free(b->y);
     free(b->out);
+    free(b->square);
     free(b->mask);
     free(b->categorical);
     free(b->block);
     free(b->index);
 }
 
-static int init(bench_model *b, const surrogate_options *o, const char *device, int64_t n) {
+static int init(bench_model *b, const surrogate_options *o, const char *device, int64_t n, int64_t d) {
     const hpt__ctx_options options = {.n_threads = o->threads};
     const int64_t all = n + CANDIDATES;
     double jitter, logdet;
     hpt__rng rng;
     memset(b, 0, sizeof *b);
     b->n = n;
-    b->d = o->d;
-    b->p = o->d + 2;
+    b->d = d;
+    b->p = d + 2;
     b->out_size = n * n > CANDIDATES * n ? n * n : CANDIDATES * n;
-    if (b->out_size < CANDIDATES * (o->d + 2)) b->out_size = CANDIDATES * (o->d + 2);
+    if (b->out_size < CANDIDATES * (d + 2)) b->out_size = CANDIDATES * (d + 2);
     b->theta = calloc((size_t)b->p, sizeof(double));
-    b->x = calloc((size_t)(all * o->d), sizeof(double));
+    b->x = calloc((size_t)(all * d), sizeof(double));
     b->y = calloc((size_t)n, sizeof(double));
     b->out = calloc((size_t)b->out_size, sizeof(double));
     b->mask = calloc((size_t)all, sizeof(uint64_t));
-    b->categorical = calloc((size_t)o->d, 1);
-    b->block = calloc((size_t)o->d, sizeof(int32_t));
+    b->categorical = calloc((size_t)d, 1);
+    b->block = calloc((size_t)d, sizeof(int32_t));
     b->index = calloc(BEST, sizeof(int64_t));
     if (!b->theta || !b->x || !b->y || !b->out || !b->mask || !b->categorical || !b->block || !b->index) return -1;
     hpt__rng_init(&rng, 1, 0);
-    for (int64_t i = 0; i < all * o->d; i++) b->x[i] = hpt__rng_uniform(&rng);
+    for (int64_t i = 0; i < all * d; i++) b->x[i] = hpt__rng_uniform(&rng);
     for (int64_t i = 0; i < all; i++) b->mask[i] = 1;
-    for (int64_t i = 0; i < n; i++) b->y[i] = sin(5 * b->x[i * o->d]) + 0.1 * hpt__rng_normal(&rng);
-    for (int64_t c = 0; c < o->d; c++) b->theta[c] = log(0.7);
+    for (int64_t i = 0; i < n; i++) b->y[i] = sin(5 * b->x[i * d]) + 0.1 * hpt__rng_normal(&rng);
+    for (int64_t c = 0; c < d; c++) b->theta[c] = log(0.7);
     b->theta[b->p - 1] = log(1e-4);
-    b->cov = (hpt__cov){HPT__COV_MATERN52, o->d, b->categorical, b->block, 1, 1, &BLOCK_0};
+    b->cov = (hpt__cov){HPT__COV_MATERN52, d, b->categorical, b->block, 1, 1, &BLOCK_0};
     int rc = hpt__device_open(&b->device, device, &options, NULL);
     if (rc >= 0) rc = hpt__model_create(&b->model, b->device, &b->cov, n);
     if (rc >= 0) rc = hpt__model_set_points(b->model, 0, b->x, b->mask, n);
@@ -218,6 +219,43 @@ static int screen_case(bench_model *b, int64_t m, double *seconds) {
     return rc;
 }
 
+#ifdef HPT_HAVE_CPU_BACKEND
+// What backend `cpu` makes of its BLAS, without the covariances: the Cholesky factor and V'V for n x m numbers V.
+
+static int make_square(bench_model *b) {
+    if (!b->square) b->square = malloc((size_t)((b->n + CPU__BASE + CPU__PAD) * (b->n + CPU__PAD)) * sizeof(double));
+    return b->square ? hpt__cov_build(b->device, &b->cov, b->theta, b->x, b->mask, b->n, b->out, b->n) : HPT_E_MEMORY;
+}
+
+static int cholesky_case(bench_model *b, int64_t m, double *seconds) {
+    int rc = make_square(b);
+    int64_t info = 0;
+    const int64_t n = b->n, ld = n + CPU__PAD;
+    (void)m;
+    if (rc < 0) return rc;
+    for (int64_t j = 0; j < n; j++) memcpy(b->square + j * ld, b->out + j * n, (size_t)n * sizeof(double));
+    for (int64_t j = 0; j < n; j++) b->square[j * (ld + 1)] += exp(b->theta[b->p - 1]);
+    cpu__blas_enter();
+    const double begin = surrogate_now();
+    rc = cpu__cholesky(b->device->ctx, b->square, ld, n, b->square + ld * n, &info);
+    *seconds = surrogate_now() - begin;
+    cpu__blas_leave();
+    return info ? HPT_E_NUMERIC : rc;
+}
+
+static int product_case(bench_model *b, int64_t m, double *seconds) {
+    int rc = make_square(b);
+    if (rc < 0) return rc;
+    memset(b->square, 0, (size_t)((b->n + CPU__PAD) * m) * sizeof(double));
+    cpu__blas_enter();
+    const double begin = surrogate_now();
+    rc = cpu__subtract_gram(b->device->ctx, b->out, b->n, b->n, m, b->square, b->n + CPU__PAD);
+    *seconds = surrogate_now() - begin;
+    cpu__blas_leave();
+    return rc;
+}
+#endif
+
 static double difference(const double *a, const double *b, int64_t n) {
     double most = 0, largest = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -258,30 +296,41 @@ static int time_case(const surrogate_options *o, const ceilings *c, const char *
     }
     if (rc < 0) return rc;
     surrogate_summarise(&row, times, done);
+    row.memory = hpt__device_counters(b->device)->peak_bytes;
     surrogate_print(o, c, &row);
     return 0;
 }
 
-int surrogate_cases(const surrogate_options *o, const ceilings *c, const char *device, int64_t n_) {
+int surrogate_cases(const surrogate_options *o, const ceilings *c, const char *device, int64_t n_, int64_t d_) {
     bench_model b, ref;
     const bool compare = n_ <= COMPARE_UP_TO && strcmp(device, "ref") != 0;
     memset(&ref, 0, sizeof ref);
-    int rc = init(&b, o, device, n_);
-    if (rc >= 0 && compare) rc = init(&ref, o, "ref", n_);
-    const double n = (double)n_, d = (double)o->d, entry = 2 * d + 80, m = CANDIDATES, s = SEARCHES;
+    int rc = init(&b, o, device, n_, d_);
+    if (rc >= 0 && compare) rc = init(&ref, o, "ref", n_, d_);
+    const double n = (double)n_, d = (double)d_, entry = 2 * d + 80, m = CANDIDATES, s = SEARCHES;
+    const int64_t several = n_ > 64 ? 32 : n_ / 2;
     const bench_case cases[] = {
         {"covariance", build_case, 0, n_ * n_, n * n / 2 * entry, 4 * n * n},
         {"cross covariance", cross_case, CANDIDATES, n_ * CANDIDATES, n * m * entry, 8 * n * m},
         {"factor", factor_case, 0, 1, n * n * n / 3, 8 * n * n},
-        {"likelihood, gradient", mll_case, 0, o->d + 3, n * n * n, 16 * n * n},
+        {"likelihood, gradient", mll_case, 0, d_ + 3, n * n * n, 16 * n * n},
         {"append", append_case, 1, 1, n * n, 4 * n * n},
-        {"append", append_case, 32, 1, 32 * n * n, 4 * n * n},
+        {"append", append_case, several, 1, (double)several * n * n, 4 * n * n},
         {"posterior", posterior_case, CANDIDATES, 2 * CANDIDATES, n * n * m + n * m * entry, 4 * n * n},
-        {"acquisition, gradient", acquire_case, SEARCHES, SEARCHES * (o->d + 1), 2 * n * n * s, 8 * n * n},
+        {"acquisition, gradient", acquire_case, SEARCHES, SEARCHES * (d_ + 1), 2 * n * n * s, 8 * n * n},
         {"screen", screen_case, CANDIDATES, BEST, n * n * m + n * m * entry, 4 * n * n},
     };
     for (size_t i = 0; rc >= 0 && i < sizeof cases / sizeof cases[0]; i++)
         rc = time_case(o, c, device, &b, compare ? &ref : NULL, &cases[i]);
+#ifdef HPT_HAVE_CPU_BACKEND
+    const int64_t columns = n_ < COLUMNS ? n_ : COLUMNS;
+    const bench_case own[] = {
+        {"Cholesky", cholesky_case, 0, 0, n * n * n / 3, 8 * n * n},
+        {"symmetric product", product_case, columns, 0, n * (double)columns * (double)columns, 8 * n * (double)columns},
+    };
+    for (size_t i = 0; rc >= 0 && !strcmp(device, "cpu") && i < sizeof own / sizeof own[0]; i++)
+        rc = time_case(o, c, device, &b, NULL, &own[i]);
+#endif
     if (rc < 0) fprintf(stderr, "hpt-bench: %s: n = %lld: %s\n", device, (long long)n_, hpt_last_error());
     fini(&b);
     fini(&ref);

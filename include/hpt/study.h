@@ -17,7 +17,8 @@
  *
  * A study is locked inside: any thread may call any function. Many processes may open one SQLite
  * study at once. Trials may be told late, out of order, or never. Results depend on the seed and on
- * the order of asks and tells, never on timing or the number of threads. */
+ * the order of asks and tells, never on timing or the number of threads; but the size from which sampler gp has a local
+ * model follows the speed of the machine that began the study, unless gp.n_max gives it. */
 #ifndef HPT_STUDY_H
 #define HPT_STUDY_H
 
@@ -126,6 +127,18 @@ HPT_API const hpt_space *hpt_study_space(const hpt_study *study);
 typedef int (*hpt_write_fn)(const char *text, size_t size, void *payload);
 HPT_API HPT_NODISCARD int hpt_study_export(hpt_study *study, const char *format, int64_t since, hpt_write_fn write,
                                            void *payload);
+
+/* One thing that a study has stored about how it works. value: JSON text, a number or a string. */
+typedef struct hpt_fact {
+    const char *group; /* "options": those that differ from the defaults; "study": sampler, pruner, device; "model": what the sampler's
+                        * model is and how it was made; "lengthscale" and other parts of the model, by parameter */
+    const char *name;
+    const char *value;
+} hpt_fact;
+
+/* All of them, from what is stored: nothing is computed, no model is made. A study of another program has none, one
+ * without a model yet no "model". *out: one block of *n facts, the caller's (hpt_free). HPT_E_ARG, HPT_E_STORAGE, HPT_E_MEMORY. */
+HPT_API HPT_NODISCARD int hpt_study_facts(hpt_fact **out, int64_t *n, hpt_study *study);
 
 /* Seconds spent and what chose the last points, as one JSON object (owned by the caller, hpt_free). */
 HPT_API HPT_NODISCARD int hpt_study_stats(char **out, hpt_study *study);

@@ -163,6 +163,7 @@ int cmd_stop(int argc, char **argv);
 int cmd_best(int argc, char **argv);
 int cmd_trials(int argc, char **argv);
 int cmd_studies(int argc, char **argv);
+int cmd_show(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_storage(int argc, char **argv);

@@ -14,7 +14,7 @@
 #include "cpu_blas.h"
 #include "cpu_vec.h"
 
-enum { CPU__CHUNK = 256, CPU__TILE = 128, CPU__PAD = 8, CPU__GROW = 64 }; // CHUNK: two tiles
+enum { CPU__CHUNK = 256, CPU__TILE = 128, CPU__BASE = 32, CPU__PAD = 8, CPU__GROW = 64 }; // CHUNK: two tiles
 
 static inline int64_t cpu__round(int64_t n, int64_t to) {
     return (n + to - 1) / to * to;
@@ -98,21 +98,24 @@ int cpu__cov_cross(void *ctx, const hpt__cov *cov, const double *theta, const do
                    int64_t n, const double *z, const uint64_t *zmask, int64_t m, double *k, int64_t ldk);
 
 // ---- cpu_factor.c
-// A (n x n, lower) = L L' in place. *info: 0, or the pivot from 1 at which it is not positive definite.
-int cpu__cholesky(cpu__ctx *c, double *a, int64_t lda, int64_t n, int64_t *info);
+// A (n x n, lower) = L L' in place. *info: 0, or the pivot from 1 at which it is not positive definite. inverses (BASE x n):
+// those of L's blocks of BASE on the diagonal, transposed, as the solves and cpu__invert need them.
+int cpu__cholesky(cpu__ctx *c, double *a, int64_t lda, int64_t n, double *inverses, int64_t *info);
+// The inverses that rows from .. n - 1 have a part in.
+void cpu__invert_blocks(const cpu__ctx *c, const double *l, int64_t ldl, int64_t from, int64_t n, double *inverses);
 double cpu__logdet(const double *l, int64_t ldl, int64_t n); // of L L'
 // B (n x s) = L^-1 B, or L^-T B.
-int cpu__solve(cpu__ctx *c, const double *l, int64_t ldl, int64_t n, bool transposed, double *b, int64_t ldb,
-               int64_t s);
-// The same in the calling thread, for one tile of a wide B.
-void cpu__solve_here(const cpu__ctx *c, const double *l, int64_t ldl, int64_t n, bool transposed, double *b,
-                     int64_t ldb, int64_t s);
+int cpu__solve(cpu__ctx *c, const double *l, int64_t ldl, int64_t n, const double *inverses, bool transposed, double *b,
+               int64_t ldb, int64_t s);
+// The same in the calling thread, for one tile of a wide B. scratch: BASE x s.
+void cpu__solve_here(const cpu__ctx *c, const double *l, int64_t ldl, int64_t n, const double *inverses,
+                     bool transposed, double *b, int64_t ldb, int64_t s, double *scratch);
 // C (m x m, lower) -= V' V, V (n x m).
 int cpu__subtract_gram(cpu__ctx *c, const double *v, int64_t ldv, int64_t n, int64_t m, double *out, int64_t ldo);
-// With L in the lower triangle of A: U = L^-T, its tiles above the diagonal into A's, those on it into diagonal
-// (TILE x n rounded up to tiles).
-int cpu__invert(cpu__ctx *c, double *a, int64_t lda, int64_t n, double *diagonal);
-// Rows first .. first + rows - 1 (they start with a tile and end with tile i or before it) of the columns of tile i of
+// With L and the inverses of cpu__cholesky: U = L^-T, its blocks of CHUNK above the diagonal into A's, those on it into
+// diagonal (CHUNK x n).
+int cpu__invert(cpu__ctx *c, double *a, int64_t lda, int64_t n, const double *inverses, double *diagonal);
+// Rows first .. first + rows - 1 (they start with a block and end with tile i or before it) of the columns of tile i of
 // (L L')^-1 = U U' into t (rows x TILE). What lies below the diagonal is as good.
 void cpu__inverse_block(const cpu__ctx *c, const double *a, int64_t lda, int64_t n, const double *diagonal,
                         int64_t first, int64_t rows, int64_t i, double *t, int64_t ldt);
@@ -127,7 +130,8 @@ typedef struct cpu__model {
     cpu__points trial_points, candidates;
     cpu__buf raw;   // cap x d, row-major
     uint64_t *mask; // cap
-    cpu__buf factor, alpha, square, work, cross;
+    cpu__buf factor, inverses, alpha, square, work,
+        cross;                      // inverses: of the factor's blocks on the diagonal, BASE x cap
     int64_t n, cap, ldl, rows, n_y; // points, room, the factor's leading dimension and rows, points that have weights
     double jitter;
 } cpu__model;

@@ -76,13 +76,13 @@ static void block_sums(void *payload, int64_t task, double *scratch) {
 }
 
 static int gradient(cpu__model *m, const cpu__points *points, int64_t n, int64_t lda, const double *alpha,
-                    double *diagonal, double *sums, double *grad) {
+                    const double *inverses, double *diagonal, double *sums, double *grad) {
     const cpu__kernel *k = &m->trial;
     const int64_t d = m->cov->d, p = hpt__cov_n_theta(m->cov), tiles = (n + CPU__TILE - 1) / CPU__TILE;
     int64_t n_tasks = 0;
     for (int64_t i = 0; i < tiles; i++) n_tasks += blocks_of(i);
     int rc = HPT_OK;
-    HPT_TRY(cpu__invert(m->ctx, m->square.data, lda, n, diagonal));
+    HPT_TRY(cpu__invert(m->ctx, m->square.data, lda, n, inverses, diagonal));
     slope_sums f = {m->ctx, k, points, m->square.data, diagonal, alpha, sums, lda, n, p};
     HPT_TRY(cpu__parallel(m->ctx, n_tasks, CPU__CHUNK * (CPU__TILE + 2) + cpu__column_scratch(k),
                           (double)n * (double)n * (double)n, block_sums, &f));
@@ -101,28 +101,30 @@ int cpu__mll(void *model, const double *theta, double jitter, const double *y, i
     cpu__ctx *c = m->ctx;
     cpu__kernel *k = &m->trial;
     const int64_t p = hpt__cov_n_theta(m->cov), tiles = (n + CPU__TILE - 1) / CPU__TILE;
-    const int64_t lda = cpu__round(n, CPU__LANES) + CPU__PAD, padded = tiles * CPU__TILE;
+    const int64_t lda = cpu__round(n, CPU__LANES) + CPU__PAD, padded = cpu__round(n, CPU__LANES);
     int rc = HPT_OK;
     cpu__blas_enter();
     HPT_TRY(cpu__buf_reserve(c, &m->square, lda * n + CPU__PAD, "a likelihood"));
-    HPT_TRY(cpu__buf_reserve(c, &m->work, padded + padded * CPU__TILE + tiles * (tiles + 1) / 2 * p, "a likelihood"));
-    double *alpha = m->work.data, *diagonal = alpha + padded, *sums = diagonal + padded * CPU__TILE;
+    HPT_TRY(cpu__buf_reserve(c, &m->work, padded * (1 + CPU__BASE + CPU__CHUNK) + tiles * (tiles + 1) / 2 * p,
+                             "a likelihood"));
+    double *alpha = m->work.data, *inverses = alpha + padded, *diagonal = inverses + padded * CPU__BASE;
+    double *sums = diagonal + padded * CPU__CHUNK;
     cpu__kernel_set(k, theta);
     HPT_TRY(cpu__points_reserve(c, &m->trial_points, k, n, 0));
     cpu__points_set(&m->trial_points, k, 0, m->raw.data, m->mask, n);
     HPT_TRY(cpu__fill_lower(c, k, &m->trial_points, n, m->square.data, lda));
     for (int64_t i = 0; i < n; i++) m->square.data[i * (lda + 1)] += k->noise + jitter;
-    HPT_TRY(cpu__cholesky(c, m->square.data, lda, n, info));
+    HPT_TRY(cpu__cholesky(c, m->square.data, lda, n, inverses, info));
     if (*info) goto out;
     memcpy(alpha, y, (size_t)n * sizeof(double));
-    HPT_TRY(cpu__solve(c, m->square.data, lda, n, false, alpha, n, 1));
+    HPT_TRY(cpu__solve(c, m->square.data, lda, n, inverses, false, alpha, n, 1));
     double quadratic = 0;
     for (int64_t i = 0; i < n; i++) quadratic += alpha[i] * alpha[i];
     *value = -0.5 * quadratic - 0.5 * cpu__logdet(m->square.data, lda, n) -
              0.5 * (double)n * log(2 * 3.14159265358979323846);
     if (grad) {
-        HPT_TRY(cpu__solve(c, m->square.data, lda, n, true, alpha, n, 1));
-        HPT_TRY(gradient(m, &m->trial_points, n, lda, alpha, diagonal, sums, grad));
+        HPT_TRY(cpu__solve(c, m->square.data, lda, n, inverses, true, alpha, n, 1));
+        HPT_TRY(gradient(m, &m->trial_points, n, lda, alpha, inverses, diagonal, sums, grad));
     }
 out:
     cpu__blas_leave();

@@ -38,8 +38,8 @@ out:
 void cpu__model_destroy(void *model) {
     cpu__model *m = model;
     if (!m) return;
-    cpu__buf *bufs[] = {&m->raw,        &m->factor,           &m->alpha,         &m->square, &m->work, &m->cross,
-                        &m->points.buf, &m->trial_points.buf, &m->candidates.buf};
+    cpu__buf *bufs[] = {&m->raw,   &m->factor,     &m->inverses,         &m->alpha,         &m->square, &m->work,
+                        &m->cross, &m->points.buf, &m->trial_points.buf, &m->candidates.buf};
     for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++) cpu__buf_free(m->ctx, bufs[i]);
     cpu__kernel_fini(&m->fit);
     cpu__kernel_fini(&m->trial);
@@ -49,8 +49,8 @@ void cpu__model_destroy(void *model) {
 
 int64_t cpu__model_bytes(const void *model) {
     const cpu__model *m = model;
-    return 8 * (m->raw.size + m->factor.size + m->alpha.size + m->square.size + m->work.size + m->cross.size +
-                m->points.buf.size + m->trial_points.buf.size + m->candidates.buf.size + m->cap);
+    return 8 * (m->raw.size + m->factor.size + m->inverses.size + m->alpha.size + m->square.size + m->work.size +
+                m->cross.size + m->points.buf.size + m->trial_points.buf.size + m->candidates.buf.size + m->cap);
 }
 
 // Grows b to size, keeping the first `keep` of its columns of `rows` numbers, whose distance becomes ld.
@@ -83,8 +83,11 @@ static int grow_factor(cpu__model *m) {
     if (m->factor.data && m->n <= m->ldl - CPU__PAD) return HPT_OK;
     const int64_t ld = m->cap + CPU__PAD;
     if (m->rows == 0) cpu__buf_free(m->ctx, &m->factor);
-    const int rc = grow_kept(m->ctx, &m->factor, ld * m->cap + CPU__PAD, m->rows, m->rows, m->ldl, ld);
-    if (rc >= 0) m->ldl = ld;
+    int rc = HPT_OK;
+    HPT_TRY(grow_kept(m->ctx, &m->inverses, CPU__BASE * m->cap, m->rows, CPU__BASE, CPU__BASE, CPU__BASE));
+    HPT_TRY(grow_kept(m->ctx, &m->factor, ld * m->cap + CPU__PAD, m->rows, m->rows, m->ldl, ld));
+    m->ldl = ld;
+out:
     return rc;
 }
 
@@ -130,7 +133,7 @@ int cpu__model_factor(void *model, const double *theta, double jitter, double *l
     cpu__points_set(&m->points, &m->fit, 0, m->raw.data, m->mask, m->n);
     HPT_TRY(cpu__fill_lower(c, &m->fit, &m->points, m->n, m->factor.data, m->ldl));
     for (int64_t i = 0; i < m->n; i++) m->factor.data[i * (m->ldl + 1)] += m->fit.noise + jitter;
-    HPT_TRY(cpu__cholesky(c, m->factor.data, m->ldl, m->n, info));
+    HPT_TRY(cpu__cholesky(c, m->factor.data, m->ldl, m->n, m->inverses.data, info));
     if (*info == 0) {
         m->rows = m->n;
         *logdet = cpu__logdet(m->factor.data, m->ldl, m->rows);
@@ -166,15 +169,16 @@ int cpu__model_append(void *model, double *logdet, int64_t *info) {
         cpu__points_set(&m->points, &m->fit, n, m->raw.data + n * m->cov->d, m->mask + n, k);
         m->points.n = n; // until the append has succeeded
         HPT_TRY(cpu__buf_reserve(c, &m->cross, ldv * k + ldc * k + CPU__PAD, "an append to a model"));
+        HPT_TRY(cpu__buf_reserve(c, &m->work, CPU__BASE * k, "an append to a model"));
         double *v = m->cross.data, *corner = v + ldv * k;
         const cpu__points fresh = {
             .buf = {NULL, NULL, 0}, .x = m->points.x + n, .act = m->points.act + n, .ld = m->points.ld, .n = k};
         HPT_TRY(cpu__fill_cross(c, &m->fit, &m->points, n, &fresh, k, v, ldv));
         HPT_TRY(cpu__fill_lower(c, &m->fit, &fresh, k, corner, ldc));
         for (int64_t i = 0; i < k; i++) corner[i * (ldc + 1)] += m->fit.noise + m->jitter;
-        HPT_TRY(cpu__solve(c, m->factor.data, m->ldl, n, false, v, ldv, k));
+        HPT_TRY(cpu__solve(c, m->factor.data, m->ldl, n, m->inverses.data, false, v, ldv, k));
         HPT_TRY(cpu__subtract_gram(c, v, ldv, n, k, corner, ldc));
-        HPT_TRY(cpu__cholesky(c, corner, ldc, k, info));
+        HPT_TRY(cpu__cholesky(c, corner, ldc, k, m->work.data, info));
         if (*info) {
             *info += n;
             goto out;
@@ -183,6 +187,7 @@ int cpu__model_append(void *model, double *logdet, int64_t *info) {
         for (int64_t q = 0; q < k; q++)
             memcpy(m->factor.data + n + q + (n + q) * m->ldl, corner + q * (ldc + 1), (size_t)(k - q) * sizeof(double));
         m->rows = m->points.n = m->n;
+        cpu__invert_blocks(c, m->factor.data, m->ldl, n, m->n, m->inverses.data);
     }
     *logdet = cpu__logdet(m->factor.data, m->ldl, m->rows);
 out:
@@ -198,8 +203,8 @@ int cpu__model_set_y(void *model, const double *y, int64_t n) {
     HPT_TRY(cpu__buf_reserve(m->ctx, &m->alpha, cpu__round(m->cap, CPU__LANES) + CPU__PAD, "weights of a model"));
     double *w = m->alpha.data;
     memcpy(w, y, (size_t)n * sizeof(double));
-    HPT_TRY(cpu__solve(m->ctx, m->factor.data, m->ldl, n, false, w, n, 1));
-    HPT_TRY(cpu__solve(m->ctx, m->factor.data, m->ldl, n, true, w, n, 1));
+    HPT_TRY(cpu__solve(m->ctx, m->factor.data, m->ldl, n, m->inverses.data, false, w, n, 1));
+    HPT_TRY(cpu__solve(m->ctx, m->factor.data, m->ldl, n, m->inverses.data, true, w, n, 1));
     for (int64_t i = n; i < cpu__round(n, CPU__LANES); i++) w[i] = 0;
     m->n_y = n;
 out:
@@ -219,7 +224,7 @@ int cpu__model_get_factor(const void *model, double *l, int64_t ldl) {
 int cpu__model_solve(void *model, bool transposed, double *b, int64_t ldb, int64_t s) {
     cpu__model *m = model;
     cpu__blas_enter();
-    const int rc = cpu__solve(m->ctx, m->factor.data, m->ldl, m->rows, transposed, b, ldb, s);
+    const int rc = cpu__solve(m->ctx, m->factor.data, m->ldl, m->rows, m->inverses.data, transposed, b, ldb, s);
     cpu__blas_leave();
     return rc;
 }
@@ -230,13 +235,13 @@ bool cpu__supports(hpt__op op, const hpt__model_shape *shape) {
     return shape->n < INT32_MAX / 2 && shape->m < INT32_MAX / 2 && shape->s < INT32_MAX / 2;
 }
 
-// Factor of capacity, the square of a likelihood with its diagonal tiles, points three times, workspace of 256 candidates.
+// Factor of capacity, the square of a likelihood with its diagonal blocks, points three times, workspace of 256 candidates.
 int64_t cpu__need_bytes(const hpt__model_shape *shape) {
     const double n = (double)cpu__round(shape->n > 1 ? shape->n : 1, CPU__GROW), d = (double)shape->d,
                  t = (double)shape->n_terms;
     const double width = shape->m < 256 ? (double)shape->m : 256.0;
-    const double numbers = 2 * n * n + (double)CPU__TILE * n + n * (3 * d + 2 * t + 8) + 2 * n * width +
-                           n * (double)shape->s + (double)shape->m * (d + t);
+    const double numbers = 2 * n * n + (double)(CPU__CHUNK + 2 * CPU__BASE) * n + n * (3 * d + 2 * t + 8) +
+                           2 * n * width + n * (double)shape->s + (double)shape->m * (d + t);
     const double bytes = 8 * numbers;
     return bytes < 9e18 ? (int64_t)bytes : INT64_MAX;
 }

@@ -137,9 +137,10 @@ static void strip_task(void *payload, int64_t task, double *scratch) {
         mean[q] = wants_mean(p) ? mean_of(p, k + q * p->ldk) : 0;
     }
     if (wants_var(p)) {
-        cpu__solve_here(c, m->factor.data, m->ldl, m->rows, false, k, p->ldk, width);
+        cpu__solve_here(c, m->factor.data, m->ldl, m->rows, m->inverses.data, false, k, p->ldk, width, rest);
         for (int64_t q = 0; q < width; q++) var[q] = var_of(p, from + q, k + q * p->ldk);
-        if (p->dvar || (p->acq && p->grad)) cpu__solve_here(c, m->factor.data, m->ldl, m->rows, true, k, p->ldk, width);
+        if (p->dvar || (p->acq && p->grad))
+            cpu__solve_here(c, m->factor.data, m->ldl, m->rows, m->inverses.data, true, k, p->ldk, width, rest);
     }
     for (int64_t q = 0; q < width; q++) finish(p, from + q, mean[q], wants_var(p) ? var[q] : 0, k + q * p->ldk, rest);
 }
@@ -163,10 +164,10 @@ static int predict_few(prediction *p) {
     for (int64_t j = 0; j < p->n_z; j++) mean[j] = wants_mean(p) ? mean_of(p, p->k + j * p->ldk) : 0;
     for (int64_t j = 0; j < p->n_z; j++) var[j] = 0;
     if (wants_var(p)) {
-        HPT_TRY(cpu__solve(c, m->factor.data, m->ldl, m->rows, false, p->k, p->ldk, p->n_z));
+        HPT_TRY(cpu__solve(c, m->factor.data, m->ldl, m->rows, m->inverses.data, false, p->k, p->ldk, p->n_z));
         for (int64_t j = 0; j < p->n_z; j++) var[j] = var_of(p, j, p->k + j * p->ldk);
         if (p->dvar || (p->acq && p->grad))
-            HPT_TRY(cpu__solve(c, m->factor.data, m->ldl, m->rows, true, p->k, p->ldk, p->n_z));
+            HPT_TRY(cpu__solve(c, m->factor.data, m->ldl, m->rows, m->inverses.data, true, p->k, p->ldk, p->n_z));
     }
     const double work = (double)p->n_z * (double)p->n * (8.0 * (double)m->cov->d + 60) * (wants_grad(p) ? 1 : 0);
     HPT_TRY(cpu__parallel(c, p->n_z, slope_scratch(m), work, finish_task, p));
@@ -191,8 +192,8 @@ static int predict(prediction *p, const double *z, const uint64_t *zmask) {
     }
     p->strip = p->n_z < 512 ? 64 : p->n_z < 2048 ? 128 : STRIP;
     const double work = (double)p->n_z * (double)p->n * (60.0 + (wants_var(p) ? (double)p->n : 0));
-    HPT_TRY(cpu__parallel(c, (p->n_z + p->strip - 1) / p->strip, (p->ldk + 2) * p->strip + slope_scratch(m), work,
-                          strip_task, p));
+    HPT_TRY(cpu__parallel(c, (p->n_z + p->strip - 1) / p->strip, (p->ldk + 2 + CPU__BASE) * p->strip + slope_scratch(m),
+                          work, strip_task, p));
 out:
     cpu__blas_leave();
     return rc;
@@ -227,7 +228,7 @@ int cpu__joint(void *model, const double *z, const uint64_t *zmask, int64_t m, d
     HPT_TRY(cpu__fill_cross(c, &model_->fit, &model_->points, n, &model_->candidates, m, k, ldk));
     HPT_TRY(cpu__fill_lower(c, &model_->fit, &model_->candidates, m, corner, lds));
     for (int64_t j = 0; mean && j < m; j++) mean[j] = mean_of(&p, k + j * ldk);
-    HPT_TRY(cpu__solve(c, model_->factor.data, model_->ldl, n, false, k, ldk, m));
+    HPT_TRY(cpu__solve(c, model_->factor.data, model_->ldl, n, model_->inverses.data, false, k, ldk, m));
     HPT_TRY(cpu__subtract_gram(c, k, ldk, n, m, corner, lds));
     for (int64_t j = 0; j < m; j++) {
         if (corner[j * (lds + 1)] < 0) corner[j * (lds + 1)] = 0;

@@ -481,3 +481,45 @@ Test(api_study, times_and_the_last_report_can_be_read)
     hpt_trial_destroy(t);
     hpt_study_close(study);
 }
+
+Test(api_study, facts_name_what_is_stored_about_a_study)
+{
+    static const char *const options[] = {"gp.n_max=64"};
+    hpt_space *space = line_space();
+    hpt_study_options o = HPT_STUDY_OPTIONS_INIT;
+    hpt_study *study = NULL;
+    hpt_fact *facts = NULL;
+    int64_t n = 0;
+    o.space = space;
+    o.sampler = "gp";
+    o.device = "ref";
+    o.options = options;
+    o.n_options = 1;
+    OK(hpt_study_open(&study, &o));
+    for (int round = 0; round < 2; round++) {
+        int found = 0, model = 0;
+        OK(hpt_study_facts(&facts, &n, study));
+        for (int64_t i = 0; i < n; i++) {
+            const hpt_fact f = facts[i];
+            found += !strcmp(f.group, "options") && !strcmp(f.name, "gp.n_max") && !strcmp(f.value, "64");
+            found += !strcmp(f.group, "study") && !strcmp(f.name, "sampler") && !strcmp(f.value, "\"gp\"");
+            found += !strcmp(f.group, "study") && !strcmp(f.name, "device") && !strcmp(f.value, "\"ref\"");
+            model += !strcmp(f.group, "model") && !strcmp(f.name, "policy") && !strcmp(f.value, "\"exact\"");
+            model += !strcmp(f.group, "lengthscale");
+        }
+        cr_expect_eq(found, 3);
+        cr_expect_eq(model, 2 * round, "%d facts about the model", model);
+        hpt_free(facts);
+        for (int i = 0; round == 0 && i < 12; i++) {
+            hpt_trial *t = NULL;
+            const double y = i % 5;
+            OK(hpt_study_ask(&t, study));
+            OK(hpt_study_tell(study, t, HPT_TRIAL_COMPLETE, &y, 1));
+            hpt_trial_destroy(t);
+        }
+    }
+    cr_expect_eq(hpt_study_facts(NULL, &n, study), HPT_E_ARG);
+    cr_expect_eq(hpt_study_facts(&facts, &n, NULL), HPT_E_ARG);
+    hpt_study_close(study);
+    hpt_space_destroy(space);
+}

@@ -48,7 +48,8 @@ Test(acq_value, derivatives_are_the_slopes_and_join_where_branches_meet)
     for (int64_t k = 0; k < COUNT(kinds); k++) {
         for (double mean = -3; mean < 60; mean += 0.37) {
             for (double var = 1e-3; var < 20; var *= 7) {
-                const hpt__acq acq = {kinds[k], 0.21, 1.7, 0.4};
+                const double noise_variance = mean < 30 ? 0.05 : 0;
+                const hpt__acq acq = {kinds[k], 0.21, 1.7, 0.4, noise_variance};
                 const double h = 1e-4, g = 1e-4 * var;
                 const double kink = acq.tau - (mean - acq.beta * sqrt(var));
                 if (kinds[k] == HPT__ACQ_PE && fabs(kink) < 1e-2) continue;
@@ -62,6 +63,18 @@ Test(acq_value, derivatives_are_the_slopes_and_join_where_branches_meet)
                 near_number(dvar, by_var, 1e-8 + noise / g, 1e-7, "dvar", k);
             }
         }
+    }
+}
+
+Test(acq_value, noise_takes_what_a_repeat_cannot_tell)
+{
+    for (double q = 1e-18; q < 1e18; q *= 9) { // variance in units of the noise
+        const double noise = 0.3, var = q * noise;
+        const hpt__acq plain = {.kind = HPT__ACQ_LOGEI, .best = 0.2}, noisy = {HPT__ACQ_LOGEI, 0.2, 0, 0, noise};
+        const double factor = hpt__acq_value(&noisy, 0.5, var) - hpt__acq_value(&plain, 0.5, var);
+        const double want =
+            q < 1e-6 ? log(q / 2) - 0.75 * q : log1p(-1 / sqrt(1 + q)); // the series where 1 - 1 + q/2 rounds
+        near_number(factor, want, 1e-14 * fabs(hpt__acq_value(&plain, 0.5, var)), 1e-9, "factor", 0);
     }
 }
 
@@ -88,7 +101,7 @@ BACKEND_TEST(acquire, is_the_value_of_the_moments_and_its_slope) {
         problem_points(&f.p, z, zmask, m);
         OK(hpt__model_posterior(f.model, z, zmask, m, mean, var, dmean, dvar));
         for (int64_t k = 0; k < COUNT(kinds); k++) {
-            const hpt__acq acq = {kinds[k], -0.5, 1.7, 0.1};
+            const hpt__acq acq = {kinds[k], -0.5, 1.7, 0.1, s % 2 ? 0.02 : 0};
             OK(hpt__model_acquire(f.model, &acq, z, zmask, m, value, grad));
             OK(hpt__model_acquire(f.model, &acq, z, zmask, m, alone, NULL));
             for (int64_t i = 0; i < m; i++) {
@@ -156,7 +169,7 @@ BACKEND_TEST(screen, gives_the_true_best_with_ties_by_index) {
             zmask[i] = zmask[i % 4];
         }
         for (int64_t k = 0; k < COUNT(kinds); k++) {
-            const hpt__acq acq = {kinds[k], -0.2, 2, 0};
+            const hpt__acq acq = {kinds[k], -0.2, 2, 0, 0.01};
             // One by one, so that equal points have equal values whatever the blocks are.
             for (int64_t i = 0; i < m; i++) {
                 OK(hpt__model_acquire(f.model, &acq, z + i * d, zmask + i, 1, value + i, NULL));

@@ -174,6 +174,9 @@ BACKEND_TEST(checks, bad_arguments_are_named) {
     hpt__acq acq = {.kind = HPT__ACQ_LOGEI, .best = NAN};
     FAILS(HPT_E_ARG, hpt__model_acquire(m, &acq, x, &one, 1, out, NULL));
     acq.best = 0;
+    acq.noise = -1;
+    FAILS(HPT_E_ARG, hpt__model_acquire(m, &acq, x, &one, 1, out, NULL));
+    acq.noise = 0;
     FAILS(HPT_E_ARG, hpt__model_acquire(m, &acq, x, &one, 1, NULL, NULL));
     FAILS(HPT_E_ARG, hpt__model_acquire(m, NULL, x, &one, 1, out, NULL));
     FAILS(HPT_E_ARG, hpt__model_screen(m, &acq, x, &one, 1, 2, index, out));

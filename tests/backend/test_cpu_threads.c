@@ -9,7 +9,7 @@
 #include <dirent.h>
 #include <sched.h>
 
-enum { POINTS = 700, CANDIDATES = 300, D = 6 };
+enum { SMALL = 700, LARGE = 800, CANDIDATES = 300, D = 6 }; // the two sizes of tiles (cpu_factor.c)
 
 static hpt__device *open_cpu(int64_t threads, int64_t limit) {
     const hpt__ctx_options o = {.n_threads = threads, .memory_limit = limit};
@@ -24,20 +24,20 @@ typedef struct results {
         few_grad[10 * D], joint[40 * 40];
 } results;
 
-static void compute(results *r, int64_t threads) {
+static void compute(results *r, int64_t threads, int64_t n) {
     memset(r, 0, sizeof *r);
     hpt__device *device = open_cpu(threads, 0);
     fitted f;
-    fitted_init(&f, device, 5, HPT__COV_MATERN52, D, 3, POINTS);
+    fitted_init(&f, device, 5, HPT__COV_MATERN52, D, 3, n);
     double *z = numbers(CANDIDATES * D);
     uint64_t *zmask = words(CANDIDATES);
     problem_points(&f.p, z, zmask, CANDIDATES);
     const hpt__acq acq = {.kind = HPT__ACQ_LOGEI, .best = 0};
-    OK(hpt__model_truncate(f.model, POINTS - 50));
-    OK(hpt__model_set_points(f.model, POINTS - 50, f.x + (POINTS - 50) * D, f.mask + POINTS - 50, 50));
+    OK(hpt__model_truncate(f.model, n - 50));
+    OK(hpt__model_set_points(f.model, n - 50, f.x + (n - 50) * D, f.mask + n - 50, 50));
     OK(hpt__model_append(f.model, &r->logdet));
-    OK(hpt__model_set_y(f.model, f.y, POINTS));
-    OK(hpt__model_mll(f.model, f.p.theta, f.y, POINTS, &r->value, r->grad));
+    OK(hpt__model_set_y(f.model, f.y, n));
+    OK(hpt__model_mll(f.model, f.p.theta, f.y, n, &r->value, r->grad));
     OK(hpt__model_posterior(f.model, z, zmask, CANDIDATES, r->mean, r->var, NULL, r->dvar));
     OK(hpt__model_acquire(f.model, &acq, z, zmask, CANDIDATES, r->acq, NULL));
     OK(hpt__model_acquire(f.model, &acq, z, zmask, 10, r->few, r->few_grad));
@@ -51,12 +51,43 @@ static void compute(results *r, int64_t threads) {
 Test(cpu_threads, results_do_not_depend_on_their_number)
 {
     static results one, other;
-    compute(&one, 1);
-    const int64_t threads[] = {1, 2, 3, 5};
-    for (int64_t i = 0; i < COUNT(threads); i++) {
-        compute(&other, threads[i]);
-        cr_expect_arr_eq(&one, &other, sizeof one, "%lld threads give other bits", (long long)threads[i]);
+    const int64_t threads[] = {1, 2, 3, 5}, sizes[] = {SMALL, LARGE};
+    for (int64_t s = 0; s < COUNT(sizes); s++) {
+        compute(&one, 1, sizes[s]);
+        for (int64_t i = 0; i < COUNT(threads); i++) {
+            compute(&other, threads[i], sizes[s]);
+            cr_expect_arr_eq(&one, &other, sizeof one, "n = %lld: %lld threads give other bits", (long long)sizes[s],
+                             (long long)threads[i]);
+        }
     }
+}
+
+// Sizes beside the tiles' and blocks' ends, too large for the suite's sums in long double.
+Test(cpu_tiles, factor_weights_and_gradient_of_large_matrices_are_those_of_ref)
+{
+    const int64_t sizes[] = {255, 257, 513, 767, 768, 1025};
+    hpt__device *cpu = open_cpu(2, 0), *ref = testing_device("ref");
+    for (int64_t s = 0; s < COUNT(sizes); s++) {
+        const int64_t n = sizes[s];
+        fitted a, b;
+        double value[2], grad[2][32];
+        fitted_init(&a, cpu, (uint64_t)s, HPT__COV_MATERN52, D, 2, n);
+        fitted_init(&b, ref, (uint64_t)s, HPT__COV_MATERN52, D, 2, n);
+        double *la = numbers(n * n), *lb = numbers(n * n);
+        OK(hpt__model_get_factor(a.model, la, n));
+        OK(hpt__model_get_factor(b.model, lb, n));
+        for (int64_t i = 0; i < n * n; i++) near_number(la[i], lb[i], 1e-9, 1e-9, "factor", i);
+        OK(hpt__model_mll(a.model, a.p.theta, a.y, n, &value[0], grad[0]));
+        OK(hpt__model_mll(b.model, b.p.theta, b.y, n, &value[1], grad[1]));
+        near_number(value[0], value[1], 1e-10, 1e-8, "likelihood", n);
+        for (int64_t p = 0; p < a.p.p; p++) near_number(grad[0][p], grad[1][p], 1e-7, 1e-6, "gradient", p);
+        free(la);
+        free(lb);
+        fitted_fini(&a);
+        fitted_fini(&b);
+    }
+    hpt__device_close(cpu);
+    hpt__device_close(ref);
 }
 
 Test(cpu_threads, the_blas_has_one_inside_and_its_own_again_outside)
@@ -97,9 +128,9 @@ static int64_t threads_added(void) {
     const int64_t before = threads_of_process();
     hpt__device *device = open_cpu(0, 0);
     fitted f;
-    fitted_init(&f, device, 6, HPT__COV_MATERN52, D, 1, POINTS);
+    fitted_init(&f, device, 6, HPT__COV_MATERN52, D, 1, SMALL);
     double value, grad[32], mean[CANDIDATES], var[CANDIDATES];
-    OK(hpt__model_mll(f.model, f.p.theta, f.y, POINTS, &value, grad));
+    OK(hpt__model_mll(f.model, f.p.theta, f.y, SMALL, &value, grad));
     OK(hpt__model_posterior(f.model, f.x, f.mask, CANDIDATES, mean, var, NULL, NULL));
     const int64_t after = threads_of_process();
     fitted_fini(&f);

@@ -116,6 +116,35 @@ Test(sampler_gp, hartmann6_in_60_trials)
     cr_expect_geq(good, (SEEDS + 1) / 3, "%d of %d seeds", good, (int)SEEDS);
 }
 
+static double noisy_branin(const double *p, const hpt_space *space) {
+    hpt__rng rng;
+    hpt__rng_init(&rng, (uint64_t)(1e9 * p[0]), (uint64_t)(1e9 * p[1] + 1e12));
+    return branin(p, space) + 2 * hpt__rng_normal(&rng);
+}
+
+Test(sampler_gp, noise_does_not_make_it_repeat_one_place)
+{
+    enum { N = 70 };
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        lab l;
+        double points[N][2];
+        const char *by;
+        int most = 0;
+        lab_open(&l, branin_space(), "gp", seed);
+        for (int i = 0; i < N; i++) {
+            OK(lab_suggest(points[i], &by, &l));
+            tell(&l.table, add_row(&l.table, points[i], HPT_TRIAL_RUNNING), noisy_branin(points[i], l.space));
+        }
+        for (int i = 0; i < N; i++) {
+            int near = 0;
+            for (int j = 0; j < N; j++) near += hypot(points[i][0] - points[j][0], points[i][1] - points[j][1]) < 1.2;
+            most = near > most ? near : most;
+        }
+        cr_expect_leq(most, N * 3 / 5, "seed %d: %d of %d at one place", (int)seed, most, N);
+        lab_close(&l);
+    }
+}
+
 Test(sampler_gp, finds_the_branch_that_hides_the_optimum)
 {
     for (uint64_t seed = 0; seed < (SEEDS > 3 ? 3 : SEEDS); seed++) {

@@ -113,7 +113,8 @@ Test(sampler_gp_faults, a_state_of_more_points_than_are_modelled_now_gives_a_loc
     OK(lab_suggest(point, &by, &l));
     check_legal(&l, point, "gp");
     l.ops->describe(&stats, l.state);
-    cr_expect(strstr(hpt__str_text(&stats), "\"policy\":\"local\",\"points\":32,"), "%s", hpt__str_text(&stats));
+    const char *policy = strstr(hpt__str_text(&stats), "\"policy\":\"local\",\"points\":");
+    cr_expect(policy && atoi(strstr(policy, "points") + strlen("points\":")) <= 64, "%s", hpt__str_text(&stats));
     hpt__str_fini(&state);
     hpt__str_fini(&stats);
     lab_close(&l);

@@ -6,6 +6,7 @@
 #define HPT_ACQ_ACQ_H
 
 #include "../gp/gp.h"
+#include "../gp/gp_nearest.h"
 
 typedef struct hpt__search_options {
     int64_t n_global;  // candidates of a scrambled Sobol sequence over the space
@@ -21,6 +22,8 @@ typedef struct hpt__search_options {
     const double *excluded;
     const uint64_t *excluded_mask;
     int64_t n_excluded;
+    // All told and pending points, where the model has a part of the told ones: acq_wide.c. NULL: it has all.
+    hpt__neighbours *nearest;
 } hpt__search_options;
 
 // Coordinates of `fixed` (space->d, internal; NULL: none) that are not NaN stay as they are. Excluded are points that were
@@ -35,5 +38,7 @@ HPT_NODISCARD int hpt__acq_search(double *row, uint64_t *mask, double *value, hp
 // The value to improve on: with noise the smallest posterior mean over told points, else the smallest told value, in
 // transformed units.
 HPT_NODISCARD int hpt__acq_incumbent(double *best, int64_t *index, hpt__gp *gp);
+// The noise that expected improvement has to reckon with, a variance in transformed units; 0: too little to matter.
+double hpt__acq_noise(const hpt__gp *gp);
 
 #endif

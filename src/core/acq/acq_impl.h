@@ -27,6 +27,7 @@ bool hpt__seen_near(const hpt__seen *seen, const double *row, uint64_t mask, dou
 // ---- one search
 typedef struct hpt__search {
     hpt__gp *gp;
+    hpt__model *model; // that is asked: gp's, or of some neighbours (acq_wide.c)
     const hpt__gp_code *code;
     const hpt__acq *acq;
     const hpt__search_options *options;
@@ -45,6 +46,13 @@ typedef struct hpt__search {
     uint64_t *masks;
     int64_t n, cap;
 } hpt__search;
+
+typedef struct hpt__search_pool { // points with their values: the kept candidates, then the refined starts
+    double *rows;
+    uint64_t *masks;
+    double *values;
+    int64_t n;
+} hpt__search_pool;
 
 // A column's value that other values of the same parameter can be compared with: for grids its cell, else the number.
 static inline bool hpt__column_active(const hpt__gp_code *code, int64_t c, uint64_t mask) {
@@ -67,5 +75,11 @@ double hpt__candidates_draw(hpt__search *s, int64_t c);
 // ---- acq_refine.c
 // Improves n starts (rows, masks, values) in place; taken points are not entered.
 HPT_NODISCARD int hpt__refine(double *rows, uint64_t *masks, double *values, int64_t n, hpt__search *s);
+
+// ---- acq_wide.c, for options->nearest
+// The k best candidates, best first: hpt__model_screen.
+HPT_NODISCARD int hpt__wide_screen(int64_t *index, double *value, int64_t k, hpt__search *s);
+// Refines what comes after the first n_kept points of the pool; values are then of one measure, -infinity: passed over.
+HPT_NODISCARD int hpt__wide_finish(hpt__search_pool *p, int64_t n_kept, hpt__search *s);
 
 #endif

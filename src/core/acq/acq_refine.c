@@ -86,7 +86,7 @@ static void place(double *row, const start *st, const double *x) {
 
 static int smooth(work *w) {
     hpt__search *s = w->s;
-    hpt__model *model = hpt__gp_model(s->gp);
+    hpt__model *model = s->model;
     int rc = 0;
     for (int64_t i = 0; i < w->n; i++) {
         w->starts[i].running = false;
@@ -226,8 +226,7 @@ static int exchange(bool *moved, work *w) {
             if (s->levels[c] > 0 && isnan(s->pin[c]) && hpt__column_active(s->code, c, *w->starts[i].mask))
                 HPT_TRY(propose_column(w, i, c));
     if (w->n_near == 0) goto out;
-    HPT_TRY(
-        hpt__model_acquire(hpt__gp_model(s->gp), s->acq, w->near_rows, w->near_masks, w->n_near, w->near_values, NULL));
+    HPT_TRY(hpt__model_acquire(s->model, s->acq, w->near_rows, w->near_masks, w->n_near, w->near_values, NULL));
     // Rows of a start stand together.
     for (int64_t j = 0; j < w->n_near;) {
         const int64_t i = w->near_of[j];

@@ -30,12 +30,17 @@ enum { KEPT = 64 };
 static const double NOISY = 1e-3; // variance of noise from which the mean and not the value is the incumbent
 static const double RESOLUTION_SPREAD = 1e-5, RESOLUTION_NOISE = 0.02, POLISHING_WITHIN = 1e-3;
 
+double hpt__acq_noise(const hpt__gp *gp) {
+    const double sd = hpt__gp_noise_sd(gp);
+    return sd * sd > NOISY ? sd * sd : 0;
+}
+
 int hpt__acq_incumbent(double *best, int64_t *index, hpt__gp *gp) {
     const int64_t n = hpt__gp_n(gp);
-    const double *value = hpt__gp_z(gp), noise = hpt__gp_noise_sd(gp);
+    const double *value = hpt__gp_z(gp);
     double *mean = NULL;
     if (n < 1) return hpt__fail(HPT_E_STATE, "no point was told yet: there is no incumbent");
-    if (noise * noise > NOISY) {
+    if (hpt__acq_noise(gp) > 0) {
         mean = hpt__malloc((size_t)n * sizeof *mean);
         if (!mean) return hpt__fail_memory();
         int rc =
@@ -107,13 +112,6 @@ int hpt__search_snap(double *row, uint64_t *mask, hpt__search *s) {
 
 // ---- the best
 
-typedef struct pool { // points with their values: the kept candidates, then the refined starts
-    double *rows;
-    uint64_t *masks;
-    double *values;
-    int64_t n;
-} pool;
-
 static bool polishing(const hpt__search *s, const double *row, uint64_t mask, double value) {
     if (s->acq->kind != HPT__ACQ_LOGEI) return false;
     const double r = fmax(RESOLUTION_SPREAD, RESOLUTION_NOISE * hpt__gp_noise_sd(s->gp));
@@ -121,7 +119,7 @@ static bool polishing(const hpt__search *s, const double *row, uint64_t mask, do
 }
 
 // Index of the best point, passing over polishing ones unless there is nothing else.
-static int64_t choose(const hpt__search *s, const pool *p) {
+static int64_t choose(const hpt__search *s, const hpt__search_pool *p) {
     int64_t best = -1, any = 0;
     for (int64_t i = 0; i < p->n; i++) {
         if (p->values[i] > p->values[any]) any = i;
@@ -132,7 +130,7 @@ static int64_t choose(const hpt__search *s, const pool *p) {
 }
 
 // Appends copies of n_best + n_drawn of the first n_kept points.
-static void choose_starts(pool *p, int64_t n_kept, int64_t n_starts, hpt__search *s) {
+static void choose_starts(hpt__search_pool *p, int64_t n_kept, int64_t n_starts, hpt__search *s) {
     bool used[KEPT] = {false};
     const int64_t n_best = (n_starts + 1) / 2;
     for (int64_t k = 0; k < n_starts; k++) {
@@ -160,23 +158,26 @@ static void choose_starts(pool *p, int64_t n_kept, int64_t n_starts, hpt__search
 static int search(double *row, uint64_t *mask, double *value, hpt__search *s, bool complete) {
     int rc = 0;
     const int64_t k = s->n < KEPT ? s->n : KEPT;
+    const bool wide = s->options->nearest != NULL;
     int64_t n_starts = complete ? 0 : s->options->n_starts, index[KEPT];
     if (n_starts > k) n_starts = k;
     if (n_starts < 0) n_starts = 0;
     const size_t room = (size_t)(k + n_starts);
-    pool p = {0};
+    hpt__search_pool p = {0};
     p.rows = hpt__malloc(room * (size_t)s->d * sizeof *p.rows);
     p.masks = hpt__malloc(room * sizeof *p.masks);
     p.values = hpt__malloc(room * sizeof *p.values);
     if (!p.rows || !p.masks || !p.values) HPT_TRY(hpt__fail_memory());
-    HPT_TRY(hpt__model_screen(hpt__gp_model(s->gp), s->acq, s->rows, s->masks, s->n, k, index, p.values));
+    HPT_TRY(wide ? hpt__wide_screen(index, p.values, k, s)
+                 : hpt__model_screen(s->model, s->acq, s->rows, s->masks, s->n, k, index, p.values));
     for (int64_t i = 0; i < k; i++) {
         memcpy(p.rows + i * s->d, s->rows + index[i] * s->d, (size_t)s->d * sizeof *p.rows);
         p.masks[i] = s->masks[index[i]];
     }
     p.n = k;
     choose_starts(&p, k, n_starts, s);
-    if (n_starts > 0) HPT_TRY(hpt__refine(p.rows + k * s->d, p.masks + k, p.values + k, n_starts, s));
+    if (n_starts > 0 && !wide) HPT_TRY(hpt__refine(p.rows + k * s->d, p.masks + k, p.values + k, n_starts, s));
+    if (wide) HPT_TRY(hpt__wide_finish(&p, k, s));
     const int64_t best = choose(s, &p);
     memcpy(row, p.rows + best * s->d, (size_t)s->d * sizeof *row);
     *mask = p.masks[best];
@@ -193,7 +194,13 @@ int hpt__acq_search(double *row, uint64_t *mask, double *value, hpt__gp *gp, con
                     const hpt__acq *acq, const double *fixed, const hpt__search_options *options, hpt__rng *rng) {
     int rc = 0;
     bool complete = false, exhausted = false;
-    hpt__search s = {.gp = gp, .code = code, .acq = acq, .options = options, .rng = rng, .d = code->cov.d};
+    hpt__search s = {.gp = gp,
+                     .model = hpt__gp_model(gp),
+                     .code = code,
+                     .acq = acq,
+                     .options = options,
+                     .rng = rng,
+                     .d = code->cov.d};
     HPT_FAIL_IF(s.d < 1, HPT_E_ARG, "a search needs a parameter that can vary");
     HPT_TRY(prepare(&s, fixed));
     HPT_TRY(hpt__candidates_make(&complete, &s, false));

@@ -38,6 +38,7 @@ static int suggest(double *points, hpt_gp *gp, int64_t q, int64_t m) {
     HPT_TRY(hpt__gp_ready(gp->gp));
     HPT_TRY(hpt__gp_set_pending(gp->gp, gp->rows, gp->mask, m));
     HPT_TRY(hpt__acq_incumbent(&acq.best, NULL, gp->gp));
+    acq.noise = hpt__acq_noise(gp->gp);
     for (int64_t i = 0; i < m; i++) HPT_TRY(pending_best(&acq.best, gp, gp->rows + i * d, gp->mask[i]));
     for (int64_t i = 0; i < q; i++) {
         hpt__rng rng;

@@ -54,7 +54,7 @@ static inline int64_t hpt__cov_n_theta(const hpt__cov *c) {
 }
 
 typedef enum hpt__acq_kind { // all are maximised; objectives are minimised: smaller means are better
-    HPT__ACQ_LOGEI = 0,      // log E max(best - f, 0)
+    HPT__ACQ_LOGEI = 0,      // log E max(best - f, 0), with noise: + log(1 - noise_sd / sqrt(var + noise_sd^2))
     HPT__ACQ_LCB = 1,        // -(mean - beta * sd)
     HPT__ACQ_PE = 2,   // sd + 10 * min(tau - (mean - beta * sd), 0): pure exploration among the promising (UCB-PE)
     HPT__ACQ_MEAN = 3, // -mean
@@ -66,6 +66,8 @@ typedef struct hpt__acq {
     double best; // LOGEI: value to improve on
     double beta; // LCB, PE
     double tau;  // PE
+    double
+        noise; // LOGEI: variance of the noise of a result, for which repeats are worth less; 0: as if there were none
 } hpt__acq;
 
 typedef struct hpt__device_desc {

@@ -15,7 +15,8 @@
 //
 // The rates lie in a file per device, library version and number of threads, written beside and renamed, so that a reader
 // never sees half of one. Whatever fails there is skipped in silence: the rates are then measured anew (below 0.2 s).
-// Threads: one at a time per device. The engine's results never depend on these numbers, only the choice of a device may.
+// Threads: one at a time per device. Of the engine's results only those past the size of an
+// exact model depend on these numbers (sampler/gp_policy.c): which size that is, in steps of a factor of two, stored.
 #include "device_state.h"
 
 #include "../base/alloc.h"

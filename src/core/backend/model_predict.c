@@ -47,7 +47,7 @@ static int check_acq(const char *doing, const hpt__acq *acq) {
     bool good = true;
     switch (acq->kind) {
     case HPT__ACQ_LOGEI:
-        good = isfinite(acq->best);
+        good = isfinite(acq->best) && isfinite(acq->noise) && acq->noise >= 0;
         break;
     case HPT__ACQ_LCB:
         good = isfinite(acq->beta);
@@ -61,7 +61,8 @@ static int check_acq(const char *doing, const hpt__acq *acq) {
     default:
         return hpt__fail(HPT_E_ARG, "%s: there is no acquisition %d", doing, (int)acq->kind);
     }
-    return good ? 0 : hpt__fail(HPT_E_ARG, "%s: a number of the acquisition is not finite", doing);
+    return good ? 0
+                : hpt__fail(HPT_E_ARG, "%s: a number of the acquisition is not finite, or a variance negative", doing);
 }
 
 int hpt__model_acquire(hpt__model *m, const hpt__acq *acq, const double *z, const uint64_t *zmask, int64_t n,

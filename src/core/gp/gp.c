@@ -47,8 +47,8 @@ int hpt__gp_create(hpt__gp **out, hpt__device *device, const hpt__gp_code *code,
     gp->p = hpt__cov_n_theta(&code->cov);
     const size_t p = (size_t)gp->p;
     double **const arrays[] = {
-        &gp->theta_factor, &gp->theta_resume, &gp->theta_used, &gp->scratch,          &gp->low,
-        &gp->high,         &gp->start,        &gp->gradient,   &gp->optimum[0].theta, &gp->optimum[1].theta};
+        &gp->theta_factor, &gp->theta_resume, &gp->theta_used,       &gp->scratch,          &gp->low,       &gp->high,
+        &gp->start,        &gp->gradient,     &gp->optimum[0].theta, &gp->optimum[1].theta, &gp->theta_part};
     HPT_FAIL_IF(!(isnan(s->noise) || (s->noise >= 0 && isfinite(s->noise))), HPT_E_ARG,
                 "the noise is %g; it has to be a standard deviation >= 0, or NaN to be fitted", s->noise);
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
@@ -72,10 +72,22 @@ void hpt__gp_destroy(hpt__gp *gp) {
     if (!gp) return;
     hpt__model_destroy(gp->model);
     hpt__lbfgsb_fini(&gp->search);
-    double *const arrays[] = {
-        gp->rows,        gp->raw,  gp->y,     gp->z,        gp->buffer,           gp->theta_factor,     gp->theta_used,
-        gp->low,         gp->high, gp->start, gp->gradient, gp->optimum[0].theta, gp->optimum[1].theta, gp->scratch,
-        gp->theta_resume};
+    double *const arrays[] = {gp->rows,
+                              gp->raw,
+                              gp->y,
+                              gp->z,
+                              gp->buffer,
+                              gp->theta_factor,
+                              gp->theta_used,
+                              gp->low,
+                              gp->high,
+                              gp->start,
+                              gp->gradient,
+                              gp->optimum[0].theta,
+                              gp->optimum[1].theta,
+                              gp->scratch,
+                              gp->theta_resume,
+                              gp->theta_part};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) hpt__free(arrays[i]);
     hpt__free(gp->mask);
     hpt__free(gp->block_count);
@@ -245,12 +257,19 @@ void hpt__gp_sync_values(hpt__gp *gp) {
     }
     if (low > high) low = high = 0; // nothing finite
     const double spread = high > low ? high - low : fmax(fabs(high), 1);
+    gp->worse = fmin(high + spread, 2 * HPT__GP_HUGE);
+    gp->better = fmax(low - spread, -2 * HPT__GP_HUGE);
     for (int64_t i = 0; i < gp->n; i++)
-        if (!isfinite(gp->raw[i]))
-            gp->y[i] = fmin(fmax(gp->raw[i] > 0 ? high + spread : low - spread, -2 * HPT__GP_HUGE), 2 * HPT__GP_HUGE);
+        if (!isfinite(gp->raw[i])) gp->y[i] = gp->raw[i] > 0 ? gp->worse : gp->better;
     if (gp->n > 0) hpt__gp_warp_fit(&gp->warp, gp->warp.kind, gp->y, gp->n, gp->buffer);
     for (int64_t i = 0; i < gp->n; i++) gp->z[i] = hpt__warp_apply(&gp->warp, gp->y[i]);
     gp->z_ready = true;
+}
+
+double hpt__gp_transform(hpt__gp *gp, double y) {
+    hpt__gp_sync_values(gp);
+    const double finite = isfinite(y) ? fmin(fmax(y, -HPT__GP_HUGE), HPT__GP_HUGE) : y > 0 ? gp->worse : gp->better;
+    return hpt__warp_apply(&gp->warp, finite);
 }
 
 void hpt__gp_choose(hpt__gp *gp, hpt__warp_kind kind) {

@@ -101,6 +101,8 @@ double hpt__gp_noise_sd(const hpt__gp *gp); // in transformed units
 const double *hpt__gp_rows(const hpt__gp *gp);
 const uint64_t *hpt__gp_masks(const hpt__gp *gp);
 const double *hpt__gp_z(const hpt__gp *gp);
+// A value of the objective (not NaN) as that of a told point would be transformed.
+double hpt__gp_transform(hpt__gp *gp, double y);
 // Mean and variance in the units of the objective (of the median and of half the 84 %-16 % range where it is transformed).
 HPT_NODISCARD int hpt__gp_predict(hpt__gp *gp, const double *rows, const uint64_t *mask, int64_t m, double *mean,
                                   double *sd);

@@ -41,6 +41,7 @@ struct hpt__gp {
     int64_t n_model;
     // What is up to date.
     bool z_ready;         // y, z and warp are those of raw
+    double worse, better; // what an infinite value stands for, when z is ready
     bool weights_ready;   // the model's weights are those of z and of the factor
     bool doubtful;        // the factor is one of hpt__gp_ready_doubtful
     int64_t n_factor;     // told points of the last factorisation; later rows were appended. 0: no factor
@@ -52,8 +53,8 @@ struct hpt__gp {
     double *scratch;      // p
     // Fit.
     hpt__gp_optimum optimum[HPT__WARP_COUNT];
-    hpt__warp warp;                        // of z; its kind is the chosen one
-    double *low, *high, *start, *gradient; // p
+    hpt__warp warp;                                     // of z; its kind is the chosen one
+    double *low, *high, *start, *gradient, *theta_part; // p
     hpt__lbfgsb search;
     int64_t n_fit, n_restart; // told points at the last fit or check, at the last search with restarts; 0: never
     int64_t n_searches;       // searches with restarts so far: their random numbers

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // gp_policy.c: what to do where an exact model of everything is too slow, and where a space has too many directions.
 //
-// Local model. Past gp.n_max told points the model holds a subset: three quarters are the points nearest to the best one, by
-// the distance the covariance itself uses, sum (dx / l)^2; the last quarter is spread evenly over the ranks of all other
-// values, so that the rest of the space is not forgotten and the transformation of the values sees their whole range. Half
-// of n_max is chosen at once and new results are appended until it is full, then it is chosen anew: the O(n^3) of a new
-// factor is paid once in n_max / 2 trials.
+// Limit. An exact model's average ask is estimated from the rates of the device (backend/cost.c); the limit is the largest of
+// 250, 500, 1,000 .. 64,000 told points whose estimate is within gp.ask_seconds, or gp.n_max, and no more than memory
+// holds. It is decided once and stored with the study: from then on neither another machine nor another day's speed
+// changes what is asked, unless the memory there is too small.
+//
+// Local model. Past the limit the model holds a subset: three quarters are the points nearest to a centre (the trust region's,
+// else the best point), by the distance the covariance itself uses, sum (dx / l)^2; the last quarter is spread evenly over
+// the ranks of all other values, so that the transformation of the values sees their whole range. Half of the limit is
+// chosen at once and new results are appended until it is full, or until the trust region begins a new round elsewhere;
+// then it is chosen anew: the O(n^3) of a new factor is paid once in limit / 2 trials. What the model does not know of
+// the rest of the space the nearest-neighbour posterior knows (gp/gp_nearest.c, acq/acq_wide.c).
 //
 // Trust region (Eriksson et al., "Scalable global optimization via local Bayesian optimization", NeurIPS 2019, from the
 // paper): a box around the best point, side L times the column's lengthscale over their geometric mean; L doubles after 3
@@ -55,9 +61,73 @@ static double distance(const hpt__gp_archive *a, int64_t i, int64_t j, const dou
     return sum;
 }
 
-int hpt__gp_subset(int64_t **out, int64_t *got, const hpt__gp_archive *a, int64_t n, int64_t want,
+// ---- how many points an exact model may have
+
+enum {
+    LEAST = 64,
+    SMALL = 256,
+    FIRST_STEP = 250,
+    LAST_STEP = 64000,
+    STARTS = 8,
+    CALLS = 60,
+    EVALUATIONS = 10,
+    FITS_PER = 10
+};
+const char *const hpt__gp_limit_names[3] = {"option", "seconds", "memory"};
+
+// Estimated seconds of an ask with n told points. The search: candidates (fewer with more points, as sampler_gp.c has it),
+// and about CALLS steps of STARTS starts in lockstep; a result is one appended row; a fit, due after each tenth more, has
+// about EVALUATIONS likelihoods and one factor.
+static double ask_seconds(hpt__device *device, const hpt__cov *cov, int64_t n, int64_t m) {
+    hpt__model_shape s = {.n = n, .d = cov->d, .n_terms = cov->n_terms, .m = m * 300 / n > 256 ? m * 300 / n : 256};
+    double sum = hpt__device_cost(device, HPT__OP_POSTERIOR, &s);
+    s.m = STARTS;
+    sum += CALLS * hpt__device_cost(device, HPT__OP_POSTERIOR_GRAD, &s);
+    s.s = 1;
+    sum += hpt__device_cost(device, HPT__OP_APPEND, &s);
+    s.m = s.s = 0;
+    const double fit =
+        EVALUATIONS * hpt__device_cost(device, HPT__OP_MLL, &s) + hpt__device_cost(device, HPT__OP_FACTOR, &s);
+    return sum + fit * FITS_PER / (double)n;
+}
+
+// With the small models that a search beside a local one makes (acq_wide.c).
+static bool fits(const hpt__device *device, const hpt__cov *cov, int64_t n, int64_t m) {
+    hpt__model_shape s = {.n = n, .d = cov->d, .n_terms = cov->n_terms, .m = m, .s = 1};
+    const int64_t need = hpt__device_need(device, &s), memory = hpt__device_memory(device);
+    s.n = n < SMALL ? n : SMALL;
+    s.m = STARTS;
+    return need <= memory && 2 * hpt__device_need(device, &s) <= memory - need;
+}
+
+int hpt__gp_limit_find(hpt__gp_limit *out, hpt__device *device, const hpt__cov *cov, const hpt__options *options,
+                       int64_t m, hpt__gp_limit known) {
+    hpt__gp_limit l = known;
+    if (options->gp_n_max > 0) {
+        l = (hpt__gp_limit){options->gp_n_max > LEAST ? options->gp_n_max : LEAST, HPT__GP_BY_OPTION};
+    } else if (l.points < LEAST || l.by == HPT__GP_BY_OPTION) {
+        l = (hpt__gp_limit){FIRST_STEP, HPT__GP_BY_SECONDS};
+        while (l.points < LAST_STEP && ask_seconds(device, cov, 2 * l.points, m) <= options->gp_ask_seconds)
+            l.points *= 2;
+    }
+    while (l.points > LEAST && !fits(device, cov, l.points, m)) {
+        l.points = l.points / 4 * 3 > LEAST ? l.points / 4 * 3 : LEAST;
+        l.by = HPT__GP_BY_MEMORY;
+    }
+    *out = l;
+    if (fits(device, cov, l.points, m)) return 0;
+    return hpt__fail(HPT_E_MEMORY,
+                     "device '%s': not even a model of %lld points fits into the %lld MiB that it may use; "
+                     "raise gp.memory",
+                     hpt__device_name(device), (long long)l.points, (long long)(hpt__device_memory(device) >> 20));
+}
+
+// ---- which points a local one has
+
+int hpt__gp_subset(int64_t **out, int64_t *got, const hpt__gp_archive *a, int64_t centre, int64_t want,
                    const double *length) {
-    int64_t m = 0, best = -1;
+    const int64_t n = a->n;
+    int64_t m = 0, best = centre;
     item *items = hpt__malloc((size_t)(n + 1) * sizeof *items);
     int64_t *chosen = hpt__malloc((size_t)(want + 1) * sizeof *chosen);
     if (!items || !chosen) {
@@ -65,7 +135,7 @@ int hpt__gp_subset(int64_t **out, int64_t *got, const hpt__gp_archive *a, int64_
         hpt__free(chosen);
         return hpt__fail_memory();
     }
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < n && centre < 0; i++)
         if (a->kind[i] == HPT__GP_TOLD && (best < 0 || a->y[i] < a->y[best])) best = i;
     for (int64_t i = 0; i < n; i++)
         if (a->kind[i] != HPT__GP_LEFT_OUT) items[m++] = (item){best < 0 ? 0 : distance(a, i, best, length), i};

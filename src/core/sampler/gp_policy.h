@@ -5,9 +5,23 @@
 
 #include "gp_archive.h"
 
-// Chooses `want` of the archive's first n entries for a local model: *out (want numbers, ascending; owned by the caller,
-// hpt__free), *got of them. length: d lengthscales of the columns.
-HPT_NODISCARD int hpt__gp_subset(int64_t **out, int64_t *got, const hpt__gp_archive *a, int64_t n, int64_t want,
+// How many told points an exact model may have.
+typedef enum hpt__gp_limit_by { HPT__GP_BY_OPTION = 0, HPT__GP_BY_SECONDS = 1, HPT__GP_BY_MEMORY = 2 } hpt__gp_limit_by;
+typedef struct hpt__gp_limit {
+    int64_t points; // 0: not decided yet
+    hpt__gp_limit_by by;
+} hpt__gp_limit;
+extern const char *const hpt__gp_limit_names[3]; // "option", "seconds", "memory"
+
+// The limit on this device: gp.n_max, else what gp.ask_seconds allows (in steps of a factor of two: small differences of
+// speed make none), then what fits into the device's memory. m: candidates of a search. known: an earlier decision that
+// stands (points 0: none); only memory may lower it. HPT_E_MEMORY: not even the smallest model fits.
+HPT_NODISCARD int hpt__gp_limit_find(hpt__gp_limit *out, hpt__device *device, const hpt__cov *cov,
+                                     const hpt__options *options, int64_t m, hpt__gp_limit known);
+
+// Chooses `want` of the archive's entries for a local model: *out (want numbers, ascending; owned by the caller,
+// hpt__free), *got of them. centre: entry that they lie around; -1: the best. length: d lengthscales of the columns.
+HPT_NODISCARD int hpt__gp_subset(int64_t **out, int64_t *got, const hpt__gp_archive *a, int64_t centre, int64_t want,
                                  const double *length);
 
 typedef struct hpt__gp_region {

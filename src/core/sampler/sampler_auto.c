@@ -156,6 +156,10 @@ static void auto_describe(hpt__str *out, void *state) {
     }
 }
 
+static int auto_explain(hpt__str *out, const char *json, const hpt_space *space) {
+    return hpt__sampler_gp_ops.explain(out, json, space); // the only one of its models that saves
+}
+
 const hpt__sampler_ops hpt__sampler_auto_ops = {
     .name = "auto",
     .doc = "centre and Sobol points, then gp; never a point twice in a small finite space",
@@ -165,4 +169,5 @@ const hpt__sampler_ops hpt__sampler_auto_ops = {
     .save = auto_save,
     .load = auto_load,
     .describe = auto_describe,
+    .explain = auto_explain,
 };

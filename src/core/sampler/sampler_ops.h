@@ -44,6 +44,9 @@ typedef struct hpt__sampler_ops {
     int (*load)(void *state, const char *json);
     void (*describe)(hpt__str *out,
                      void *state); // OPTIONAL. One JSON object for the study's stats; nothing: nothing to say
+    // What a saved text says, for people, as one JSON object of numbers, texts and objects of these: of a study that is only
+    // read. OPTIONAL. HPT_S_NOTHING: it is none of this sampler's.
+    int (*explain)(hpt__str *out, const char *json, const hpt_space *space);
     // Whether a suggestion takes microseconds and reads no rows (the table's counters at most): it is then made inside the
     // write lock. Other samplers see the earlier points of a batch as provisional running rows.
     bool cheap;

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// gp_sampler.h: the inside of sampler gp, for its files: sampler_gp.c (what is asked), gp_sampler_data.c (what the model is
+// told), gp_sampler_saved.c (what is stored with the study).
+#ifndef HPT_SAMPLER_GP_SAMPLER_H
+#define HPT_SAMPLER_GP_SAMPLER_H
+
+#include "../gp/gp_nearest.h"
+#include "gp_archive.h"
+#include "gp_policy.h"
+#include "sampler_ops.h"
+#include "sampler_start.h"
+
+enum { HPT__GP_REGION_FROM = 8 }; // numeric columns at the best point from which there is a trust region
+
+typedef struct hpt__gp_sampler {
+    hpt__sampler_env env;
+    hpt__start *start;
+    hpt__gp_code code;
+    bool has_code;
+    bool local;          // the model has a part of the points
+    hpt__gp_limit limit; // points 0: not decided yet
+    int64_t round;       // of the trust region around whose centre the local model lies
+    hpt__device *device;
+    hpt__gp *gp;
+    hpt__gp_archive archive;
+    bool has_archive;
+    int64_t *in_model; // archive entries in the model, in its order
+    int64_t n_model, cap_model;
+    int64_t *pending; // numbers that the model has as pending
+    int64_t n_pending, cap_pending;
+    int64_t upto; // archive entries before it are in the model or left out of it
+    char *loaded; // state given by load, until the model is there to take it
+    uint64_t state_hash;
+    bool changed; // since the last save
+    double fit_seconds, search_seconds;
+    int64_t n_asks; // of the model, those of earlier processes too
+    double ask_seconds;
+    double *row, *length, *point, *fixed, *centre, *half_width; // d or space->d each, one block
+} hpt__gp_sampler;
+
+// ---- gp_sampler_data.c
+// Brings the model up to date with the archive: what it is told, and its hyperparameters. moved: imputed values changed.
+// m: candidates that a search asks about, at most. n_model is 0 afterwards where there is nothing to learn from.
+HPT_NODISCARD int hpt__gp_sampler_update(hpt__gp_sampler *s, bool moved, int64_t m);
+// All told and pending points, for the search beside a local model (acq.h); the caller's.
+HPT_NODISCARD int hpt__gp_sampler_nearest(hpt__neighbours **out, hpt__gp_sampler *s);
+// The archive's pending points as the model's.
+HPT_NODISCARD int hpt__gp_sampler_set_pending(hpt__gp_sampler *s);
+// Tells the archive's entries from s->upto to n.
+HPT_NODISCARD int hpt__gp_sampler_tell_upto(hpt__gp_sampler *s, int64_t n);
+// A model of the entries `which` alone, of the first upto of the archive.
+HPT_NODISCARD int hpt__gp_sampler_tell_anew(hpt__gp_sampler *s, const int64_t *which, int64_t n, int64_t upto);
+
+// ---- gp_sampler_saved.c
+HPT_NODISCARD int hpt__gp_sampler_save_text(hpt__str *out, const hpt__gp_sampler *s);
+// s->changed, if the state is another than the one saved last.
+HPT_NODISCARD int hpt__gp_sampler_notice_change(hpt__gp_sampler *s);
+// Puts the model where it was when s->loaded was saved. A state that does not fit the trials is worth a fit, not an error.
+HPT_NODISCARD int hpt__gp_sampler_restore(hpt__gp_sampler *s);
+// hpt__sampler_ops.explain
+int hpt__gp_sampler_explain(hpt__str *out, const char *json, const hpt_space *space);
+
+#endif
