@@ -89,9 +89,10 @@ HPT_API HPT_NODISCARD int hpt_gp_log_likelihood(hpt_gp *gp, double *out);
 
 /* The hyperparameters in use as one JSON object, owned by the caller (hpt_free):
  *   {"kernel": "matern52", "device": "cpu", "n": 40, "warp": "none" or "log_tail", "mean": .., "sd": .., "noise_sd": ..,
- *    "amplitudes": [variance of each group; the first is the unconditional one], "lengthscales": {"lr": 0.3, ...}}
+ *    "jitter": 0, "amplitudes": [variance of each group; the first is the unconditional one], "lengthscales": {"lr": 0.3, ...}}
  * Lengthscales are in the unit cube of the parameter (logarithmic where it is; large: without effect), amplitudes in units
- * of sd^2, where mean and sd are those of the transformed values; noise_sd is in units of sd. */
+ * of sd^2, where mean and sd are those of the transformed values; noise_sd is in units of sd;
+ * jitter, also of sd^2, is what the diagonal needed on top so that the covariance could be factored, normally nothing. */
 HPT_API HPT_NODISCARD int hpt_gp_hyperparameters(char **out, hpt_gp *gp);
 
 HPT_END_DECLS

@@ -14,7 +14,8 @@ HPT_API HPT_NODISCARD int hpt_serve_create(hpt_serve **out);
 HPT_API void hpt_serve_destroy(hpt_serve *serve);
 
 /* line: one JSON object. *reply: one line of JSON without newline, borrowed until the next call. A bad
- * request is answered {"ok":false,"error":...} and returns 0; only HPT_E_MEMORY is an error.
+ * request is answered {"ok":false,"error":...} and returns 0; only HPT_E_MEMORY, no room for
+ * the answer itself, is an error.
  * HPT_S_STOPPED: the request was {"op":"close"}; *reply is still to be sent. One thread at a time. */
 HPT_API HPT_NODISCARD int hpt_serve_request(const char **reply, hpt_serve *serve, const char *line);
 

@@ -92,6 +92,7 @@ Test(api_gp, hyperparameters_are_named)
     OK(hpt_gp_hyperparameters(&text, gp));
     cr_expect(strstr(text, "\"kernel\": \"matern52\"") && strstr(text, "\"lr\": ") && strstr(text, "\"momentum\": "),
               "%s", text);
+    cr_expect(strstr(text, "\"jitter\": 0,") || strstr(text, "\"jitter\": 0.0,"), "%s", text);
     cr_expect(strstr(text, "\"k\": ") == NULL, "a constant has no lengthscale");
     hpt_free(text);
     hpt_gp_destroy(gp);

@@ -3,7 +3,7 @@
 // SQLite's, and the system calls that SQLite makes (its VFS lets them be replaced).
 //
 // The loop opens a study, asks three trials, reports, tells them in three ways, queues a point, closes, opens again and
-// exports. For every k the k-th call fails, or all from the k-th on. Whatever the loop then says: a line, one of the
+// exports; with sampler gp it asks more. For every k the k-th call fails, or all from the k-th on. Whatever the loop then says: a line, one of the
 // expected statuses, nothing leaked (the address sanitizer looks), and the same file serves a loop without faults, with
 // dense numbers and SQLite's own integrity. HPT_TEST_FULL=1 tries every k, else a sample of the later ones.
 #include "core/base/alloc.h"
@@ -25,7 +25,8 @@ static char path[64], url[80];
 
 // ---- what fails
 
-static int64_t at, calls; // the at-th call fails (from 1); 0: none
+static int64_t at, calls;  // the at-th call fails (from 1); 0: none
+static int64_t dense = 30; // the first ones that are all tried
 static bool lasting;
 static int error_number;
 
@@ -114,18 +115,22 @@ static int count(const char *text, size_t size, void *payload) {
     return 0;
 }
 
+static const char *sampler = "tpe";
+
 static int open_study(hpt_study **out, const char *where, hpt_open_mode mode, const hpt_space *space) {
     hpt_study_options o = HPT_STUDY_OPTIONS_INIT;
     o.name = "s";
     o.storage = where;
     o.space = space;
     o.mode = mode;
-    o.sampler = "tpe";
+    o.sampler = sampler;
+    o.device = "ref";
     o.pruner = "median";
     o.has_seed = true;
     o.seed = 1;
-    o.options = (const char *const[]){"tpe.n_startup=1", "tpe.n_candidates=2"};
-    o.n_options = 2;
+    o.options =
+        (const char *const[]){"sqlite.busy_timeout=1", "tpe.n_startup=1", "tpe.n_candidates=2", "gp.n_startup=2"};
+    o.n_options = 4;
     return hpt_study_open(out, &o);
 }
 
@@ -140,9 +145,9 @@ static int make_space(hpt_space **s) {
 
 static int one_trial(hpt_study *study, hpt_trial_state state) {
     hpt_trial *t = NULL;
-    const double value = 0.5;
     bool prune;
     int rc = hpt_study_ask(&t, study);
+    const double value = rc >= 0 ? 0.5 + 0.125 * (double)hpt_trial_number(t) : 0;
     if (rc >= 0) rc = hpt_trial_report(t, 1, value);
     if (rc >= 0) rc = hpt_trial_should_prune(&prune, t);
     if (rc >= 0) rc = hpt_trial_set_attr(t, "note", "[1, null]");
@@ -168,6 +173,8 @@ static int loop(const char *where) {
         study = NULL;
         if (rc >= 0) rc = open_study(&study, where, HPT_OPEN_EXISTING, NULL);
     }
+    for (int i = 0; i < 4 && strcmp(sampler, "gp") == 0 && rc >= 0; i++) // its model chooses from the fourth on
+        rc = one_trial(study, i == 1 ? HPT_TRIAL_FAIL : HPT_TRIAL_COMPLETE);
     if (rc >= 0) rc = hpt_study_counts(counts, study);
     if (rc >= 0) rc = hpt_study_best(&best, study);
     if (rc >= 0) rc = hpt_study_export(study, "json", 0, count, &size);
@@ -234,12 +241,12 @@ static bool full(void) {
     return text && *text && strcmp(text, "0") != 0;
 }
 
-// For k = 1, 2, ...: the loop with the fault, then without. step: every so many beyond the first 30, unless full.
+// For k = 1, 2, ...: the loop with the fault, then without. step: every so many beyond the first `dense`, unless full.
 static void all_faults(const char *where, bool last, int number, int64_t step, int64_t least) {
     int64_t errors = 0;
     lasting = last;
     error_number = number;
-    for (int64_t k = 1;; k += k < 30 || full() ? 1 : step) {
+    for (int64_t k = 1;; k += k < dense || full() ? 1 : step) {
         remove_files();
         at = k;
         calls = 0;
@@ -284,6 +291,21 @@ Test(fault_loop, any_failing_allocation_of_a_study_in_memory_is_an_error_or_noth
     all_faults(":memory:", false, ENOMEM, 5, 30);
 }
 
+Test(fault_loop, any_failing_allocation_under_a_gaussian_process_leaves_a_study_that_serves)
+{
+    sampler = "gp";
+    hpt__alloc_set_hook(fail_hook, NULL);
+    all_faults(url, false, ENOMEM, 127, 35);
+}
+
+Test(fault_loop, memory_that_stays_short_under_a_gaussian_process_leaves_a_study_that_serves)
+{
+    sampler = "gp";
+    dense = 5;
+    hpt__alloc_set_hook(fail_hook, NULL);
+    all_faults(url, true, ENOMEM, 211, 10);
+}
+
 static void short_of_memory(bool last, int64_t step) {
     sqlite3_mem_methods mine;
     cr_assert_eq(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &memory), SQLITE_OK);
@@ -322,8 +344,9 @@ Test(fault_loop, no_file_may_be_opened_from_any_moment_on)
 }
 Test(fault_loop, any_lock_may_fail)
 {
-    failing("fcntl", false, EIO, 5, 0);
-    failing("fcntl", true, EIO, 11, 3); // ENOLCK counts as busy: SQLite waits for it
+    dense = 2; // some count as busy: SQLite waits for a second
+    failing("fcntl", false, EIO, 13, 0);
+    failing("fcntl", true, EIO, 29, 3);
 }
 Test(fault_loop, any_change_of_size_may_fail)
 {
@@ -358,8 +381,7 @@ static int session(void) {
     for (size_t i = 0; rc >= 0 && i < sizeof lines / sizeof *lines; i++) {
         const char *reply = NULL;
         rc = hpt_serve_request(&reply, serve, lines[i]);
-        if (rc >= 0 && strncmp(reply, "{\"ok\":true", 10) != 0)
-            rc = -1000; // without memory that is an error of its own
+        if (rc >= 0 && strncmp(reply, "{\"ok\":true", 10) != 0) rc = strstr(reply, "memory") ? HPT_E_MEMORY : -1000;
     }
     hpt_serve_destroy(serve);
     return rc;

@@ -109,3 +109,31 @@ Test(acq_suggest, an_allocation_that_fails_is_an_error_and_the_next_call_goes_on
     }
     hpt_gp_destroy(gp);
 }
+
+Test(acq_suggest, a_tell_that_fails_leaves_what_was_told)
+{
+    enum { MANY = 200 };
+    hpt_gp *gp = open_gp(20, 20);
+    double points[2 * MANY], y[MANY], mean[2];
+    const double at[] = {3, 4};
+    tell_some(gp);
+    OK(hpt_gp_predict(gp, at, 1, mean, NULL));
+    for (int i = 0; i < MANY; i++) {
+        points[2 * i] = 1 + i % 20;
+        points[2 * i + 1] = 1 + i / 20;
+        y[i] = f(points + 2 * i);
+    }
+    for (int64_t k = 0;; k++) {
+        failing left = {.left = k};
+        hpt__alloc_set_hook(fail_kth, &left);
+        const int rc = hpt_gp_tell(gp, points, y, MANY);
+        hpt__alloc_set_hook(NULL, NULL);
+        cr_expect_eq(rc, left.failed ? HPT_E_MEMORY : 0, "allocation %d: %d", (int)k, rc);
+        if (!left.failed) break;
+        cr_expect_eq(hpt_gp_n(gp), 6, "allocation %d", (int)k);
+        OK(hpt_gp_predict(gp, at, 1, mean + 1, NULL));
+        cr_expect_eq(mean[0], mean[1], "allocation %d", (int)k);
+    }
+    cr_expect_eq(hpt_gp_n(gp), MANY);
+    hpt_gp_destroy(gp);
+}

@@ -172,6 +172,10 @@ int64_t hpt__model_rows(const hpt__model *m) {
     return m->device->ops->model_rows(m->own);
 }
 
+double hpt__model_jitter(const hpt__model *m) {
+    return m->jitter;
+}
+
 // Weights over more than n points are gone.
 static void cut(hpt__model *m, int64_t n) {
     m->n = n;

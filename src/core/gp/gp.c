@@ -96,7 +96,7 @@ void hpt__gp_destroy(hpt__gp *gp) {
 
 // ---- data
 
-static int reserve(hpt__gp *gp, int64_t need) {
+int hpt__gp_reserve(hpt__gp *gp, int64_t need) {
     int rc = 0;
     if (need <= gp->cap) return 0;
     const int64_t cap = need + need / 2 + 16;
@@ -155,7 +155,7 @@ int hpt__gp_tell(hpt__gp *gp, const double *rows, const uint64_t *mask, const do
     HPT_FAIL_IF(n < 0, HPT_E_ARG, "%lld points to tell", (long long)n);
     for (int64_t i = 0; i < n; i++) HPT_FAIL_IF(isnan(y[i]), HPT_E_ARG, "the value of point %lld is NaN", (long long)i);
     HPT_TRY(check_rows(gp, rows, n));
-    HPT_TRY(reserve(gp, gp->n + n));
+    HPT_TRY(hpt__gp_reserve(gp, gp->n + n));
     drop_pending(gp);
     if (n == 0) return 0;
     put_rows(gp, gp->n, rows, mask, n);
@@ -218,7 +218,7 @@ int hpt__gp_add_pending(hpt__gp *gp, const double *row, uint64_t mask) {
     int rc = check_rows(gp, row, 1);
     if (rc < 0) return rc;
     const int64_t at = gp->n + gp->n_pending;
-    rc = reserve(gp, at + 1);
+    rc = hpt__gp_reserve(gp, at + 1);
     if (rc < 0) return rc;
     const bool extend = is_factored(gp);
     put_rows(gp, at, row, &mask, 1);
@@ -234,7 +234,7 @@ int hpt__gp_set_pending(hpt__gp *gp, const double *rows, const uint64_t *mask, i
     int rc = 0;
     HPT_FAIL_IF(n < 0, HPT_E_ARG, "%lld pending points", (long long)n);
     HPT_TRY(check_rows(gp, rows, n));
-    HPT_TRY(reserve(gp, gp->n + n));
+    HPT_TRY(hpt__gp_reserve(gp, gp->n + n));
     drop_pending(gp);
     for (int64_t i = 0; i < n; i++) HPT_TRY(hpt__gp_add_pending(gp, rows + i * gp->d, mask[i]));
     rc = 0;
@@ -283,7 +283,7 @@ void hpt__gp_choose(hpt__gp *gp, hpt__warp_kind kind) {
 
 double hpt__gp_fixed_noise(const hpt__gp *gp, const hpt__warp *w) {
     const double sd = gp->settings.noise / w->sd;
-    return log(fmin(fmax(sd * sd, HPT__GP_NOISE_LEAST), 1e4));
+    return log(fmin(fmax(sd * sd, HPT__GP_NOISE_LEAST), HPT__GP_NOISE_MOST));
 }
 
 // ---- factor and weights

@@ -71,6 +71,8 @@ void hpt__gp_destroy(hpt__gp *gp);
 // are at the time. Drops pending points.
 // O(n^2) each on a factored model at the next ready: nothing is rebuilt.
 HPT_NODISCARD int hpt__gp_tell(hpt__gp *gp, const double *rows, const uint64_t *mask, const double *y, int64_t n);
+// Room for n points, so that telling them does not fail for want of memory.
+HPT_NODISCARD int hpt__gp_reserve(hpt__gp *gp, int64_t n);
 // Forgets everything told.
 HPT_NODISCARD int hpt__gp_clear(hpt__gp *gp);
 // Replaces one told value (a late correction, an imputed value that moved); no factor is rebuilt.

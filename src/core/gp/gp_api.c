@@ -95,7 +95,10 @@ static int add_points(hpt_gp *gp, const double *points, const double *values, in
     for (int64_t i = 0; i < n; i++)
         HPT_FAIL_IF(isnan(values[i]), HPT_E_ARG, "%s: value %lld is NaN; leave the point out", call, (long long)i);
     HPT_TRY(hpt__gp_api_encode(gp, points, n, "point"));
-    if (clear) HPT_TRY(hpt__gp_clear(gp->gp));
+    if (clear) {
+        HPT_TRY(hpt__gp_reserve(gp->gp, n)); // first, so that nothing is lost for nothing
+        HPT_TRY(hpt__gp_clear(gp->gp));
+    }
     HPT_TRY(hpt__gp_tell(gp->gp, gp->rows, gp->mask, values, n));
     rc = 0;
 out:
@@ -155,6 +158,8 @@ int hpt_gp_hyperparameters(char **out, hpt_gp *gp) {
     hpt__str_add_double(&s, w->sd);
     hpt__str_add(&s, ", \"noise_sd\": ");
     hpt__str_add_double(&s, hpt__gp_noise_sd(gp->gp));
+    hpt__str_add(&s, ", \"jitter\": ");
+    hpt__str_add_double(&s, hpt__model_jitter(hpt__gp_model(gp->gp)));
     hpt__str_add(&s, ", \"amplitudes\": [");
     for (int64_t t = 0; t < cov->n_terms; t++) {
         if (t > 0) hpt__str_add(&s, ", ");

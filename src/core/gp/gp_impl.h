@@ -10,9 +10,10 @@
 
 // Values of the objective beyond this are moved to it; their differences are still finite.
 #define HPT__GP_HUGE 1e300
-// Noise variances in transformed units: floor of the fit, and of a fixed one.
+// Noise variances in transformed units: floor of the fit, range of a fixed one.
 #define HPT__GP_NOISE_FLOOR 1e-6
 #define HPT__GP_NOISE_LEAST 1e-8
+#define HPT__GP_NOISE_MOST 1e4
 
 enum { HPT__WARP_COUNT = 2 };
 

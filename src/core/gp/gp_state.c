@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // gp_state.c: what a surrogate knows beyond its data, as JSON: hyperparameters of each transformation, the chosen one, the
 // schedule, and how its factor came about (so that rounding repeats). Doubles are written as the shortest text that reads
-// back as the same number. Numbers that were read are held against bounds before anything is taken over.
+// back as the same number. Numbers that were read are held against the bounds of the fit before anything is taken over:
+// another version's are worth less than a fit, and what is within can be factored.
 #include "gp_impl.h"
 
 #include <math.h>
@@ -43,15 +44,16 @@ void hpt__gp_state_json(hpt__str *out, const hpt__gp *gp) {
     hpt__str_addc(out, '}');
 }
 
-static bool read_theta(double *theta, const hpt__json *array, int64_t p) {
-    if (!array || array->kind != HPT__JSON_ARRAY || array->a.n != p) return false;
-    for (int64_t j = 0; j < p; j++)
-        if (!hpt__json_number(&theta[j], array->a.items[j]) || !(fabs(theta[j]) <= 100)) return false;
+static bool read_theta(double *theta, const hpt__json *array, const hpt__gp *gp) {
+    if (!array || array->kind != HPT__JSON_ARRAY || array->a.n != gp->p) return false;
+    for (int64_t j = 0; j < gp->p; j++)
+        if (!hpt__json_number(&theta[j], array->a.items[j]) || !(theta[j] >= gp->low[j] && theta[j] <= gp->high[j]))
+            return false;
     return true;
 }
 
 static bool read_count(int64_t *out, const hpt__json *object, const char *key) {
-    return hpt__json_integer(out, hpt__json_get(object, key)) && *out >= 0;
+    return hpt__json_integer(out, hpt__json_get(object, key)) && *out >= 0 && *out <= INT32_MAX;
 }
 
 int hpt__gp_state_from_json(hpt__gp *gp, const hpt__json *object) {
@@ -65,6 +67,11 @@ int hpt__gp_state_from_json(hpt__gp *gp, const hpt__json *object) {
     double *memory = hpt__calloc((size_t)(p * (HPT__WARP_COUNT + 1)), sizeof *memory);
     if (!memory) HPT_TRY(hpt__fail_memory());
     double *theta_factor = memory + p * HPT__WARP_COUNT;
+    hpt__gp_bounds(gp->low, gp->high, &gp->code->cov, HPT__GP_NOISE_FLOOR);
+    if (!isnan(gp->settings.noise)) { // one that is fixed, in units that change
+        gp->low[p - 1] = log(HPT__GP_NOISE_LEAST);
+        gp->high[p - 1] = log(HPT__GP_NOISE_MOST);
+    }
     while (kind < HPT__WARP_COUNT && (!warp || strcmp(warp, warp_names[kind]) != 0)) kind++;
     HPT_FAIL_IF(kind == HPT__WARP_COUNT || !changed || changed->kind != HPT__JSON_BOOL ||
                     !read_count(&n_fit, object, "n_fit") || !read_count(&n_restart, object, "n_restart") ||
@@ -76,12 +83,12 @@ int hpt__gp_state_from_json(hpt__gp *gp, const hpt__json *object) {
         if (!o) continue;
         read[k].found = true;
         HPT_FAIL_IF(!hpt__json_number(&read[k].score, hpt__json_get(o, "score")) || isnan(read[k].score) ||
-                        !read_theta(read[k].theta, hpt__json_get(o, "theta"), p),
+                        !read_theta(read[k].theta, hpt__json_get(o, "theta"), gp),
                     HPT_E_PARSE, "the stored state of a Gaussian process does not hold %lld hyperparameters for '%s'",
                     (long long)p, warp_names[k]);
     }
     HPT_FAIL_IF(factor && (!read_count(&first, factor, "first") || !read_count(&rows, factor, "rows") ||
-                           !read_theta(theta_factor, hpt__json_get(factor, "theta"), p)),
+                           !read_theta(theta_factor, hpt__json_get(factor, "theta"), gp)),
                 HPT_E_PARSE, "the stored state of a Gaussian process has a factor that cannot be read");
     for (int k = 0; k < HPT__WARP_COUNT; k++) {
         double *own = gp->optimum[k].theta;

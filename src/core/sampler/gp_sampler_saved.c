@@ -16,6 +16,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { UNSAVED = 64 }; // results that come between two saves at most, beside a quarter of all
+
 int hpt__gp_sampler_save_text(hpt__str *out, const hpt__gp_sampler *s) {
     hpt__str_add(out, "{\"gp\": {\"model\": ");
     hpt__gp_state_json(out, s->gp);
@@ -51,10 +53,10 @@ out:
     return rc;
 }
 
-static bool entries(int64_t *which, const hpt__json *list, int64_t n) {
+static bool entries(int64_t *which, const hpt__json *list, const hpt__gp_archive *a, int64_t n) {
     for (int64_t i = 0; i < list->a.n; i++)
         if (!hpt__json_integer(&which[i], list->a.items[i]) || which[i] < (i > 0 ? which[i - 1] + 1 : 0) ||
-            which[i] >= n)
+            which[i] >= n || a->kind[which[i]] == HPT__GP_LEFT_OUT)
             return false;
     return true;
 }
@@ -76,7 +78,10 @@ static void read_decisions(hpt__gp_sampler *s, const hpt__json *root) {
     }
 }
 
-// A state that does not fit: another program removed trials, a newer version wrote it.
+// A state that does not fit: another program removed trials, a newer version wrote it. What came later is told one by one,
+// as it came, so that the factor is made by the same steps; unless there is more than a process that was there all the time
+// can have left unsaved (a fit is due when n has grown by a tenth): then others went on with the study, and update tells
+// it at once.
 int hpt__gp_sampler_restore(hpt__gp_sampler *s) {
     int rc = 0;
     hpt__arena arena;
@@ -94,7 +99,7 @@ int hpt__gp_sampler_restore(hpt__gp_sampler *s) {
     if (good && local && local->kind == HPT__JSON_ARRAY) {
         which = hpt__malloc((size_t)(local->a.n + 1) * sizeof *which);
         if (!which) HPT_TRY(hpt__fail_memory());
-        good = entries(which, local, upto);
+        good = entries(which, local, &s->archive, upto);
         if (good) HPT_TRY(hpt__gp_sampler_tell_anew(s, which, local->a.n, upto));
         s->local = good;
     } else if (good) {
@@ -106,8 +111,8 @@ int hpt__gp_sampler_restore(hpt__gp_sampler *s) {
         good = rc >= 0;
         if (good) HPT_TRY(hpt__gp_ready(s->gp));
     }
-    // What came later, one by one as it came: the factor is then made by the same steps.
-    for (int64_t i = s->upto; good && s->n_model > 0 && i < s->archive.n; i++) {
+    const bool one_by_one = s->n_model > 0 && s->archive.n - s->upto <= UNSAVED + upto / 4;
+    for (int64_t i = s->upto; good && one_by_one && i < s->archive.n; i++) {
         HPT_TRY(hpt__gp_sampler_tell_upto(s, i + 1));
         HPT_TRY(hpt__gp_ready(s->gp));
     }

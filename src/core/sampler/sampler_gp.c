@@ -99,6 +99,8 @@ static int gp_create(void **state, const hpt__sampler_env *env) {
     if (!s) HPT_TRY(hpt__fail_memory());
     s->env = *env;
     HPT_TRY(hpt__start_create(&s->start, env, env->options->gp_n_startup));
+    if (hpt__tpe_impute_of(env->options->impute_running) != HPT__TPE_IMPUTE_NONE)
+        hpt__log(HPT_LOG_WARN, "sampler gp takes no value for running trials: option impute.running has no effect");
     // One that was asked for by name is opened now, so that a study on a device that is not there does not begin.
     if (!is_auto(env->device)) HPT_TRY(open_device(s));
     *state = s;

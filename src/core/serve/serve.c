@@ -120,8 +120,7 @@ int hpt_serve_request(const char **reply, hpt_serve *serve, const char *line) {
     hpt__str_clear(&serve->reply);
     hpt__str_add(&serve->reply, "{\"ok\":true");
     int rc = serve_line(serve, line);
-    if (rc == HPT_E_MEMORY) return rc;
-    if (rc < 0) {
+    if (rc < 0) { // for want of memory too: a model that was too large is gone, the session goes on
         const char *message = hpt_last_error();
         hpt__str_clear(&serve->reply);
         hpt__str_add(&serve->reply, "{\"ok\":false,\"error\":");
