@@ -33,6 +33,7 @@ typedef struct surrogate_row {
     int64_t memory;          // bytes of the device's models and workspaces, at most until here
 } surrogate_row;
 
+// Seconds: of the clock, or with one thread of the processor, so that other work on the machine is not in them.
 double surrogate_now(void);
 // Fills median, min and max of a row from times; sorts them.
 void surrogate_summarise(surrogate_row *row, double *times, int64_t n);

@@ -12,9 +12,11 @@
 #include <string.h>
 #include <time.h>
 
+static clockid_t clock_id = CLOCK_MONOTONIC;
+
 double surrogate_now(void) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock_id, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -110,7 +112,8 @@ static int usage(int code) {
         "  minute). m: candidates, rows of an append, columns of a product or points of a batch; m/s: of them a second.\n"
         "  `of dgemm` and `of copy`: share of the rates that this machine reached just before. MB: memory of the\n"
         "  device's models, at most. `error`: largest difference from `ref`, for n up to 300, relative to the largest\n"
-        "  number. Slow cases repeat less. Compare two files: hpt-bench --compare a.jsonl b.jsonl\n");
+        "  number. Slow cases repeat less. --threads 1: processor time, without the machine's load. Compare two files:\n"
+        "  hpt-bench --compare a.jsonl b.jsonl\n");
     return code;
 }
 
@@ -168,6 +171,7 @@ int main(int argc, char **argv) {
             o.fit_up_to = number(value, 0, 100000);
         } else if (!strcmp(name, "--threads")) {
             o.threads = number(value, 0, 65536);
+            clock_id = o.threads == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC;
         } else if (!strcmp(name, "-r")) {
             o.repeat = number(value, 1, TIMES_MAX);
         } else if (!strcmp(name, "-o")) {
