@@ -218,6 +218,32 @@ Test(sampler_policy, memory_that_is_not_there_after_all_steps_down_too)
     lab_close(&l);
 }
 
+Test(sampler_policy, a_study_resumed_with_less_memory_steps_down)
+{
+    static const char *const exact[] = {"gp.n_max=1000"}, *const little[] = {"gp.memory=1"};
+    lab l;
+    double point[4];
+    const char *by;
+    hpt__str text = HPT__STR_INIT;
+    lab_open(&l, box(4), NULL, 1);
+    l.env.device = "ref";
+    fill(&l, 400);
+    sampler(&l, exact, 1);
+    OK(lab_suggest(point, &by, &l));
+    cr_expect_str_eq(by, "gp");
+    OK(l.ops->save(&text, l.state));
+    sampler(&l, little, 1);
+    OK(l.ops->load(l.state, text.data));
+    for (int i = 0; i < 2; i++) {
+        OK(lab_suggest(point, &by, &l));
+        check_legal(&l, point, "gp");
+        cr_expect_str_eq(by, "gp_local");
+        tell(&l.table, add_row(&l.table, point, HPT_TRIAL_RUNNING), waves(point, l.space));
+    }
+    hpt__str_fini(&text);
+    lab_close(&l);
+}
+
 Test(sampler_policy, the_stored_limit_counts_and_a_higher_one_of_the_user_ends_the_local_model)
 {
     lab l;

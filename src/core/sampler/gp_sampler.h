@@ -13,6 +13,8 @@
 
 enum { HPT__GP_REGION_FROM = 8 }; // numeric columns at the best point from which there is a trust region
 
+enum { HPT__GP_STEP_FROM = 128 }; // points from which lack of memory means fewer of them, not an error
+
 typedef struct hpt__gp_sampler {
     hpt__sampler_env env;
     hpt__start *start;

@@ -97,7 +97,7 @@ static void say_switch(const hpt__gp_sampler *s) {
 }
 
 // Before so many results no device is too slow, and none is measured.
-enum { EASY = 250, STEP_FROM = 128 };
+enum { EASY = 250 };
 
 static int decide_limit(hpt__gp_sampler *s, int64_t m) {
     int rc = 0;
@@ -156,7 +156,7 @@ static int fit(hpt__gp_sampler *s) {
     if (s->n_model == 0) goto out;
     HPT_TRY(hpt__gp_fit(s->gp, false));
     s->fit_seconds += hpt__now_mono() - t0;
-    if (s->n_model > STEP_FROM && hpt__gp_ready(s->gp) == HPT_E_MEMORY)
+    if (s->n_model > HPT__GP_STEP_FROM && hpt__gp_ready(s->gp) == HPT_E_MEMORY)
         rc = HPT_E_MEMORY; // other errors: when it is asked
 out:
     return rc;
@@ -168,7 +168,7 @@ int hpt__gp_sampler_update(hpt__gp_sampler *s, bool moved, int64_t m) {
     if (moved) HPT_TRY(correct_values(s));
     HPT_TRY(decide_limit(s, m));
     rc = fit(s);
-    if (rc == HPT_E_MEMORY && s->n_model > STEP_FROM) {
+    if (rc == HPT_E_MEMORY && s->n_model > HPT__GP_STEP_FROM) {
         // The estimate was too low, or others took the memory: with three quarters of the points once more.
         char message[HPT__ERROR_MAX];
         hpt__error_copy(message);

@@ -78,6 +78,12 @@ static void read_decisions(hpt__gp_sampler *s, const hpt__json *root) {
     }
 }
 
+// HPT_S_NOTHING: there is not the memory for it, less than where the state was saved; update takes fewer points.
+static int make_factor(hpt__gp_sampler *s) {
+    const int rc = hpt__gp_ready(s->gp);
+    return rc == HPT_E_MEMORY && s->n_model > HPT__GP_STEP_FROM ? HPT_S_NOTHING : rc;
+}
+
 // A state that does not fit: another program removed trials, a newer version wrote it. What came later is told one by one,
 // as it came, so that the factor is made by the same steps; unless there is more than a process that was there all the time
 // can have left unsaved (a fit is due when n has grown by a tenth): then others went on with the study, and update tells
@@ -109,12 +115,12 @@ int hpt__gp_sampler_restore(hpt__gp_sampler *s) {
         rc = hpt__gp_state_from_json(s->gp, model);
         if (rc == HPT_E_MEMORY) goto out;
         good = rc >= 0;
-        if (good) HPT_TRY(hpt__gp_ready(s->gp));
+        if (good) HPT_TRY(make_factor(s));
     }
-    const bool one_by_one = s->n_model > 0 && s->archive.n - s->upto <= UNSAVED + upto / 4;
-    for (int64_t i = s->upto; good && one_by_one && i < s->archive.n; i++) {
+    const bool one_by_one = rc != HPT_S_NOTHING && s->n_model > 0 && s->archive.n - s->upto <= UNSAVED + upto / 4;
+    for (int64_t i = s->upto; good && one_by_one && rc != HPT_S_NOTHING && i < s->archive.n; i++) {
         HPT_TRY(hpt__gp_sampler_tell_upto(s, i + 1));
-        HPT_TRY(hpt__gp_ready(s->gp));
+        HPT_TRY(make_factor(s));
     }
     if (!good)
         hpt__log(HPT_LOG_WARN, "sampler gp: its stored state does not fit the study's trials; it is fitted anew");
