@@ -227,7 +227,7 @@ Test(sampler_policy, a_study_resumed_with_less_memory_steps_down)
     hpt__str text = HPT__STR_INIT;
     lab_open(&l, box(4), NULL, 1);
     l.env.device = "ref";
-    fill(&l, 400);
+    fill(&l, 220);
     sampler(&l, exact, 1);
     OK(lab_suggest(point, &by, &l));
     cr_expect_str_eq(by, "gp");
