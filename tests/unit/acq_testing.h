@@ -7,8 +7,6 @@
 #include "core/space/codec.h"
 #include "sampler_testing.h"
 
-#include <stdio.h>
-
 typedef struct gp_lab {
     hpt_space *space;
     hpt__gp_code code;
@@ -63,16 +61,6 @@ static inline hpt__acq gp_lab_logei(gp_lab *l) {
     hpt__acq acq = {.kind = HPT__ACQ_LOGEI};
     OK(hpt__acq_incumbent(&acq.best, NULL, l->gp));
     return acq;
-}
-
-static inline hpt_space *unit_box(int64_t d) {
-    hpt_space *s = new_space();
-    for (int64_t i = 0; i < d; i++) {
-        char name[8];
-        (void)snprintf(name, sizeof name, "x%d", (int)i);
-        OK(hpt_space_add_float(s, name, 0, 1, 0, 0));
-    }
-    return s;
 }
 
 #endif

@@ -8,6 +8,7 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,16 @@ static inline hpt_space *new_space(void) {
 }
 
 // One parameter of every kind, with a conditional subtree two levels deep.
+static inline hpt_space *unit_box(int64_t d) {
+    hpt_space *s = new_space();
+    for (int64_t i = 0; i < d; i++) {
+        char name[8];
+        (void)snprintf(name, sizeof name, "x%d", (int)i);
+        OK(hpt_space_add_float(s, name, 0, 1, 0, 0));
+    }
+    return s;
+}
+
 static inline hpt_space *mixed_space(void) {
     hpt_space *s = new_space();
     OK(hpt_space_add_float(s, "momentum", 0, 0.99, 0, 0)); // a child before its parent

@@ -33,16 +33,6 @@ static double minus_branin(const double *p, const hpt_space *space) {
     return -branin(p, space);
 }
 
-static hpt_space *box(int64_t d) {
-    hpt_space *s = new_space();
-    for (int64_t i = 0; i < d; i++) {
-        char name[8];
-        (void)snprintf(name, sizeof name, "x%d", (int)i);
-        OK(hpt_space_add_float(s, name, 0, 1, 0, 0));
-    }
-    return s;
-}
-
 static double hartmann6(const double *x, const hpt_space *space) { // minimum -3.32237
     static const double alpha[] = {1, 1.2, 3, 3.2};
     static const double a[4][6] = {
@@ -109,7 +99,7 @@ Test(sampler_gp, hartmann6_in_60_trials)
 {
     int good = 0;
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
-        const double best = run(box(6), "auto", hartmann6, 60, seed);
+        const double best = run(unit_box(6), "auto", hartmann6, 60, seed);
         good += best < -3.32237 + 0.05;
         cr_expect_lt(best, -3.32237 + 0.21, "seed %d: %g is none of the three best optima", (int)seed, best);
     }
@@ -452,7 +442,7 @@ Test(sampler_gp, absurd_values_do_not_hide_the_optimum)
         lab l;
         double point[MAX_D];
         const char *by;
-        lab_open(&l, box(3), "gp", 3);
+        lab_open(&l, unit_box(3), "gp", 3);
         for (int i = 0; i < 35; i++) {
             OK(lab_suggest(point, &by, &l));
             const int64_t row = add_row(&l.table, point, HPT_TRIAL_RUNNING);

@@ -119,16 +119,6 @@ static void hear(hpt_log_level level, const char *message, void *payload) {
     (void)snprintf(said + strlen(said), sizeof said - strlen(said), "%s\n", message);
 }
 
-static hpt_space *box(int64_t d) {
-    hpt_space *s = new_space();
-    for (int64_t i = 0; i < d; i++) {
-        char name[8];
-        (void)snprintf(name, sizeof name, "x%d", (int)i);
-        OK(hpt_space_add_float(s, name, 0, 1, 0, 0));
-    }
-    return s;
-}
-
 static double waves(const double *x, const hpt_space *space) { // a bowl with ripples
     double sum = 0;
     for (int64_t i = 0; i < space->d; i++) sum += (x[i] - 0.4) * (x[i] - 0.4) + 0.03 * (1 - cos(10 * (x[i] - 0.4)));
@@ -166,7 +156,7 @@ Test(sampler_policy, memory_below_the_need_steps_down_and_says_so)
     double point[4];
     const char *by;
     said[0] = 0;
-    lab_open(&l, box(4), NULL, 1);
+    lab_open(&l, unit_box(4), NULL, 1);
     l.env.device = "ref";
     fill(&l, 400);
     sampler(&l, options, 1);
@@ -196,7 +186,7 @@ Test(sampler_policy, memory_that_is_not_there_after_all_steps_down_too)
     double point[4];
     const char *by;
     said[0] = 0;
-    lab_open(&l, box(4), NULL, 1);
+    lab_open(&l, unit_box(4), NULL, 1);
     l.env.device = "ref";
     fill(&l, 601);
     sampler(&l, options, 1);
@@ -225,7 +215,7 @@ Test(sampler_policy, a_study_resumed_with_less_memory_steps_down)
     double point[4];
     const char *by;
     hpt__str text = HPT__STR_INIT;
-    lab_open(&l, box(4), NULL, 1);
+    lab_open(&l, unit_box(4), NULL, 1);
     l.env.device = "ref";
     fill(&l, 220);
     sampler(&l, exact, 1);
@@ -249,7 +239,7 @@ Test(sampler_policy, the_stored_limit_counts_and_a_higher_one_of_the_user_ends_t
     lab l;
     double point[3];
     const char *by;
-    lab_open(&l, box(3), NULL, 1);
+    lab_open(&l, unit_box(3), NULL, 1);
     l.env.device = "ref";
     fill(&l, 150);
     sampler(&l, NULL, 0);
@@ -281,7 +271,7 @@ Test(sampler_policy, a_resumed_local_study_asks_what_the_killed_one_would_have)
     (void)snprintf(path, sizeof path, "/tmp/hpt_test_policy_%d.db", (int)getpid());
     (void)snprintf(url, sizeof url, "sqlite:///%s", path);
     for (int64_t d = 2; d < 10; d += 7) { // without and with a trust region
-        hpt_space *space = box(d);
+        hpt_space *space = unit_box(d);
         double points[2][STEPS][9];
         for (int resumed = 0; resumed < 2; resumed++) {
             hpt_study_options o = HPT_STUDY_OPTIONS_INIT;
@@ -361,7 +351,7 @@ Test(sampler_policy, exact_and_local_on_the_same_points_agree)
     uint64_t masks[AROUND];
     const char *by;
     (void)snprintf(part, sizeof part, "gp.n_max=%d", (int)LIMIT);
-    lab_open(&l, box(D), NULL, 1);
+    lab_open(&l, unit_box(D), NULL, 1);
     fill(&l, MANY);
     sampler(&l, some, 1);
     OK(lab_suggest(local_point, &by, &l));
@@ -409,7 +399,7 @@ Test(sampler_policy, a_hole_far_from_the_local_model_is_found)
     hpt__rng rng;
     double exact_point[2], local_point[2];
     const char *by;
-    lab_open(&l, box(2), NULL, 1);
+    lab_open(&l, unit_box(2), NULL, 1);
     hpt__rng_init(&rng, 5, 5);
     while (l.table.n < 702) { // number of the next trial: neither doubt nor a branch's turn
         double p[2] = {hpt__rng_uniform(&rng), hpt__rng_uniform(&rng)};

@@ -25,7 +25,7 @@
 #include <string.h>
 
 enum { N_BEST = 4, ENUMERATED = 2048, SCANNED = 1 << 20, ROUNDS = 4, AMONG = 64, THRESHOLD_AMONG = 32 };
-static const double CHANGED = 5, SCALE_LOW = -3, SCALE_HIGH = -0.5, APART = 0.01, NOISY = 1e-3, THRESHOLD_BETA = 1.8;
+static const double CHANGED = 5, SCALE_LOW = -3, SCALE_HIGH = -0.5, APART = 0.01, THRESHOLD_BETA = 1.8;
 
 static double column_value(const hpt__search *s, int64_t c, double u) {
     return s->code->cov.categorical[c] ? hpt__codec_decode1(hpt__column_param(s->code, c), u)
@@ -166,11 +166,11 @@ static int moments(double *mean, double *var, hpt__gp *gp, int64_t d, const rank
 // The best told points: of the AMONG smallest values, where there is noise by the model's mean; none close to another.
 static int find_best(hpt__search *s) {
     const int64_t n = hpt__gp_n(s->gp);
-    const double *z = hpt__gp_z(s->gp), noise = hpt__gp_noise_sd(s->gp);
+    const double *z = hpt__gp_z(s->gp);
     ranked list[AMONG] = {{0}};
     int64_t m = 0;
     for (int64_t i = 0; i < n; i++) insert(list, &m, AMONG, (ranked){z[i], i});
-    if (noise * noise > NOISY) {
+    if (hpt__acq_noise(s->gp) > 0) {
         double mean[AMONG];
         const int rc = moments(mean, NULL, s->gp, s->d, list, m);
         if (rc < 0) return rc;

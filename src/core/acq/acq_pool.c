@@ -51,14 +51,6 @@ bool hpt__acq_pool_fits(const hpt__acq_pool *p, const hpt__gp *gp) {
            p->n_rows == hpt__gp_n(gp) + hpt__gp_n_pending(gp);
 }
 
-// k(c, c): the amplitudes of the terms that are active in it.
-static double prior_variance(const hpt__cov *cov, const double *theta, uint64_t mask) {
-    double sum = 0;
-    for (int64_t t = 0; t < cov->n_terms; t++)
-        if ((cov->term_blocks[t] & ~mask) == 0) sum += exp(theta[cov->d + t]);
-    return sum;
-}
-
 // V of the told points, and the moments; the gp has no pending ones.
 static int score(hpt__acq_pool *p, hpt__device *device, hpt__gp *gp, const hpt__gp_code *code) {
     int rc = 0;
@@ -66,7 +58,7 @@ static int score(hpt__acq_pool *p, hpt__device *device, hpt__gp *gp, const hpt__
     HPT_TRY(hpt__grow(&p->v, &p->cap_v, (n + 1) * p->n, sizeof *p->v));
     HPT_TRY(hpt__grow(&p->solved, &p->cap_solved, n * PART, sizeof *p->solved));
     HPT_TRY(hpt__model_posterior(hpt__gp_model(gp), p->rows, p->masks, p->n, p->mean, NULL, NULL, NULL));
-    for (int64_t j = 0; j < p->n; j++) p->var[j] = prior_variance(&code->cov, hpt__gp_theta(gp), p->masks[j]);
+    for (int64_t j = 0; j < p->n; j++) p->var[j] = hpt__cov_variance(&code->cov, hpt__gp_theta(gp), p->masks[j]);
     for (int64_t from = 0; from < p->n; from += PART) {
         const int64_t k = p->n - from < PART ? p->n - from : PART;
         HPT_TRY(hpt__cov_cross(device, &code->cov, hpt__gp_theta(gp), hpt__gp_rows(gp), hpt__gp_masks(gp), n,

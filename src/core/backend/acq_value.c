@@ -22,7 +22,8 @@
 // Source: log EI: S. Ament et al., "Unexpected improvements to expected improvement", NeurIPS 2023; the series is Laplace's
 // (Abramowitz and Stegun 26.2.12). The factor for noise: D. Huang et al., "Global optimization of stochastic black-box
 // systems via sequential kriging meta-models", J. Global Optim. 2006 (augmented EI): what one more noisy result can tell
-// about a point falls with the square of what is still unknown there. Branch points are ours; 200-digit references: tests/unit/golden_logei.py.
+// about a point falls with the square of what is still unknown there. Branch points are ours; 200-digit references:
+// tests/unit/golden_logei.py.
 //
 // A variance below 1e-20 counts as 1e-20: at points that are known exactly the improvement is tiny but still ordered by the
 // mean, and nothing becomes infinite. Threads: pure functions. Cost: 50 to 150 ns.

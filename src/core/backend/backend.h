@@ -45,6 +45,8 @@ HPT_NODISCARD int hpt__model_create(hpt__model **out, hpt__device *device, const
 void hpt__model_destroy(hpt__model *model);
 int64_t hpt__model_points(const hpt__model *model);
 int64_t hpt__model_rows(const hpt__model *model);
+// k(x, x) of a point: the amplitudes of the terms that are active in it.
+double hpt__cov_variance(const hpt__cov *cov, const double *theta, uint64_t mask);
 double hpt__model_jitter(const hpt__model *model); // variance added to the diagonal of the factor, normally 0
 HPT_NODISCARD int hpt__model_set_points(hpt__model *model, int64_t at, const double *x, const uint64_t *mask,
                                         int64_t k);

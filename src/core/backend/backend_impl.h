@@ -63,11 +63,10 @@ typedef enum hpt__acq_kind { // all are maximised; objectives are minimised: sma
 
 typedef struct hpt__acq {
     hpt__acq_kind kind;
-    double best; // LOGEI: value to improve on
-    double beta; // LCB, PE
-    double tau;  // PE
-    double
-        noise; // LOGEI: variance of the noise of a result, for which repeats are worth less; 0: as if there were none
+    double best;  // LOGEI: value to improve on
+    double beta;  // LCB, PE
+    double tau;   // PE
+    double noise; // LOGEI: variance of a result's noise, for which repeats are worth less; 0: none
 } hpt__acq;
 
 typedef struct hpt__device_desc {

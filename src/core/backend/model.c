@@ -215,11 +215,16 @@ out:
 static const double ladder[] = {0, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3};
 enum { LADDER = sizeof ladder / sizeof ladder[0] };
 
+double hpt__cov_variance(const hpt__cov *cov, const double *theta, uint64_t mask) {
+    double sum = 0;
+    for (int64_t t = 0; t < cov->n_terms; t++)
+        if ((cov->term_blocks[t] & ~mask) == 0) sum += exp(theta[cov->d + t]);
+    return sum;
+}
+
 static double mean_diagonal(const hpt__model *m, const double *theta, int64_t n) {
     double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t t = 0; t < m->cov->n_terms; t++)
-            if ((m->cov->term_blocks[t] & ~m->mask[i]) == 0) sum += exp(theta[m->cov->d + t]);
+    for (int64_t i = 0; i < n; i++) sum += hpt__cov_variance(m->cov, theta, m->mask[i]);
     return sum / (double)n + exp(theta[m->cov->d + m->cov->n_terms]);
 }
 

@@ -86,13 +86,6 @@ void hpt__neighbours_destroy(hpt__neighbours *s) {
     hpt__free(s);
 }
 
-static double prior(const hpt__neighbours *s, uint64_t mask) {
-    double sum = 0;
-    for (int64_t t = 0; t < s->cov->n_terms; t++)
-        if ((s->cov->term_blocks[t] & ~mask) == 0) sum += exp(s->theta[s->cov->d + t]);
-    return sum;
-}
-
 int hpt__neighbours_add(hpt__neighbours *s, const double *rows, const uint64_t *mask, const double *values, int64_t n) {
     int rc = 0;
     const int64_t d = s->cov->d, at = s->n;
@@ -106,7 +99,7 @@ int hpt__neighbours_add(hpt__neighbours *s, const double *rows, const uint64_t *
     memcpy(s->masks + at, mask, (size_t)n * sizeof *mask);
     if (values) memcpy(s->values + at, values, (size_t)n * sizeof *values);
     const double noise = exp(s->theta[d + s->cov->n_terms]);
-    for (int64_t i = 0; i < n; i++) s->weight[at + i] = 1 / (prior(s, mask[i]) + noise);
+    for (int64_t i = 0; i < n; i++) s->weight[at + i] = 1 / (hpt__cov_variance(s->cov, s->theta, mask[i]) + noise);
     s->n += n;
     if (values) s->n_told += n;
     rc = 0;

@@ -15,10 +15,10 @@
 //
 // Trust region (Eriksson et al., "Scalable global optimization via local Bayesian optimization", NeurIPS 2019, from the
 // paper): a box around the best point, side L times the column's lengthscale over their geometric mean; L doubles after 3
-// successes in a row and halves after ceil(max(4, d) / q) failures; a success betters the best value of this round by
-// 1e-3 |best|; from 0.8, at most 1.6; below 2^-7 a new round begins. The state follows from the list of results, so it is
-// replayed at each call and needs no storing. In a new round the box stands around the best point of the round; its first
-// point is sought everywhere.
+// successes in a row and halves after max(4, d) failures, where those of a batch count one by one; a success betters the
+// best value of this round by 1e-3 |best|; from 0.8, at most 1.6; below 2^-7 a new round begins. The state follows from the
+// list of results, so it is replayed at each call and needs no storing. In a new round the box stands around the best point
+// of the round; its first point is sought everywhere.
 //
 // Ownership: nothing is kept. Threads: any. Cost: O(n d + n log n) for a subset, O(n) for a replay.
 #include "gp_policy.h"
@@ -154,13 +154,12 @@ int hpt__gp_subset(int64_t **out, int64_t *got, const hpt__gp_archive *a, int64_
     return 0;
 }
 
-void hpt__gp_region_replay(hpt__gp_region *r, const hpt__gp_archive *a, int64_t skip, int64_t q) {
+void hpt__gp_region_replay(hpt__gp_region *r, const hpt__gp_archive *a, int64_t skip) {
     static const double FIRST = 0.8, LARGEST = 1.6, SMALLEST = 0.0078125, BETTER = 1e-3;
-    const int64_t d = a->code->cov.d, successes_needed = 3;
-    const int64_t failures_needed = (int64_t)ceil(fmax(4, (double)d) / (double)(q > 0 ? q : 1));
+    const int64_t d = a->code->cov.d, successes_needed = 3, failures_needed = d > 4 ? d : 4;
     int64_t wins = 0, losses = 0, told = 0;
     double best = INFINITY;
-    *r = (hpt__gp_region){.on = true, .size = FIRST, .centre = -1};
+    *r = (hpt__gp_region){.size = FIRST, .centre = -1};
     for (int64_t i = 0; i < a->n; i++) {
         if (a->kind[i] == HPT__GP_LEFT_OUT) continue;
         const bool better = r->centre < 0 || a->y[i] < best - BETTER * fabs(best);

@@ -25,13 +25,12 @@ HPT_NODISCARD int hpt__gp_subset(int64_t **out, int64_t *got, const hpt__gp_arch
                                  const double *length);
 
 typedef struct hpt__gp_region {
-    bool on;
     double size;      // L of the paper
     int64_t n_starts; // how often it began anew
     int64_t centre;   // archive entry
 } hpt__gp_region;
 
 // The trust region after all entries of the archive: a function of these alone. skip: entries before the model chose.
-void hpt__gp_region_replay(hpt__gp_region *r, const hpt__gp_archive *a, int64_t skip, int64_t q);
+void hpt__gp_region_replay(hpt__gp_region *r, const hpt__gp_archive *a, int64_t skip);
 
 #endif

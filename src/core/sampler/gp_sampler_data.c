@@ -62,7 +62,7 @@ static int64_t centre_of(int64_t *round, const hpt__gp_sampler *s) {
     hpt__gp_region r;
     *round = 0;
     if (s->code.cov.d < HPT__GP_REGION_FROM) return -1;
-    hpt__gp_region_replay(&r, &s->archive, 2 * s->code.cov.d, 1);
+    hpt__gp_region_replay(&r, &s->archive, 2 * s->code.cov.d);
     *round = r.n_starts;
     return r.centre;
 }

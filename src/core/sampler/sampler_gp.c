@@ -241,7 +241,7 @@ static bool region(hpt__search_options *o, double *best, gp_state *s) {
     const int64_t d = s->code.cov.d;
     hpt__gp_region r;
     if (d < HPT__GP_REGION_FROM || s->n_model < 2 * d) return false;
-    hpt__gp_region_replay(&r, a, 2 * d, 1);
+    hpt__gp_region_replay(&r, a, 2 * d);
     if (r.centre < 0) return false;
     const double *theta = hpt__gp_theta(s->gp), *row = a->rows + r.centre * d;
     double sum = 0;
