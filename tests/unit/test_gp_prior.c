@@ -174,3 +174,21 @@ Test(gp_warp, one_absurd_value_leaves_the_prediction_of_the_others)
     }
     bench_close(&b);
 }
+
+Test(gp_warp, a_value_is_transformed_as_that_of_a_told_point)
+{
+    enum { TOLD = 30 };
+    double rows[2 * TOLD], y[TOLD];
+    uint64_t mask[TOLD];
+    bench b;
+    bench_open(&b, plain_space(2), NAN, true);
+    hpt__rng rng;
+    hpt__rng_init(&rng, 13, 0);
+    random_rows(rows, mask, &b, TOLD, &rng);
+    const double odd[] = {1e6, 1e300, INFINITY, -INFINITY}; // the first two lie beyond the fence
+    for (int i = 0; i < TOLD; i++) y[i] = i < 4 ? odd[i] : smooth(rows + 2 * i, 2);
+    OK(hpt__gp_tell(b.gp, rows, mask, y, TOLD));
+    OK(hpt__gp_fit(b.gp, false));
+    for (int i = 0; i < TOLD; i++) cr_expect_eq(hpt__gp_transform(b.gp, y[i]), hpt__gp_z(b.gp)[i], "%g", y[i]);
+    bench_close(&b);
+}

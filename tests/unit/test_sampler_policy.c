@@ -234,6 +234,32 @@ Test(sampler_policy, a_study_resumed_with_less_memory_steps_down)
     lab_close(&l);
 }
 
+Test(sampler_policy, a_round_that_begins_at_an_infinite_result_is_no_error)
+{
+    enum { ROWS = 16 + 7 * 8 }; // the start, and the failures after which the region ends
+    lab l;
+    double point[8];
+    const char *by;
+    hpt__rng rng;
+    hpt__rng_init(&rng, 4, 4);
+    lab_open(&l, unit_box(8), NULL, 1);
+    l.env.device = "ref";
+    for (int i = 0; i <= ROWS; i++) {
+        for (int c = 0; c < 8; c++) point[c] = hpt__rng_uniform(&rng);
+        const double y = i == ROWS ? INFINITY : i == 0 ? 0 : 1 + point[0];
+        tell(&l.table, add_row(&l.table, point, HPT_TRIAL_RUNNING), y);
+    }
+    sampler(&l, NULL, 0);
+    OK(lab_suggest(point, &by, &l));
+    check_legal(&l, point, "gp");
+    cr_expect_str_eq(by, "gp_region");
+    const hpt__gp_sampler *s = l.state;
+    hpt__gp_region r;
+    hpt__gp_region_replay(&r, &s->archive, 16);
+    cr_expect(r.n_starts == 1 && r.centre == ROWS, "%d, %d", (int)r.n_starts, (int)r.centre);
+    lab_close(&l);
+}
+
 Test(sampler_policy, the_stored_limit_counts_and_a_higher_one_of_the_user_ends_the_local_model)
 {
     lab l;

@@ -11,9 +11,9 @@
 // interrupted study those of an uninterrupted one.
 //
 // Infinite values stand for "worse (better) than all that is finite": the worst value plus the spread, and what that is
-// follows the data, as does the fence behind which values are only bad (gp_warp.c). Doubt about groups seldom seen (section 8 of the reference pages; a MAP fit calls a branch seen three
-// times flat and never visits it again): a block seen fewer than 6 (columns + 1) times keeps lengthscales of at most 0.5
-// and an amplitude of at least 0.5 for prediction.
+// follows the data, as does the fence behind which values are only bad (gp_warp.c). Doubt about groups seldom seen (section 8
+// of the reference pages; a MAP fit calls a branch seen three times flat and never visits it again): a block seen fewer than
+// 6 (columns + 1) times keeps lengthscales of at most 0.5 and an amplitude of at least 0.5 for prediction.
 //
 // A call that fails leaves what was told as it was; caches that were being made are dropped.
 // Ownership: a gp owns its copies and its model, borrows device and code. Threads: those of the device.
@@ -251,10 +251,10 @@ void hpt__gp_sync_values(hpt__gp *gp) {
     int64_t m = 0;
     for (int64_t i = 0; i < gp->n; i++)
         if (isfinite(gp->raw[i])) gp->buffer[m++] = fmin(fmax(gp->raw[i], -HPT__GP_HUGE), HPT__GP_HUGE);
-    const double fence = fmin(hpt__gp_fence(gp->buffer, m), HPT__GP_HUGE);
+    gp->fence = fmin(hpt__gp_fence(gp->buffer, m), HPT__GP_HUGE);
     for (int64_t i = 0; i < gp->n; i++) {
         if (!isfinite(gp->raw[i])) continue;
-        gp->y[i] = fmin(fmax(gp->raw[i], -HPT__GP_HUGE), fence);
+        gp->y[i] = fmin(fmax(gp->raw[i], -HPT__GP_HUGE), gp->fence);
         low = fmin(low, gp->y[i]);
         high = fmax(high, gp->y[i]);
     }
@@ -271,7 +271,7 @@ void hpt__gp_sync_values(hpt__gp *gp) {
 
 double hpt__gp_transform(hpt__gp *gp, double y) {
     hpt__gp_sync_values(gp);
-    const double finite = isfinite(y) ? fmin(fmax(y, -HPT__GP_HUGE), HPT__GP_HUGE) : y > 0 ? gp->worse : gp->better;
+    const double finite = isfinite(y) ? fmin(fmax(y, -HPT__GP_HUGE), gp->fence) : y > 0 ? gp->worse : gp->better;
     return hpt__warp_apply(&gp->warp, finite);
 }
 

@@ -41,7 +41,8 @@ struct hpt__gp {
     int64_t n_model;
     // What is up to date.
     bool z_ready;         // y, z and warp are those of raw
-    double worse, better; // what an infinite value stands for, when z is ready
+    double fence;         // beyond it values are only bad (gp_warp.c), when z is ready; at most HPT__GP_HUGE
+    double worse, better; // what an infinite value stands for
     bool weights_ready;   // the model's weights are those of z and of the factor
     bool doubtful;        // the factor is one of hpt__gp_ready_doubtful
     int64_t n_factor;     // told points of the last factorisation; later rows were appended. 0: no factor

@@ -259,7 +259,7 @@ static bool region(hpt__search_options *o, double *best, gp_state *s) {
     }
     o->centre = s->centre;
     o->half_width = s->half_width;
-    if (r.n_starts > 0) *best = fmax(*best, hpt__warp_apply(hpt__gp_warp(s->gp), a->y[r.centre]));
+    if (r.n_starts > 0) *best = fmax(*best, hpt__gp_transform(s->gp, a->y[r.centre]));
     return true;
 }
 
