@@ -306,25 +306,25 @@ typedef struct inverting {
     const cpu__ctx *ctx;
     double *a, *diagonal;
     const double *u;
-    int64_t lda, n;
+    int64_t lda, n, ldu; // ldu: of diagonal
 } inverting;
 
-// U (n x n, leading dimension BLOCK) = L^-T with zeros below the diagonal:  U_12 = -U_11 L_21' U_22.
+// U (n x n) = L^-T with zeros below the diagonal:  U_12 = -U_11 L_21' U_22.
 static void invert_block(const cpu__ctx *c, const double *l, int64_t ldl, int64_t n, const double *base, double *u,
-                         double *scratch) {
+                         int64_t ldu, double *scratch) {
     if (n <= BASE) {
-        for (int64_t j = 0; j < n; j++) memcpy(u + j * BLOCK, base + j * BASE, (size_t)n * sizeof(double));
+        for (int64_t j = 0; j < n; j++) memcpy(u + j * ldu, base + j * BASE, (size_t)n * sizeof(double));
         return;
     }
     const int64_t half = cpu__round(n / 2, BASE), rest = n - half;
     const double *l22 = l + half * (ldl + 1), *base2 = base + half * BASE;
-    double *u12 = u + half * BLOCK;
-    invert_block(c, l, ldl, half, base, u, scratch);
-    invert_block(c, l22, ldl, rest, base2, u12 + half, scratch);
-    for (int64_t j = 0; j < half; j++) memset(u + half + j * BLOCK, 0, (size_t)rest * sizeof(double));
-    c->blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, (int)half, (int)rest, (int)half, -1.0, u, BLOCK, l + half, (int)ldl,
-                  0.0, u12, BLOCK);
-    solve_rows(c, l22, ldl, rest, base2, u12, BLOCK, half, scratch);
+    double *u12 = u + half * ldu;
+    invert_block(c, l, ldl, half, base, u, ldu, scratch);
+    invert_block(c, l22, ldl, rest, base2, u12 + half, ldu, scratch);
+    for (int64_t j = 0; j < half; j++) memset(u + half + j * ldu, 0, (size_t)rest * sizeof(double));
+    c->blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, (int)half, (int)rest, (int)half, -1.0, u, (int)ldu, l + half,
+                  (int)ldl, 0.0, u12, (int)ldu);
+    solve_rows(c, l22, ldl, rest, base2, u12, ldu, half, scratch);
 }
 
 // A row of blocks j:  U_jc = -(sum over j <= k < c of U_jk L_ck') L_cc^-T, columns c in turn.
@@ -332,19 +332,19 @@ static void invert_rows(void *payload, int64_t j, double *scratch) {
     const inverting *f = payload;
     const cpu__blas *blas = f->ctx->blas;
     const int64_t lda = f->lda, first = j * BLOCK, next = first + BLOCK, rows = length_of(f->n, BLOCK, j);
-    const int ld = (int)lda, m = (int)rows, half = rows > TILE ? TILE : 0;
-    double *u_jj = f->diagonal + first * BLOCK;
-    invert_block(f->ctx, f->a + first * (lda + 1), lda, rows, f->u + first * BASE, u_jj, scratch);
+    const int ld = (int)lda, ldu = (int)f->ldu, m = (int)rows, half = rows > TILE ? TILE : 0;
+    double *u_jj = f->diagonal + first * ldu;
+    invert_block(f->ctx, f->a + first * (lda + 1), lda, rows, f->u + first * BASE, u_jj, ldu, scratch);
     for (int64_t c = j + 1; c * BLOCK < f->n; c++) {
         const int64_t at = c * BLOCK, columns = length_of(f->n, BLOCK, c);
         const double *l_c = f->a + at;
         double *to = f->a + first + at * lda;
         // The lower left quarter of U_jj is zero.
-        blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, m, (int)columns, m - half, -1.0, u_jj + half * BLOCK, BLOCK,
+        blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, m, (int)columns, m - half, -1.0, u_jj + half * ldu, ldu,
                    l_c + (first + half) * lda, ld, 0.0, to, ld);
         if (half > 0)
-            blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, half, (int)columns, half, -1.0, u_jj, BLOCK, l_c + first * lda,
-                       ld, 1.0, to, ld);
+            blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, half, (int)columns, half, -1.0, u_jj, ldu, l_c + first * lda, ld,
+                       1.0, to, ld);
         if (at > next)
             blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, m, (int)columns, (int)(at - next), -1.0,
                        f->a + first + next * lda, ld, l_c + next * lda, ld, 1.0, to, ld);
@@ -353,7 +353,8 @@ static void invert_rows(void *payload, int64_t j, double *scratch) {
 }
 
 int cpu__invert(cpu__ctx *c, double *a, int64_t lda, int64_t n, const double *inverses, double *diagonal) {
-    inverting f = {.ctx = c, .a = a, .diagonal = diagonal, .u = inverses, .lda = lda, .n = n};
+    inverting f = {
+        .ctx = c, .a = a, .diagonal = diagonal, .u = inverses, .lda = lda, .n = n, .ldu = cpu__diagonal_ld(n)};
     const double work = (double)n * (double)n * (double)n / 3;
     return cpu__parallel(c, (n + BLOCK - 1) / BLOCK, BLOCK * BASE, work, invert_rows, &f);
 }
@@ -362,11 +363,12 @@ void cpu__inverse_block(const cpu__ctx *c, const double *a, int64_t lda, int64_t
                         int64_t first, int64_t rows, int64_t i, double *t, int64_t ldt) {
     const int64_t start = i * TILE, columns = length_of(n, TILE, i), b = start / BLOCK, off = start - b * BLOCK;
     const int64_t next = (b + 1) * BLOCK < n ? (b + 1) * BLOCK : n;
-    const double *u_bb = diagonal + b * BLOCK * BLOCK;
+    const int64_t ldu = cpu__diagonal_ld(n);
+    const double *u_bb = diagonal + b * BLOCK * ldu;
     const bool same = first == b * BLOCK; // rows and columns of one block
     c->blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, (int)rows, (int)columns, (int)(next - start), 1.0,
-                  same ? u_bb + off * BLOCK : a + first + start * lda, same ? BLOCK : (int)lda,
-                  u_bb + off * (BLOCK + 1), BLOCK, 0.0, t, (int)ldt);
+                  same ? u_bb + off * ldu : a + first + start * lda, same ? (int)ldu : (int)lda, u_bb + off * (ldu + 1),
+                  (int)ldu, 0.0, t, (int)ldt);
     if (next < n)
         c->blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, (int)rows, (int)columns, (int)(n - next), 1.0,
                       a + first + next * lda, (int)lda, a + start + next * lda, (int)lda, 1.0, t, (int)ldt);

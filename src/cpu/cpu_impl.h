@@ -19,6 +19,10 @@ enum { CPU__CHUNK = 256, CPU__TILE = 128, CPU__BASE = 32, CPU__PAD = 8, CPU__GRO
 static inline int64_t cpu__round(int64_t n, int64_t to) {
     return (n + to - 1) / to * to;
 }
+// Leading dimension of an inverse's blocks on the diagonal (cpu__invert): no more than the matrix has.
+static inline int64_t cpu__diagonal_ld(int64_t n) {
+    return n < CPU__CHUNK ? cpu__round(n, CPU__PAD) : CPU__CHUNK;
+}
 
 typedef struct cpu__buf { // numbers that a context counts against its memory limit; grows, never shrinks
     void *base;
@@ -113,7 +117,7 @@ void cpu__solve_here(const cpu__ctx *c, const double *l, int64_t ldl, int64_t n,
 // C (m x m, lower) -= V' V, V (n x m).
 int cpu__subtract_gram(cpu__ctx *c, const double *v, int64_t ldv, int64_t n, int64_t m, double *out, int64_t ldo);
 // With L and the inverses of cpu__cholesky: U = L^-T, its blocks of CHUNK above the diagonal into A's, those on it into
-// diagonal (CHUNK x n).
+// diagonal (cpu__diagonal_ld(n) x n).
 int cpu__invert(cpu__ctx *c, double *a, int64_t lda, int64_t n, const double *inverses, double *diagonal);
 // Rows first .. first + rows - 1 (they start with a block and end with tile i or before it) of the columns of tile i of
 // (L L')^-1 = U U' into t (rows x TILE). What lies below the diagonal is as good.

@@ -105,10 +105,10 @@ int cpu__mll(void *model, const double *theta, double jitter, const double *y, i
     int rc = HPT_OK;
     cpu__blas_enter();
     HPT_TRY(cpu__buf_reserve(c, &m->square, lda * n + CPU__PAD, "a likelihood"));
-    HPT_TRY(cpu__buf_reserve(c, &m->work, padded * (1 + CPU__BASE + CPU__CHUNK) + tiles * (tiles + 1) / 2 * p,
+    HPT_TRY(cpu__buf_reserve(c, &m->work, padded * (1 + CPU__BASE + cpu__diagonal_ld(n)) + tiles * (tiles + 1) / 2 * p,
                              "a likelihood"));
     double *alpha = m->work.data, *inverses = alpha + padded, *diagonal = inverses + padded * CPU__BASE;
-    double *sums = diagonal + padded * CPU__CHUNK;
+    double *sums = diagonal + padded * cpu__diagonal_ld(n);
     cpu__kernel_set(k, theta);
     HPT_TRY(cpu__points_reserve(c, &m->trial_points, k, n, 0));
     cpu__points_set(&m->trial_points, k, 0, m->raw.data, m->mask, n);

@@ -240,8 +240,8 @@ int64_t cpu__need_bytes(const hpt__model_shape *shape) {
     const double n = (double)cpu__round(shape->n > 1 ? shape->n : 1, CPU__GROW), d = (double)shape->d,
                  t = (double)shape->n_terms;
     const double width = shape->m < 256 ? (double)shape->m : 256.0;
-    const double numbers = 2 * n * n + (double)(CPU__CHUNK + 2 * CPU__BASE) * n + n * (3 * d + 2 * t + 8) +
-                           2 * n * width + n * (double)shape->s + (double)shape->m * (d + t);
+    const double numbers = 2 * n * n + ((double)cpu__diagonal_ld(shape->n > 1 ? shape->n : 1) + 2 * CPU__BASE) * n +
+                           n * (3 * d + 2 * t + 8) + 2 * n * width + n * (double)shape->s + (double)shape->m * (d + t);
     const double bytes = 8 * numbers;
     return bytes < 9e18 ? (int64_t)bytes : INT64_MAX;
 }

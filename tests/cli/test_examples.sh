@@ -15,7 +15,8 @@ grep -q 'epoch=1 .*val_accuracy=' out.txt || fail "$(cat out.txt)"
 
 fact "the surrogate alone finds Branin's minimum in a loop of its own"
 "$build/bin/gp_loop" >out.txt 2>&1 || fail "$(tail -n 3 out.txt)"
-grep -q '^best 0\.39' out.txt || fail "$(tail -n 1 out.txt)"
+# Closer than 0.0005 from any start (12 were tried: 0.00034 at most); beyond, the search does not polish (acq_search.c).
+awk '/^best / { good = $2 >= 0.397887 && $2 < 0.397887 + 0.0005 } END { exit !good }' out.txt || fail "$(tail -n 1 out.txt)"
 
 fact "the shell example runs"
 expect 0 "best     loss = " hpt run "$source/examples/shell/sweep.yaml" --seed 1

@@ -94,7 +94,7 @@ Test(sampler_policy, memory_lowers_the_limit_and_too_little_of_it_is_an_error_wi
 {
     shop s;
     int64_t last = 4000;
-    for (int64_t mib = 256; mib > 1; mib /= 4) {
+    for (int64_t mib = 256; mib > 0; mib /= 4) {
         shop_open(&s, mib << 20);
         const hpt__gp_limit l = limit(&s, (hpt__gp_limit){4000, HPT__GP_BY_SECONDS});
         const hpt__model_shape shape = {.n = l.points, .d = 4, .n_terms = 1, .m = 2304, .s = 1};

@@ -3,8 +3,8 @@
 //
 // LogEI as sampler `gp` uses it, without its start, doubt and floors, which need to know about trials. Points of a batch
 // are appended to the factor as pending ones: the variance knows them, and the value to improve on is the smallest of the
-// incumbent and the means at pending points, so that what is expected of one is not sought again. They are sought in one
-// pool of candidates (acq_pool.c).
+// incumbent and the means at pending points, so that what is expected of one is not sought again. More than FEW of
+// them are sought in one pool of candidates (acq_pool.c), which is cheaper and less thorough.
 //
 // Ownership: points are the caller's; pending points are dropped before the call returns. Threads: those of the gp.
 // Cost: O(n^2) a candidate, some 2,300 candidates; a further point of a batch O(n) a candidate and a few O(n^2).
@@ -17,7 +17,7 @@
 
 static const uint64_t SUGGEST_TAG = 0x73756767657374; // "suggest"
 static const uint64_t POOL_TAG = 0x706f6f6c;          // "pool"
-enum { N_GLOBAL = 1536, N_LOCAL = 768, N_STARTS = 8, MAX_STEPS = 40 };
+enum { N_GLOBAL = 1536, N_LOCAL = 768, N_STARTS = 8, MAX_STEPS = 40, FEW = 3 };
 
 // Lowers *best to the model's mean at a pending row.
 static int pending_best(double *best, hpt_gp *gp, const double *row, uint64_t mask) {
@@ -49,7 +49,7 @@ static int suggest(double *points, hpt_gp *gp, int64_t q, int64_t m) {
     HPT_TRY(hpt__gp_set_pending(gp->gp, NULL, NULL, 0));
     HPT_TRY(hpt__acq_incumbent(&logei.best, NULL, gp->gp));
     logei.noise = hpt__acq_noise(gp->gp);
-    if (q > 1) {
+    if (q > FEW) {
         hpt__rng_init(&rng, gp->seed, hpt__rng_mix(POOL_TAG, (uint64_t)gp->n_suggested));
         HPT_TRY(hpt__acq_pool_make(&pool, gp->device, gp->gp, &gp->code, &whole, &rng));
     }
