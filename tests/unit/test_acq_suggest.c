@@ -98,10 +98,10 @@ Test(acq_suggest, an_allocation_that_fails_is_an_error_and_the_next_call_goes_on
     hpt_gp *gp = open_gp(20, 20);
     tell_some(gp);
     for (int64_t k = 0;; k++) {
-        double points[6];
+        double points[8];
         failing left = {.left = k};
         hpt__alloc_set_hook(fail_kth, &left);
-        int rc = hpt_gp_suggest(gp, points, 3, NULL, 0);
+        int rc = hpt_gp_suggest(gp, points, 4, NULL, 0); // from four on they share candidates
         hpt__alloc_set_hook(NULL, NULL);
         cr_expect_eq(rc, left.failed ? HPT_E_MEMORY : 0, "allocation %d: %d", (int)k, rc);
         OK(hpt_gp_suggest(gp, points, 1, NULL, 0));
