@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// cuda_dialect.cuh: the part of CUDA C++ that kernels are written in, so that the host's compiler can compile them too.
+//
+// Rules: one struct by value per kernel (cuda_kernels.h); blocks of one dimension (threadIdx.x); shared memory by
+// CUDA__SHARED only, static; barriers by CUDA__SYNC, shuffles by CUDA__SHUFFLE_DOWN of a whole warp; nothing that relies on
+// threads of a warp running in step; no inline PTX, device allocation, printf, recursion or cooperative groups.
+// With HPT_CUDA_SHIM the words mean what tests/cuda_host/shim.h gives them: a thread is a fiber.
+#ifndef HPT_CUDA_DIALECT_CUH
+#define HPT_CUDA_DIALECT_CUH
+
+#include "cuda_kernels.h"
+
+#ifdef HPT_CUDA_SHIM
+#include "shim.h"
+#else
+#define CUDA__DEVICE __device__ __forceinline__
+#define CUDA__SHARED(type, name, count) __shared__ type name[count]
+#define CUDA__SYNC() __syncthreads()
+#define CUDA__SHUFFLE_DOWN(value, by) __shfl_down_sync(0xffffffffu, value, by)
+#define CUDA__KERNEL(name, args, threads) extern "C" __global__ __launch_bounds__(threads) void name(const args a)
+#endif
+
+#define CUDA__WARP 32
+
+#endif

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// cuda_kernels.h: what the host hands to each kernel. Read by both compilers: plain C.
+//
+// Every kernel takes one struct by value. So the list below is all there is to know about a launch: the host's launcher
+// (cuda_launch.h) takes a pointer to exactly this struct, and a kernel is found by its name in the module.
+// Pointers are device pointers. Letters and formulas: core/backend/backend_impl.h. Matrices are column-major.
+#ifndef HPT_CUDA_KERNELS_H
+#define HPT_CUDA_KERNELS_H
+
+#include <stdint.h>
+
+// Threads per block and tile edges; the host computes grids from them.
+#define CUDA__TILE 64 // of the covariance's tiles; 16 x 16 threads, 4 x 4 entries each
+#define CUDA__SIDE 16
+#define CUDA__THREADS 256
+#define CUDA__GROUP 8   // columns whose slopes one block sums
+#define CUDA__SMALL 32  // edge of the triangles that the recursion of cuda_factor.c ends with
+#define CUDA__SORT 1024 // values that one block of `top` orders
+
+// A covariance with its hyperparameters. Columns are sorted by block (order[c]: where sorted column c was).
+typedef struct cuda__cov {
+    int32_t kind; // hpt__cov_kind
+    int32_t d, n_blocks, n_terms;
+    const int32_t *first;        // n_blocks + 1: sorted columns of block b are first[b] .. first[b + 1] - 1
+    const int32_t *order;        // d
+    const int32_t *categorical;  // d, sorted
+    const double *inv_l;         // d, sorted
+    const double *amplitude;     // n_terms
+    const uint64_t *term_blocks; // n_terms
+} cuda__cov;
+
+typedef struct cuda__points { // columns of numbers, sorted: number of point i in column c at x[c ld + i]
+    const double *x;
+    const uint64_t *mask;
+    int64_t n, ld;
+} cuda__points;
+
+// Lower triangle of K(x, x) plus `diagonal` on the diagonal; blocks: lower tiles, rows first.
+typedef struct cuda__lower_args {
+    cuda__cov cov;
+    cuda__points x;
+    double diagonal;
+    double *k;
+    int64_t ldk;
+} cuda__lower_args;
+
+// K(x, z), x.n x z.n; grid: tiles of rows, tiles of columns.
+typedef struct cuda__cross_args {
+    cuda__cov cov;
+    cuda__points x, z;
+    double *k;
+    int64_t ldk;
+} cuda__cross_args;
+
+// out[j] = a_j' b_j over n rows, b_j = b + j ldb (ldb 0: the same vector for all); grid: columns.
+typedef struct cuda__dots_args {
+    const double *a, *b;
+    double *out;
+    int64_t n, lda, ldb;
+} cuda__dots_args;
+
+// var[j] = max(k(z_j, z_j) - var[j], 0) for m candidates; grid: threads over m.
+typedef struct cuda__variance_args {
+    cuda__cov cov;
+    cuda__points z;
+    double *var;
+} cuda__variance_args;
+
+// Of candidate j: dmean[j d + order[c]] = d mean / d z_c with weights alpha (n_alpha rows), dvar likewise with the columns u
+// (ldu) of L^-T L^-1 k (n_u rows); NULL: not wanted. group_first, group_block (n_groups): up to GROUP sorted columns of one
+// block. grid: candidates, groups.
+typedef struct cuda__slopes_args {
+    cuda__cov cov;
+    cuda__points x, z;
+    const int32_t *group_first, *group_block;
+    const double *alpha, *u;
+    int64_t n_alpha, n_u, ldu;
+    double *dmean, *dvar;
+} cuda__slopes_args;
+
+// value[j] of m candidates from mean and var; grad (m x d) = by mean dmean + by var dvar; NULL: not wanted.
+// grid: threads over m.
+typedef struct cuda__acquire_args {
+    int32_t kind; // hpt__acq_kind
+    double best, beta, tau, noise;
+    int64_t m, d;
+    const double *mean, *var; // NULL: the kind does not need it
+    double *value;
+    const double *dmean, *dvar;
+    double *grad;
+} cuda__acquire_args;
+
+// partial[block p + i] = this block's part of the sums that make the gradient of the likelihood:
+//   sum_ij w_ij dK_ij / d theta_i, w = alpha alpha' - inverse (lower triangle), for columns (unsorted), terms, and tr w last
+// grid: as many blocks as there are rows in partial; block b takes the lower tiles b, b + grid, ...
+typedef struct cuda__slope_sums_args {
+    cuda__cov cov;
+    cuda__points x;
+    const double *alpha, *inverse;
+    int64_t ld;
+    double *partial;
+    int64_t p;
+} cuda__slope_sums_args;
+
+// out[i] = sum over rows of partial (rows x p, row-major), in the order of the rows; grid: threads over p.
+typedef struct cuda__add_rows_args {
+    const double *partial;
+    double *out;
+    int64_t rows, p;
+} cuda__add_rows_args;
+
+// out[0] = 2 sum log a_ii, out[1] = sum v_i^2 (v NULL: 0); one block.
+typedef struct cuda__logdet_args {
+    const double *a, *v;
+    double *out;
+    int64_t n, lda;
+} cuda__logdet_args;
+
+// Lower triangle of A (n x n, n <= SMALL) = L'L in place of L; one block of SMALL x 8 threads.
+typedef struct cuda__small_lauum_args {
+    double *a;
+    int64_t n, lda;
+} cuda__small_lauum_args;
+
+// to (n x m, ldt) = scale from (n x m, ldf), or its transpose (m x n) where transposed; lower: zeros above the diagonal.
+// grid: tiles of 32 x 32.
+typedef struct cuda__copy_args {
+    const double *from;
+    double *to;
+    int64_t n, m, ldf, ldt;
+    double scale;
+    int32_t transposed, lower;
+} cuda__copy_args;
+
+// A round of choosing the k best of m values (larger first, ties by the smaller index): each block orders SORT of them and
+// writes its k best at block k; index NULL: the values are the first round's, their places are the indices. Entries past the
+// end have index -1. grid: ceil(m / SORT); k <= SORT / 2.
+typedef struct cuda__top_args {
+    const double *value;
+    const int64_t *index;
+    double *best;
+    int64_t *best_index;
+    int64_t m, k;
+} cuda__top_args;
+
+// X(kernel, its struct, largest number of threads in a block)
+#define CUDA__KERNELS(X)                                       \
+    X(cuda_lower, cuda__lower_args, CUDA__THREADS)             \
+    X(cuda_cross, cuda__cross_args, CUDA__THREADS)             \
+    X(cuda_dots, cuda__dots_args, CUDA__THREADS)               \
+    X(cuda_variance, cuda__variance_args, CUDA__THREADS)       \
+    X(cuda_slopes, cuda__slopes_args, CUDA__THREADS)           \
+    X(cuda_acquire, cuda__acquire_args, CUDA__THREADS)         \
+    X(cuda_slope_sums, cuda__slope_sums_args, CUDA__THREADS)   \
+    X(cuda_add_rows, cuda__add_rows_args, CUDA__THREADS)       \
+    X(cuda_logdet, cuda__logdet_args, CUDA__THREADS)           \
+    X(cuda_small_lauum, cuda__small_lauum_args, CUDA__THREADS) \
+    X(cuda_copy, cuda__copy_args, CUDA__THREADS)               \
+    X(cuda_top, cuda__top_args, CUDA__SORT)
+
+#endif
