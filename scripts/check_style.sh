@@ -42,9 +42,9 @@ while IFS= read -r hit; do breach "$hit: a public header includes only <hpt/...>
 
 # ---- what a library never does
 while IFS= read -r hit; do breach "$hit: the library never exits, aborts or prints"; done \
-    < <(grep -nE '(^|[^a-z_A-Z.>])(exit|abort|printf|puts|putchar|perror|vprintf|fprintf|srand|rand|setlocale)\(' -r src/core src/cpu --include='*.c' | grep -vE ':[0-9]+: *(//|\*)')
+    < <(grep -nE '(^|[^a-z_A-Z.>])(exit|abort|printf|puts|putchar|perror|vprintf|fprintf|srand|rand|setlocale)\(' -r src/core src/cpu src/cuda --include='*.c' --include='*.cu' | grep -vE ':[0-9]+: *(//|\*)')
 while IFS= read -r hit; do breach "$hit: allocate through base/alloc.h"; done \
-    < <(grep -nE '(^|[^a-z_A-Z.>])(malloc|calloc|realloc|free|strdup|strndup|asprintf)\(' -r src/core src/cpu --include='*.c' | grep -vE '^src/core/base/alloc\.c|:[0-9]+: *(//|\*)')
+    < <(grep -nE '(^|[^a-z_A-Z.>])(malloc|calloc|realloc|free|strdup|strndup|asprintf)\(' -r src/core src/cpu src/cuda --include='*.c' | grep -vE '^src/core/base/alloc\.c|:[0-9]+: *(//|\*)')
 
 # ---- one file knows backends
 leaks=$(grep -rniE 'cuda|cublas|cusolver' src --include='*.c' --include='*.h' -l 2>/dev/null |

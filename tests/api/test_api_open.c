@@ -39,7 +39,7 @@ Test(api_open, bad_options_are_refused)
     REFUSED(HPT_E_ARG, (o.options = (const char *const[]){"tpe.n_startupp=3"}, o.n_options = 1), "tpe.n_startup");
     REFUSED(HPT_E_ARG, (o.options = (const char *const[]){"tpe.n_startup=-3"}, o.n_options = 1), "tpe.n_startup");
     REFUSED(HPT_E_ARG, o.sampler = "grid", "x"); // continuous parameter
-    REFUSED(HPT_E_DEVICE, o.device = "cuda:0", "cuda:0");
+    REFUSED(HPT_E_DEVICE, o.device = "cuda:99", "cuda:99");
     REFUSED(HPT_E_ARG, o.device = "gpu", "auto");
     REFUSED(HPT_E_UNSUPPORTED, o.storage = "mysql://host/db", "sqlite");
     REFUSED(HPT_E_NOT_FOUND, o.mode = HPT_OPEN_EXISTING, "");

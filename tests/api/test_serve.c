@@ -161,7 +161,7 @@ Test(api_serve, nonsense_is_answered_and_the_next_request_served)
         "{\"op\":\"create\",\"pruner\":{\"type\":\"median\",\"n_startup\":[1]}," LINE "}",
         "{\"op\":\"create\",\"options\":[1]," LINE "}",
         "{\"op\":\"create\",\"options\":{\"tpe.x\":1}," LINE "}",
-        "{\"op\":\"create\",\"device\":\"cuda\"," LINE "}",
+        "{\"op\":\"create\",\"device\":\"cuda:99\"," LINE "}",
         "{\"op\":\"create\",\"storage\":\"ftp://x\"," LINE "}",
         "{\"op\":\"create\",\"parametrs\":{}}",
     };

@@ -18,8 +18,10 @@ Test(device_choice, auto_takes_the_first_that_opens_and_says_what_it_passed_over
     hpt__str why = HPT__STR_INIT;
     hpt__device *device;
     OK(hpt__device_open(&device, NULL, NULL, &why));
-    cr_expect_str_eq(hpt__device_name(device), hpt__backends[0]->name);
-    cr_expect(strstr(hpt__str_text(&why), "cuda: this build has no CUDA backend"), "%s", hpt__str_text(&why));
+    if (hpt__device_is_host(device)) {
+        cr_expect_str_eq(hpt__device_name(device), hpt__backends[0]->name);
+        cr_expect(strstr(hpt__str_text(&why), "cuda: "), "%s", hpt__str_text(&why));
+    }
     cr_expect(hpt__device_description(device)->name[0]);
     hpt__device_close(device);
     hpt__str_fini(&why);
@@ -49,9 +51,9 @@ Test(device_choice, the_environment_counts_where_nothing_is_asked_for)
 Test(device_choice, an_explicit_device_that_cannot_be_had_is_an_error_with_the_reason)
 {
     hpt__device *device;
-    FAILS(HPT_E_DEVICE, hpt__device_open(&device, "cuda", NULL, NULL));
-    says("this build has no CUDA backend");
-    FAILS(HPT_E_DEVICE, hpt__device_open(&device, "cuda:3", NULL, NULL));
+    FAILS(HPT_E_DEVICE, hpt__device_open(&device, "cuda:nowhere", NULL, NULL));
+    says("no libhpt_gpu_cuda_nowhere.so");
+    FAILS(HPT_E_DEVICE, hpt__device_open(&device, "cuda:99", NULL, NULL));
     FAILS(HPT_E_DEVICE, hpt__device_open(&device, "ref:1", NULL, NULL));
     says("the highest number is 0");
 }
@@ -96,7 +98,7 @@ Test(device_choice, the_list_has_every_candidate_and_exactly_one_that_auto_takes
     unsetenv("HPT_DEVICE");
     OK(hpt_backend_list(&list, &n));
     cr_assert_geq(n, 3);
-    cr_expect_str_eq(list[0].name, "cuda");
+    cr_expect_eq(strncmp(list[0].name, "cuda", 4), 0);
     OK(hpt__device_open(&device, NULL, NULL, NULL));
     for (int64_t i = 0; i < n; i++) {
         cr_expect(list[i].doc[0] && (list[i].available || list[i].why[0]));

@@ -22,13 +22,19 @@ typedef struct hpt__counters {
 } hpt__counters;
 
 // ---- devices
-// request: "auto", a backend's name, or name:index; NULL: $HPT_DEVICE, else "auto". auto takes the first of the list that
-// has a device and says in *why (may be NULL) what it passed over. HPT_E_DEVICE: an explicit one cannot be had, with the
-// reason; HPT_E_ARG: no such backend, naming the nearest and all.
+// request: "auto", a backend's name, name:index, or name:variant of a backend that is a library of its own (auto never takes
+// a variant); NULL: $HPT_DEVICE, else "auto". auto takes the first of the list that has a device and says in *why (may be
+// NULL) what it passed over. HPT_E_DEVICE: an explicit one cannot be had, with the reason; HPT_E_ARG: no such backend, naming
+// the nearest and all.
 HPT_NODISCARD int hpt__device_open(hpt__device **out, const char *request, const hpt__ctx_options *options,
                                    hpt__str *why);
+// As auto, of the backends that compute in host memory: what takes over when another device fails.
+HPT_NODISCARD int hpt__device_open_host(hpt__device **out, const hpt__ctx_options *options);
 void hpt__device_close(hpt__device *device);
-const char *hpt__device_name(const hpt__device *device); // "cpu", "ref"; with several devices "name:index"
+const char *
+hpt__device_name(const hpt__device *device); // "cpu", "ref", "name:variant"; with several devices "name:index"
+// Whether it computes in host memory: then running out of it is not a matter of the device, and it cannot be lost.
+bool hpt__device_is_host(const hpt__device *device);
 const hpt__device_desc *hpt__device_description(const hpt__device *device);
 const hpt__counters *hpt__device_counters(const hpt__device *device);
 int64_t hpt__device_memory(const hpt__device *device); // limit for models in bytes; INT64_MAX: unknown

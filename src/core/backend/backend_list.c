@@ -7,9 +7,11 @@
 // order is visible, and nothing is dropped when the library is linked statically.
 //
 // A backend that comes as a library of its own is loaded in hpt__candidate_table: at its first use, never before, and a
-// failure is remembered as the reason. ABI number and size are checked there for every table.
+// failure is remembered as the reason (plugin.c). ABI number and size are checked for every table.
 // Threads: constant data.
 #include "backend_list.h"
+
+#include "plugin_load.h"
 
 #include <stdio.h>
 
@@ -30,14 +32,21 @@ const hpt__backend *const hpt__backends[] = {
 };
 
 const hpt__candidate hpt__candidates[] = {
-    {"cuda", "NVIDIA GPUs", NULL, "this build has no CUDA backend"},
-    {"cpu", "BLAS and LAPACK on the cores of the process", CPU_TABLE,
-     "this build was configured without a BLAS; install one (libopenblas-dev) and configure again"},
-    {"ref", "plain loops without libraries, the oracle of the others", &hpt__backend_ref, NULL},
-    {NULL, NULL, NULL, NULL},
+    {.name = "cuda",
+     .doc = "NVIDIA GPUs",
+     .plugin = "libhpt_gpu_cuda",
+     .folders = "HPT_CUDA_PATH",
+     .missing = "it comes with a build that finds nvcc; HPT_CUDA_PATH names its folder"},
+    {.name = "cpu",
+     .doc = "BLAS and LAPACK on the cores of the process",
+     .table = CPU_TABLE,
+     .missing = "this build was configured without a BLAS; install one (libopenblas-dev) and configure again"},
+    {.name = "ref", .doc = "plain loops without libraries, the oracle of the others", .table = &hpt__backend_ref},
+    {.name = NULL},
 };
 
-const hpt__backend *hpt__candidate_table(const hpt__candidate *c, char *why, size_t size) {
+const hpt__backend *hpt__candidate_table(const hpt__candidate *c, const char *variant, char *why, size_t size) {
+    if (c->plugin) return hpt__plugin_load(c, variant, why, size);
     if (!c->table) {
         (void)snprintf(why, size, "%s", c->missing);
         return NULL;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // device.c: which device a request means, opening and closing it, and the list for `hpt devices -v`.
 //
-//   request = "auto" | NAME | NAME ':' INDEX        NULL: $HPT_DEVICE, else auto
+//   request = "auto" | NAME | NAME ':' INDEX | NAME ':' VARIANT [':' INDEX]        NULL: $HPT_DEVICE, else auto
 //
+// A variant is another build of a backend that is a library of its own (plugin.c), for tests; only who asks for it by its
+// whole name gets it.
 // auto goes through the candidates, best first, and takes the first that has a device and opens; what it passed over is told
 // to the caller, who says so once. An explicit name is never replaced by another: a study that was to run on an
 // accelerator and silently does not costs a night. A name of another build (no such backend here) is HPT_E_DEVICE, a name
@@ -21,13 +23,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MAX_LEN = 31, WHY_MAX = 256, NAMES_MAX = 16 };
+enum { NAME_MAX_LEN = 31, VARIANT_MAX = 15, WHY_MAX = 256, NAMES_MAX = 16 };
 
 typedef struct request {
     const char *text;   // as given; NULL: neither argument nor environment
     const char *source; // "" or "HPT_DEVICE: "
     char name[NAME_MAX_LEN + 1];
-    int64_t index; // -1: none given
+    char variant[VARIANT_MAX + 1]; // "": none given
+    int64_t index;                 // -1: none given
 } request;
 
 // ---- reading a request
@@ -53,6 +56,15 @@ static int unknown(const request *r) {
                      hpt__candidates[0].name);
 }
 
+// Takes a variant, a word of small letters, digits and '_' that begins with a letter, off the front of *text.
+static void take_variant(request *r, const char **text) {
+    const size_t n = strspn(*text, "abcdefghijklmnopqrstuvwxyz0123456789_"), end = n + ((*text)[n] == ':');
+    const bool is_word = (*text)[0] >= 'a' && (*text)[0] <= 'z' && n <= VARIANT_MAX && (end > n || !(*text)[n]);
+    if (!is_word) return;
+    memcpy(r->variant, *text, n);
+    *text += end;
+}
+
 static int parse(request *r, const char *text) {
     *r = (request){.text = text, .source = "", .index = -1};
     if (!text) {
@@ -69,11 +81,15 @@ static int parse(request *r, const char *text) {
     const size_t len = colon ? (size_t)(colon - text) : strlen(text);
     (void)snprintf(r->name, sizeof r->name, "%.*s", len < NAME_MAX_LEN ? (int)len : NAME_MAX_LEN, text);
     const bool automatic = strcmp(r->name, "auto") == 0;
-    if (len > NAME_MAX_LEN || (!automatic && !find(r->name))) return unknown(r);
+    const hpt__candidate *c = find(r->name);
+    if (len > NAME_MAX_LEN || (!automatic && !c)) return unknown(r);
     if (!colon) return 0;
     if (automatic)
         return hpt__fail(HPT_E_ARG, "%sdevice '%.64s': auto takes no number; name a backend", r->source, text);
-    if (!hpt__parse_int(&r->index, colon + 1, strlen(colon + 1)) || r->index < 0)
+    const char *rest = colon + 1;
+    if (c->plugin) take_variant(r, &rest);
+    if (r->variant[0] && !*rest && rest[-1] != ':') return 0;
+    if (!hpt__parse_int(&r->index, rest, strlen(rest)) || r->index < 0)
         return hpt__fail(HPT_E_ARG, "%sdevice '%.64s': a whole number from 0 follows the colon, as in %s:0", r->source,
                          text, r->name);
     return 0;
@@ -87,10 +103,11 @@ int hpt__device_check(const char *text) {
 // ---- opening
 
 // Number of devices of a candidate; 0 with the reason in why.
-static int64_t count_devices(const hpt__backend **table, const hpt__candidate *c, char why[WHY_MAX]) {
+static int64_t count_devices(const hpt__backend **table, const hpt__candidate *c, const char *variant,
+                             char why[WHY_MAX]) {
     int64_t n = 0;
     why[0] = '\0';
-    *table = hpt__candidate_table(c, why, WHY_MAX);
+    *table = hpt__candidate_table(c, variant && *variant ? variant : NULL, why, WHY_MAX);
     if (!*table) return 0;
     if ((*table)->count(&n, why, WHY_MAX) < 0) {
         (void)snprintf(why, WHY_MAX, "%.*s", WHY_MAX - 1, hpt_last_error());
@@ -99,15 +116,17 @@ static int64_t count_devices(const hpt__backend **table, const hpt__candidate *c
     return n > 0 ? n : 0;
 }
 
-static int open_index(hpt__device **out, const hpt__backend *table, int64_t index, int64_t n,
-                      const hpt__ctx_options *options) {
+// name: as it is asked for and shown, without the number.
+static int open_index(hpt__device **out, const hpt__candidate *c, const hpt__backend *table, const char *name,
+                      int64_t index, int64_t n, const hpt__ctx_options *options) {
     int rc = 0;
     hpt__device *device = hpt__calloc(1, sizeof *device);
     if (!device) return hpt__fail_memory();
     device->ops = table;
     device->index = index;
+    device->host = !c->plugin;
     if (options) device->options = *options;
-    (void)snprintf(device->name, sizeof device->name, n > 1 ? "%.32s:%lld" : "%.32s", table->name, (long long)index);
+    (void)snprintf(device->name, sizeof device->name, n > 1 ? "%.32s:%lld" : "%.32s", name, (long long)index);
     HPT_TRY(table->describe(&device->desc, index));
     HPT_TRY(table->open(&device->ctx, index, &device->options));
     *out = device;
@@ -117,14 +136,15 @@ out:
     return rc;
 }
 
-static int open_auto(hpt__device **out, const hpt__ctx_options *options, hpt__str *why) {
+static int open_auto(hpt__device **out, const hpt__ctx_options *options, bool host_only, hpt__str *why) {
     char line[WHY_MAX], last[WHY_MAX] = "there is no backend";
     for (const hpt__candidate *c = hpt__candidates; c->name; c++) {
         const hpt__backend *table;
-        const int64_t n = count_devices(&table, c, line);
+        if (host_only && c->plugin) continue;
+        const int64_t n = count_devices(&table, c, NULL, line);
         if (n > 0) {
-            const int rc = open_index(out, table, 0, n, options);
-            if (rc == 0 || rc == HPT_E_MEMORY) return rc;
+            const int rc = open_index(out, c, table, c->name, 0, n, options);
+            if (rc == 0 || (rc == HPT_E_MEMORY && !c->plugin)) return rc; // a GPU that others filled is passed over
             (void)snprintf(line, sizeof line, "%.*s", WHY_MAX - 1, hpt_last_error());
         }
         (void)snprintf(last, sizeof last, "%.32s: %.200s", c->name, line);
@@ -141,18 +161,24 @@ int hpt__device_open(hpt__device **out, const char *text, const hpt__ctx_options
     HPT_FAIL_IF(options && (options->n_threads < 0 || options->memory_limit < 0), HPT_E_ARG,
                 "opening a device: threads and memory limit are 0 or positive");
     HPT_TRY(parse(&r, text));
-    if (strcmp(r.name, "auto") == 0) return open_auto(out, options, why);
+    if (strcmp(r.name, "auto") == 0) return open_auto(out, options, false, why);
 
     const hpt__candidate *c = find(r.name);
     const hpt__backend *table;
-    const int64_t n = count_devices(&table, c, line);
+    const int64_t n = count_devices(&table, c, r.variant, line);
     HPT_FAIL_IF(n == 0, HPT_E_DEVICE, "%sdevice '%.64s' is not available: %s", r.source, r.text,
                 line[0] ? line : "it was not found");
     HPT_FAIL_IF(r.index >= n, HPT_E_DEVICE, "%sdevice '%.64s' is not available: the highest number is %lld", r.source,
                 r.text, (long long)n - 1);
-    HPT_TRY(open_index(out, table, r.index < 0 ? 0 : r.index, n, options));
+    char name[sizeof r.name + sizeof r.variant + 1];
+    (void)snprintf(name, sizeof name, "%s%s%s", r.name, r.variant[0] ? ":" : "", r.variant);
+    HPT_TRY(open_index(out, c, table, name, r.index < 0 ? 0 : r.index, n, options));
 out:
     return rc;
+}
+
+int hpt__device_open_host(hpt__device **out, const hpt__ctx_options *options) {
+    return open_auto(out, options, true, NULL);
 }
 
 void hpt__device_close(hpt__device *device) {
@@ -163,6 +189,10 @@ void hpt__device_close(hpt__device *device) {
 
 const char *hpt__device_name(const hpt__device *device) {
     return device->name;
+}
+
+bool hpt__device_is_host(const hpt__device *device) {
+    return device->host;
 }
 
 const hpt__device_desc *hpt__device_description(const hpt__device *device) {
@@ -189,7 +219,7 @@ static int add_candidate(hpt_backend_info **list, int64_t *n, int64_t *cap, cons
                          const char **taken) {
     char why[WHY_MAX];
     const hpt__backend *table;
-    const int64_t devices = count_devices(&table, c, why);
+    const int64_t devices = count_devices(&table, c, NULL, why);
     const int64_t rows = devices > 0 ? devices : 1;
     int rc = 0;
     HPT_TRY(hpt__grow(list, cap, *n + rows, sizeof **list));

@@ -16,6 +16,7 @@ struct hpt__device {
     const hpt__backend *ops;
     void *ctx;
     int64_t index;
+    bool host; // computes in host memory
     char name[48];
     hpt__device_desc desc;
     hpt__ctx_options options;

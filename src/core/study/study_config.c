@@ -66,17 +66,16 @@ static bool stored_seed(uint64_t *out, const hpt__json *v) {
     return true;
 }
 
-// What the study computes on. An explicit wish that cannot be had is an error now, not at the first model; a stored one is
-// a record that is followed where it can be.
+// What the study computes on. Only the wish's words are checked here: a sampler that computes opens what was asked for by name
+// when it is created, so that one that cannot be had is an error before the study begins, and a study whose sampler computes
+// nothing loads nothing. A stored wish is a record that is followed where it can be.
 static int choose_device(hpt_study *study, const char *given, const char *stored) {
     const char *wish = given && *given ? given : getenv("HPT_DEVICE");
     study->device_wished = wish && *wish && strcmp(wish, "auto") != 0;
     if (!wish || !*wish) return set_text(&study->device, stored ? stored : "auto");
     if (study->device_wished && !study->read_only) {
-        hpt__device *device = NULL;
-        int rc = hpt__device_open(&device, wish, NULL, NULL);
+        int rc = hpt__device_check(wish);
         if (rc < 0) return rc;
-        hpt__device_close(device);
     }
     return set_text(&study->device, wish);
 }
