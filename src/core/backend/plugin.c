@@ -159,7 +159,8 @@ static const hpt__backend *find(const char *name, const hpt__candidate *c, char 
     (void)snprintf(s.file, sizeof s.file, "%s.so", name);
     if (look_in_variable(&s, c->folders) || look_beside_us(&s) || look_where_installed(&s))
         return take(s.path, why, size);
-    (void)snprintf(why, size, "no %s (%s)%s in %s", s.file, c->missing, s.ignored, s.seen[0] ? s.seen : "any folder");
+    (void)snprintf(why, size, "no %.60s (%.60s)%.80s in %.180s", s.file, c->missing, s.ignored,
+                   s.seen[0] ? s.seen : "any folder");
     return NULL;
 }
 
