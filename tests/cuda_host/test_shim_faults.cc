@@ -138,6 +138,13 @@ CUDA__KERNEL(divergent, args_of, 64) {
     case 7: // a lane does not vote
         if (t != 40) x += CUDA__BALLOT(t > 3);
         break;
+    case 10: // the first or last ends without it
+        if (t == a.n) return;
+        CUDA__SYNC();
+        break;
+    case 11: // the first or last is alone at it
+        if (t == a.n) CUDA__SYNC();
+        break;
     default:
         x += CUDA__SHUFFLE_DOWN(x, 1);
     }
