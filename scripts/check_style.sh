@@ -55,16 +55,16 @@ leaks=$(grep -rniE 'cuda|cublas|cusolver' src --include='*.c' --include='*.h' -l
 # ---- files
 while read -r lines file; do
     [ "$file" = total ] || [ "$lines" -le 800 ] || breach "$file: $lines lines (limit 800)"
-done < <(git ls-files '*.c' '*.h' '*.py' '*.sh' '*.f90' | xargs wc -l)
+done < <(git ls-files '*.c' '*.cc' '*.h' '*.py' '*.sh' '*.f90' | xargs wc -l)
 while IFS= read -r name; do breach "two files are called $name"; done \
-    < <(git ls-files 'src/*.c' 'src/*.h' 'tests/*.c' 'bench/*.c' | xargs -n1 basename | sort | uniq -d)
+    < <(git ls-files 'src/*.c' 'src/*.h' 'tests/*.c' 'tests/*.cc' 'bench/*.c' | xargs -n1 basename | sort | uniq -d)
 while IFS= read -r file; do
     head -n 3 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' || breach "$file: no SPDX line at its head"
-done < <(git ls-files '*.c' '*.h' '*.def' '*.f90')
+done < <(git ls-files '*.c' '*.cc' '*.h' '*.def' '*.f90')
 while IFS= read -r hit; do breach "$hit: TODO and the like belong into an issue"; done \
-    < <(git grep -nE '\b(TODO|FIXME|XXX|HACK)\b' -- '*.c' '*.h' '*.py' '*.f90' || true)
+    < <(git grep -nE '\b(TODO|FIXME|XXX|HACK)\b' -- '*.c' '*.cc' '*.h' '*.py' '*.f90' || true)
 while IFS= read -r file; do breach "$file: tab or trailing blank"; done \
-    < <(git ls-files '*.c' '*.h' '*.py' '*.yaml' '*.f90' | xargs grep -lP '\t| $' 2>/dev/null)
+    < <(git ls-files '*.c' '*.cc' '*.h' '*.py' '*.yaml' '*.f90' | xargs grep -lP '\t| $' 2>/dev/null)
 
 # ---- formatting
 if [ "${1:-}" != --no-format ]; then
@@ -74,7 +74,7 @@ if [ "${1:-}" != --no-format ]; then
     else
         while IFS= read -r file; do
             "$format" --dry-run --Werror "$file" >/dev/null 2>&1 || breach "$file: not formatted (clang-format -i)"
-        done < <(git ls-files 'src/*.c' 'src/*.h' 'include/*.h' 'bench/*.c' 'bench/*.h' 'tests/*.c' 'tests/*.h' 'examples/*.c')
+        done < <(git ls-files 'src/*.c' 'src/*.h' 'include/*.h' 'bench/*.c' 'bench/*.h' 'tests/*.c' 'tests/*.h' 'tests/*.cc' 'examples/*.c')
     fi
 fi
 

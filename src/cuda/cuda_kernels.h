@@ -7,15 +7,16 @@
 #ifndef HPT_CUDA_KERNELS_H
 #define HPT_CUDA_KERNELS_H
 
-#include <stdint.h>
+#include "../core/backend/backend_impl.h"
 
-// Threads per block and tile edges; the host computes grids from them.
-#define CUDA__TILE 64 // of the covariance's tiles; 16 x 16 threads, 4 x 4 entries each
-#define CUDA__SIDE 16
+#define CUDA__SIDE 16     // threads of a tile's edge
+#define CUDA__TILE 64     // edge of a tile of the covariance: 4 x 4 entries a thread
+#define CUDA__SUM_TILE 32 // edge of a tile of the slope sums: 2 x 2 entries a thread
+#define CUDA__CHUNK 16    // columns of points in shared memory
 #define CUDA__THREADS 256
 #define CUDA__GROUP 8   // columns whose slopes one block sums
 #define CUDA__SMALL 32  // edge of the triangles that the recursion of cuda_factor.c ends with
-#define CUDA__SORT 1024 // values that one block of `top` orders
+#define CUDA__SORT 1024 // values that one block of `cuda_top` orders
 
 // A covariance with its hyperparameters. Columns are sorted by block (order[c]: where sorted column c was).
 typedef struct cuda__cov {
@@ -78,17 +79,21 @@ typedef struct cuda__slopes_args {
     double *dmean, *dvar;
 } cuda__slopes_args;
 
-// value[j] of m candidates from mean and var; grad (m x d) = by mean dmean + by var dvar; NULL: not wanted.
-// grid: threads over m.
+// value[j] of m candidates from mean and var (NULL: the kind does not need it); by_mean, by_var: its derivatives by them;
+// NULL: not wanted. grid: threads over m.
 typedef struct cuda__acquire_args {
-    int32_t kind; // hpt__acq_kind
-    double best, beta, tau, noise;
-    int64_t m, d;
-    const double *mean, *var; // NULL: the kind does not need it
-    double *value;
-    const double *dmean, *dvar;
-    double *grad;
+    hpt__acq acq;
+    const double *mean, *var;
+    double *value, *by_mean, *by_var;
+    int64_t m;
 } cuda__acquire_args;
+
+// grad[j d + c] = by_mean[j] dmean[j d + c] + by_var[j] dvar[j d + c]; a NULL pair counts as zero. grid: threads over m d.
+typedef struct cuda__chain_args {
+    const double *by_mean, *dmean, *by_var, *dvar;
+    double *grad;
+    int64_t m, d;
+} cuda__chain_args;
 
 // partial[block p + i] = this block's part of the sums that make the gradient of the likelihood:
 //   sum_ij w_ij dK_ij / d theta_i, w = alpha alpha' - inverse (lower triangle), for columns (unsorted), terms, and tr w last
@@ -116,7 +121,7 @@ typedef struct cuda__logdet_args {
     int64_t n, lda;
 } cuda__logdet_args;
 
-// Lower triangle of A (n x n, n <= SMALL) = L'L in place of L; one block of SMALL x 8 threads.
+// Lower triangle of A (n x n, n <= SMALL) = L'L in place of L; one block.
 typedef struct cuda__small_lauum_args {
     double *a;
     int64_t n, lda;
@@ -151,11 +156,12 @@ typedef struct cuda__top_args {
     X(cuda_variance, cuda__variance_args, CUDA__THREADS)       \
     X(cuda_slopes, cuda__slopes_args, CUDA__THREADS)           \
     X(cuda_acquire, cuda__acquire_args, CUDA__THREADS)         \
+    X(cuda_chain, cuda__chain_args, CUDA__THREADS)             \
     X(cuda_slope_sums, cuda__slope_sums_args, CUDA__THREADS)   \
     X(cuda_add_rows, cuda__add_rows_args, CUDA__THREADS)       \
     X(cuda_logdet, cuda__logdet_args, CUDA__THREADS)           \
     X(cuda_small_lauum, cuda__small_lauum_args, CUDA__THREADS) \
     X(cuda_copy, cuda__copy_args, CUDA__THREADS)               \
-    X(cuda_top, cuda__top_args, CUDA__SORT)
+    X(cuda_top, cuda__top_args, CUDA__SORT / 2)
 
 #endif

@@ -30,103 +30,16 @@
 #include "backend.h"
 
 #include "../base/special.h"
-#include <math.h>
 
-static const double var_min = 1e-20;
-static const double log_sqrt_2pi = 0.91893853320467274178;
-static const double sqrt_half_pi = 1.25331413731550025121;
-static const double sqrt_half = 0.70710678118654752440;
-
-typedef struct improvement {
-    double log_h, big_phi_h, phi_h; // log h, Phi / h, phi / h
-} improvement;
-
-static improvement improve(double u) {
-    improvement r;
-    if (u > -1) {
-        const double phi = exp(-0.5 * u * u - log_sqrt_2pi), big_phi = hpt__ndtr(u), h = phi + u * big_phi;
-        r.log_h = log(h);
-        r.big_phi_h = big_phi / h;
-        r.phi_h = phi / h;
-        return r;
-    }
-    double rest; // (1 - |u| m) u^2, in (0.3, 1)
-    double mills;
-    if (u > -12) {
-        mills = sqrt_half_pi * hpt__erfcx(-u * sqrt_half);
-        rest = (1 + u * mills) * u * u;
-    } else {
-        const double s = 1 / u / u; // u * u may be infinite
-        double term = 1;
-        rest = 1;
-        for (int k = 1; k < 40 && fabs(term) > 1e-18; k++) {
-            term *= -(2 * k + 1) * s;
-            rest += term;
-        }
-        mills = (1 - rest * s) / -u;
-    }
-    r.log_h = -0.5 * u * u - log_sqrt_2pi - 2 * log(-u) + log(rest);
-    r.big_phi_h = mills * u * u / rest;
-    r.phi_h = u * u / rest;
-    return r;
-}
-
-// log(1 - sqrt(noise / (sd^2 + noise))) without the difference of near numbers.
-static double log_news(double sd, double noise) {
-    const double q = sd / noise * sd, r = sqrt(1 + q);
-    return log(q) - log(r) - log(r + 1);
-}
+#define HPT__ACQ_FN static
+#define HPT__ACQ_ERFCX hpt__erfcx
+#define HPT__ACQ_NDTR hpt__ndtr
+#include "acq_formulas.h"
 
 double hpt__acq_value(const hpt__acq *acq, double mean, double var) {
-    const double sd = sqrt(var > var_min ? var : var_min);
-    switch (acq->kind) {
-    case HPT__ACQ_LOGEI:
-        return improve((acq->best - mean) / sd).log_h + log(sd) + (acq->noise > 0 ? log_news(sd, acq->noise) : 0);
-    case HPT__ACQ_LCB:
-        return acq->beta * sd - mean;
-    case HPT__ACQ_PE: {
-        const double promise = acq->tau - mean + acq->beta * sd;
-        return promise < 0 ? sd + 10 * promise : sd;
-    }
-    case HPT__ACQ_MEAN:
-        return -mean;
-    case HPT__ACQ_SD:
-        return sd;
-    }
-    return NAN;
+    return hpt__acq_value_of(acq, mean, var);
 }
 
 void hpt__acq_derivatives(double *dmean, double *dvar, const hpt__acq *acq, double mean, double var) {
-    const double sd = sqrt(var > var_min ? var : var_min);
-    double by_sd = 0;
-    *dmean = 0;
-    switch (acq->kind) {
-    case HPT__ACQ_LOGEI: {
-        const improvement r = improve((acq->best - mean) / sd);
-        *dmean = -r.big_phi_h / sd;
-        by_sd = r.phi_h / sd;
-        if (acq->noise > 0) {
-            const double root = sqrt(1 + sd / acq->noise * sd);
-            by_sd += (1 + 1 / root) / root / sd;
-        }
-        break;
-    }
-    case HPT__ACQ_LCB:
-        *dmean = -1;
-        by_sd = acq->beta;
-        break;
-    case HPT__ACQ_PE: {
-        const bool poor = acq->tau - mean + acq->beta * sd < 0;
-        *dmean = poor ? -10 : 0;
-        by_sd = poor ? 1 + 10 * acq->beta : 1;
-        break;
-    }
-    case HPT__ACQ_MEAN:
-        *dmean = -1;
-        break;
-    case HPT__ACQ_SD:
-        by_sd = 1;
-        break;
-    }
-    *dvar = var > var_min ? by_sd / (2 * sd) : 0;
+    hpt__acq_derivatives_of(dmean, dvar, acq, mean, var);
 }

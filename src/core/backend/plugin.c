@@ -132,7 +132,7 @@ static const hpt__backend *take(const char *path, char *why, size_t size) {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!library) {
         const char *text = dlerror();
-        (void)snprintf(why, size, "%s", text ? text : path);
+        (void)snprintf(why, size, "%.*s", WHY_MAX - 1, text ? text : path);
         return NULL;
     }
     hpt__plugin_entry *entry;
@@ -141,13 +141,13 @@ static const hpt__backend *take(const char *path, char *why, size_t size) {
     memcpy(&entry, &symbol, sizeof entry);
     const hpt__backend *table = NULL;
     if (!symbol)
-        (void)snprintf(why, size, "%s has no function %s: it is no backend", path, HPT__PLUGIN_ENTRY);
+        (void)snprintf(why, size, "%.200s has no function %s: it is no backend", path, HPT__PLUGIN_ENTRY);
     else if (!(table = entry(&host, said, sizeof said)))
-        (void)snprintf(why, size, "%s: %s", path, said[0] ? said : "it gives no reason");
+        (void)snprintf(why, size, "%.150s: %.200s", path, said[0] ? said : "it gives no reason");
     else if (table->abi != HPT__BACKEND_ABI || table->struct_size != sizeof(hpt__backend))
         (void)snprintf(why, size,
-                       "%s is of another version (ABI %u, %u bytes; wanted %d, %zu): install both of one build", path,
-                       table->abi, table->struct_size, (int)HPT__BACKEND_ABI, sizeof(hpt__backend));
+                       "%.200s is of another version (ABI %u, %u bytes; wanted %d, %zu): install both of one build",
+                       path, table->abi, table->struct_size, (int)HPT__BACKEND_ABI, sizeof(hpt__backend));
     else
         return table;
     (void)dlclose(library);
@@ -159,7 +159,8 @@ static const hpt__backend *find(const char *name, const hpt__candidate *c, char 
     (void)snprintf(s.file, sizeof s.file, "%s.so", name);
     if (look_in_variable(&s, c->folders) || look_beside_us(&s) || look_where_installed(&s))
         return take(s.path, why, size);
-    (void)snprintf(why, size, "no %s (%s)%s in %s", s.file, c->missing, s.ignored, s.seen[0] ? s.seen : "any folder");
+    (void)snprintf(why, size, "no %.60s (%.60s)%.80s in %.180s", s.file, c->missing, s.ignored,
+                   s.seen[0] ? s.seen : "any folder");
     return NULL;
 }
 

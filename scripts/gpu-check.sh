@@ -1,0 +1,136 @@
+#!/bin/bash
+# gpu-check.sh: everything about backend cuda that needs a GPU, in one command of at most ten minutes: build, suites, sanitizers of the
+# device's code, studies against the CPU, throughput. Writes bench/results/<gpu>-<commit>.json and a page beside it.
+#
+#   scripts/gpu-check.sh [--deps FOLDER] [--out FOLDER] [--quick]
+#     --deps   packages unpacked by scripts/gpu-deps.sh, for a machine without them
+#     --out    where results go (default: bench/results)
+#     --quick  without sanitizers and large sizes: two minutes
+# Needs nvcc, CMake, a C and C++ compiler, Python. What is missing beside these (Criterion: the suites; a BLAS: cpu as the
+# other side) is said and left out, and the result file says so too. Ends with 0 only if nothing failed.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 2
+deps="" out=bench/results quick="" device=cuda
+while [ $# -gt 0 ]; do
+    case $1 in
+    --deps) deps=$(cd "$2" && pwd) || exit 2; shift 2 ;;
+    --out) out=$2; shift 2 ;;
+    --quick) quick=1; shift ;;
+    *) sed -n '2,12p' "$0"; exit 2 ;;
+    esac
+done
+mkdir -p "$out"
+start=$(date +%s)
+log=$(mktemp -d)
+steps=$log/steps.jsonl
+failed=0
+
+# step NAME LIMIT COMMAND...: runs it, at most LIMIT seconds, keeps its output, notes how it ended.
+step() {
+    local name=$1 limit=$2 begin rc
+    shift 2
+    begin=$(date +%s)
+    timeout "$limit" "$@" >"$log/$name.txt" 2>&1
+    rc=$?
+    printf '{"step": "%s", "rc": %d, "seconds": %d}\n' "$name" "$rc" $(($(date +%s) - begin)) >>"$steps"
+    if [ $rc -eq 0 ]; then
+        printf 'ok    %-24s %4d s\n' "$name" $(($(date +%s) - begin))
+    else
+        printf 'FAIL  %-24s %4d s, status %d; its last lines:\n' "$name" $(($(date +%s) - begin)) "$rc"
+        tail -n 15 "$log/$name.txt" | cut -c1-200
+        failed=$((failed + 1))
+    fi
+    return $rc
+}
+skip() {
+    printf '{"step": "%s", "skipped": "%s"}\n' "$1" "$2" >>"$steps"
+    printf 'LEFT OUT  %s: %s\n' "$1" "$2"
+}
+
+if [ -n "$deps" ]; then
+    libs=$deps/usr/lib/$(uname -m)-linux-gnu
+    export PATH="$deps/usr/bin:$PATH"
+    export LD_LIBRARY_PATH="$libs:$libs/openblas-pthread${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+    export PKG_CONFIG_SYSROOT_DIR=$deps PKG_CONFIG_LIBDIR=$libs/pkgconfig:$deps/usr/share/pkgconfig
+    export LIBRARY_PATH="$libs${LIBRARY_PATH:+:$LIBRARY_PATH}"
+fi
+gpu=$(nvidia-smi --query-gpu=name,compute_cap --format=csv,noheader 2>/dev/null | head -n 1)
+[ -n "$gpu" ] || { echo "gpu-check.sh: nvidia-smi shows no GPU on this machine"; exit 2; }
+name=$(cut -d, -f1 <<<"$gpu" | tr -c 'A-Za-z0-9\n' '-' | tr "[:upper:]" "[:lower:]" | sed 's/^nvidia-//')
+capability=$(cut -d, -f2 <<<"$gpu" | tr -d ' .')
+commit=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+git diff --quiet 2>/dev/null || commit=$commit-changed
+echo "GPU: $gpu; commit $commit; driver $(nvidia-smi --query-gpu=driver_version --format=csv,noheader | head -n 1); $(nvcc --version | sed -n 's/.*release \([0-9.]*\).*/toolkit \1/p')"
+
+# ---- build
+tests=ON
+pkg-config --exists criterion 2>/dev/null || { tests=OFF; skip suites "Criterion is not installed (scripts/gpu-deps.sh brings it)"; }
+dir=build/gpu
+step configure 120 cmake -S . -B $dir -DCMAKE_BUILD_TYPE=Release -DHPT_CUDA=ON -DHPT_CUDA_ARCHITECTURES="$capability" \
+    -DHPT_TESTS=$tests -DHPT_EXAMPLES=ON || { cat "$log/configure.txt"; exit 1; }
+targets="hpt_gpu hpt_gpu_cuda hpt hpt-bench hpt-bench-surrogate digits_mlp"
+[ $tests = OFF ] || targets="$targets backend unit_sampler unit_gp unit_acq cuda_study"
+# shellcheck disable=SC2086
+step build 300 cmake --build $dir -j "$(nproc)" --target $targets || exit 1
+bin=$dir/bin
+export HPT_TEST_REQUIRE=cuda XDG_CACHE_HOME=$log/cache
+
+# ---- what the engine sees
+step devices 60 "$bin/hpt" devices -v
+grep -E 'cuda' "$log/devices.txt" | cut -c1-160
+
+# ---- correctness
+if [ $tests = ON ]; then
+    step suite 240 "$bin/backend" --filter 'cuda_*' --jobs 4
+    step study 120 "$bin/cuda_study" --jobs 1
+    HPT_DEVICE=cuda step sampler 240 "$bin/unit_sampler" --filter 'sampler_gp*' --jobs 4
+fi
+step sweep_cuda 120 "$bin/hpt" run examples/digits/sweep.yaml --device cuda --seed 1 --dir "$log/sweep_cuda" -q
+if [ -z "$quick" ] && [ $tests = ON ]; then
+    if command -v compute-sanitizer >/dev/null; then
+        for tool in memcheck racecheck initcheck synccheck; do
+            step "$tool" 150 compute-sanitizer --tool $tool --error-exitcode 99 --target-processes all \
+                "$bin/backend" --filter 'cuda_small/*' --jobs 1
+        done
+    else
+        skip sanitizers "compute-sanitizer is not installed"
+    fi
+fi
+
+# ---- speed
+sizes=128,300,1000,2000,5000,10000,20000,50000
+[ -z "$quick" ] || sizes=128,1000,5000
+step bench_cuda 240 "$bin/hpt-bench" surrogate --device cuda --n $sizes --fit-up-to 5000 -o jsonl --output "$log/bench_cuda.jsonl"
+step bench_both 120 "$bin/hpt-bench" surrogate --device cuda,cpu --n 128,300,1000 -o jsonl --output "$log/bench_both.jsonl"
+{
+    printf '# %s, commit %s\n\n' "$gpu" "$commit"
+    "$bin/hpt" devices -v
+    printf '\n'
+    [ ! -f "$log/suite.txt" ] || tail -n 3 "$log/suite.txt"
+} >"$out/$name-$commit.md"
+
+# ---- one file
+python3 - "$log" "$out/$name-$commit" "$gpu" "$commit" "$failed" $(($(date +%s) - start)) <<'PY'
+import json, os, sys
+
+log, out, gpu, commit, failed, seconds = sys.argv[1:]
+rows = lambda name: [json.loads(l) for l in open(os.path.join(log, name))] if os.path.exists(os.path.join(log, name)) else []
+result = {"gpu": gpu, "commit": commit, "failed_steps": int(failed), "seconds": int(seconds), "steps": rows("steps.jsonl"),
+          "surrogate": rows("bench_cuda.jsonl"), "surrogate_with_cpu": rows("bench_both.jsonl")}
+with open(out + ".json", "w") as f:
+    json.dump(result, f, indent=1)
+with open(out + ".md", "a") as f:
+    f.write("\n| step | status | seconds |\n|---|---|--:|\n")
+    for s in result["steps"]:
+        f.write(f"| {s['step']} | {s.get('skipped') or ('ok' if s['rc'] == 0 else s['rc'])} | {s.get('seconds', '')} |\n")
+    table = [r for r in result["surrogate"] if "case" in r]
+    if table:
+        f.write("\n| case | n | d | m | ms | GFLOP/s | error |\n|---|--:|--:|--:|--:|--:|--:|\n")
+        for r in table:
+            g, e = r.get("gflops"), r.get("error")
+            f.write(f"| {r['case']} | {r['n']} | {r['d']} | {r.get('m') or ''} | {1e3 * r['seconds']:.3g} | "
+                    f"{f'{g:.4g}' if g else ''} | {f'{e:.1e}' if e is not None else ''} |\n")
+print(f"{out}.json and .md written")
+PY
+[ "$failed" -eq 0 ] && echo "all steps passed in $(($(date +%s) - start)) s" || echo "$failed steps FAILED"
+[ "$failed" -eq 0 ]

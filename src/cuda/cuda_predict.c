@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: Apache-2.0
+// cuda_predict.c: posterior moments, gradients and acquisition values of m candidates, the best of them, joint posteriors.
+//
+//   strip of candidates:  K = K(x, z) (n x width) -> mean = K' alpha;  V = M K -> var = k(z, z) - column sums of V o V
+//                         gradients: U = M' V into K's place, then one block per candidate and 8 columns (cuda_predict.cu)
+// A strip is as wide as 256 MB of covariances allow, so that the m x n matrix never exists as a whole.
+// Candidates go to the device once, results come back once; acquisition values and the choice of the best are made there.
+// Cost: n^2 m flops, twice that with gradients. Threads: as its context.
+#include "cuda_impl.h"
+
+#include "../core/base/alloc.h"
+#include <stdlib.h>
+#include <string.h>
+
+static const double one = 1, minus_one = -1, zero = 0;
+
+// c->small during a prediction: what is wanted of each candidate, on the device.
+typedef struct prediction {
+    cuda__model *m;
+    int64_t n_z, n_mean, n_var; // candidates; rows that mean and variance need
+    bool gradients;
+    double *mean, *var, *by_mean, *by_var, *value; // n_z each
+    double *dmean, *dvar, *grad;                   // n_z x d each, if gradients
+} prediction;
+
+static int64_t slots(const prediction *p) {
+    return 5 + (p->gradients ? 3 * p->m->cov->d : 0);
+}
+
+// Uploads candidates and lays out the results. extra: bytes behind them.
+static int begin(prediction *p, const double *z, const uint64_t *zmask, int64_t extra) {
+    cuda__model *m = p->m;
+    cuda__ctx *c = m->ctx;
+    const int64_t n_z = p->n_z, d = m->cov->d;
+    int rc = HPT_OK;
+    HPT_TRY(cuda__set_reserve(c, &m->candidates, d, n_z));
+    HPT_TRY(cuda__set_write(c, &m->candidates, m->cov, &m->sorting, 0, z, zmask, n_z));
+    HPT_TRY(cuda__reserve(c, &c->small, 8 * n_z * slots(p) + extra, "results of candidates"));
+    double *at = cuda__doubles(c->small.at);
+    p->mean = at;
+    p->var = at + n_z;
+    p->by_mean = at + 2 * n_z;
+    p->by_var = at + 3 * n_z;
+    p->value = at + 4 * n_z;
+    p->dmean = at + 5 * n_z;
+    p->dvar = p->dmean + n_z * d;
+    p->grad = p->dvar + n_z * d;
+out:
+    return rc;
+}
+
+// Moments (and gradients) of candidates from .. from + width - 1.
+static int strip(const prediction *p, int64_t from, int64_t width) {
+    cuda__model *m = p->m;
+    cuda__ctx *c = m->ctx;
+    const int64_t n = p->n_mean > p->n_var ? p->n_mean : p->n_var, rows = m->rows, d = m->cov->d;
+    double *k = cuda__doubles(c->strips[0].at), *v = cuda__doubles(c->strips[1].at);
+    const double *inverse = cuda__doubles(m->inverse.at), *alpha = cuda__doubles(m->alpha.at);
+    const cuda__points x = cuda__points_of(&m->points, 0, n), z = cuda__points_of(&m->candidates, from, width);
+    int rc = HPT_OK;
+    HPT_TRY(cuda__fill_cross(c, &m->fit, x, z, k, n));
+    if (p->n_mean)
+        HPT_TRY(cuda__launch_cuda_dots(
+            c, width, 1,
+            &(cuda__dots_args){.a = k, .b = alpha, .out = p->mean + from, .n = p->n_mean, .lda = n, .ldb = 0}));
+    if (p->n_var) {
+        CUDA__BLAS(c, cublasDtrmm_v2_64(c->blas, CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_N,
+                                        CUBLAS_DIAG_NON_UNIT, rows, width, &one, inverse, m->ld, k, n, v, rows));
+        HPT_TRY(cuda__launch_cuda_dots(
+            c, width, 1,
+            &(cuda__dots_args){.a = v, .b = v, .out = p->var + from, .n = rows, .lda = rows, .ldb = rows}));
+        HPT_TRY(cuda__launch_cuda_variance(c, (width + CUDA__THREADS - 1) / CUDA__THREADS, 1,
+                                           &(cuda__variance_args){.cov = m->fit.dev, .z = z, .var = p->var + from}));
+    }
+    if (!p->gradients) goto out;
+    if (p->n_var)
+        CUDA__BLAS(c, cublasDtrmm_v2_64(c->blas, CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_T,
+                                        CUBLAS_DIAG_NON_UNIT, rows, width, &one, inverse, m->ld, v, rows, k, n));
+    const int32_t *groups = (const int32_t *)(uintptr_t)m->groups.at;
+    HPT_TRY(cuda__launch_cuda_slopes(c, width, m->sorting.n_groups,
+                                     &(cuda__slopes_args){.cov = m->fit.dev,
+                                                          .x = x,
+                                                          .z = z,
+                                                          .group_first = groups,
+                                                          .group_block = groups + m->sorting.n_groups,
+                                                          .alpha = alpha,
+                                                          .u = k,
+                                                          .n_alpha = p->n_mean,
+                                                          .n_u = p->n_var,
+                                                          .ldu = n,
+                                                          .dmean = p->n_mean ? p->dmean + from * d : NULL,
+                                                          .dvar = p->n_var ? p->dvar + from * d : NULL}));
+out:
+    return rc;
+}
+
+static int64_t strip_width(int64_t n, int64_t m) {
+    const int64_t fits = CUDA__STRIP_BYTES / (8 * n), width = fits < 64 ? 64 : fits;
+    return width < m ? width : m;
+}
+
+static int moments(const prediction *p) {
+    cuda__ctx *c = p->m->ctx;
+    const int64_t n = p->n_mean > p->n_var ? p->n_mean : p->n_var, width = strip_width(n, p->n_z);
+    int rc = HPT_OK;
+    if (p->n_var) HPT_TRY(cuda__need_inverse(p->m));
+    HPT_TRY(cuda__reserve(c, &c->strips[0], 8 * n * width, "covariances of candidates"));
+    if (p->n_var) HPT_TRY(cuda__reserve(c, &c->strips[1], 8 * n * width, "covariances of candidates"));
+    for (int64_t from = 0; from < p->n_z; from += width)
+        HPT_TRY(strip(p, from, p->n_z - from < width ? p->n_z - from : width));
+out:
+    return rc;
+}
+
+static int values(const prediction *p, const hpt__acq *acq) {
+    cuda__ctx *c = p->m->ctx;
+    const int64_t n_z = p->n_z, d = p->m->cov->d;
+    int rc = HPT_OK;
+    HPT_TRY(cuda__launch_cuda_acquire(c, (n_z + CUDA__THREADS - 1) / CUDA__THREADS, 1,
+                                      &(cuda__acquire_args){.acq = *acq,
+                                                            .mean = p->n_mean ? p->mean : NULL,
+                                                            .var = p->n_var ? p->var : NULL,
+                                                            .value = p->value,
+                                                            .by_mean = p->gradients ? p->by_mean : NULL,
+                                                            .by_var = p->gradients ? p->by_var : NULL,
+                                                            .m = n_z}));
+    if (p->gradients)
+        HPT_TRY(cuda__launch_cuda_chain(c, (n_z * d + CUDA__THREADS - 1) / CUDA__THREADS, 1,
+                                        &(cuda__chain_args){.by_mean = p->by_mean,
+                                                            .dmean = p->n_mean ? p->dmean : NULL,
+                                                            .by_var = p->by_var,
+                                                            .dvar = p->n_var ? p->dvar : NULL,
+                                                            .grad = p->grad,
+                                                            .m = n_z,
+                                                            .d = d}));
+out:
+    return rc;
+}
+
+static int fetch(cuda__ctx *c, double *to, const double *from, int64_t n) {
+    return to ? cuda__download(c, to, (CUdeviceptr)(uintptr_t)from, 8 * n) : HPT_OK;
+}
+
+int cuda__posterior(void *model, const double *z, const uint64_t *zmask, int64_t m, double *mean, double *var,
+                    double *dmean, double *dvar) {
+    cuda__model *own = model;
+    cuda__ctx *c = own->ctx;
+    const int64_t d = own->cov->d;
+    prediction p = {.m = own,
+                    .n_z = m,
+                    .n_mean = mean || dmean ? own->n_y : 0,
+                    .n_var = var || dvar ? own->rows : 0,
+                    .gradients = dmean || dvar};
+    int rc = HPT_OK;
+    if (m == 0 || (!p.n_mean && !p.n_var)) return HPT_OK;
+    rc = cuda__enter(c);
+    if (rc < 0) return rc;
+    HPT_TRY(begin(&p, z, zmask, 0));
+    HPT_TRY(moments(&p));
+    HPT_TRY(fetch(c, mean, p.mean, m));
+    HPT_TRY(fetch(c, var, p.var, m));
+    HPT_TRY(fetch(c, dmean, p.dmean, m * d));
+    HPT_TRY(fetch(c, dvar, p.dvar, m * d));
+out:
+    cuda__leave(c);
+    return rc;
+}
+
+static prediction of_acquisition(cuda__model *m, const hpt__acq *acq, int64_t n_z, bool gradients) {
+    return (prediction){.m = m,
+                        .n_z = n_z,
+                        .n_mean = acq->kind == HPT__ACQ_SD ? 0 : m->n_y,
+                        .n_var = acq->kind == HPT__ACQ_MEAN ? 0 : m->rows,
+                        .gradients = gradients};
+}
+
+int cuda__acquire(void *model, const hpt__acq *acq, const double *z, const uint64_t *zmask, int64_t m, double *value,
+                  double *grad) {
+    cuda__model *own = model;
+    cuda__ctx *c = own->ctx;
+    prediction p = of_acquisition(own, acq, m, grad != NULL);
+    int rc = HPT_OK;
+    if (m == 0) return HPT_OK;
+    rc = cuda__enter(c);
+    if (rc < 0) return rc;
+    HPT_TRY(begin(&p, z, zmask, 0));
+    HPT_TRY(moments(&p));
+    HPT_TRY(values(&p, acq));
+    HPT_TRY(fetch(c, value, p.value, m));
+    HPT_TRY(fetch(c, grad, p.grad, m * own->cov->d));
+out:
+    cuda__leave(c);
+    return rc;
+}
+
+// ---- joint posterior
+
+int cuda__joint(void *model, const double *z, const uint64_t *zmask, int64_t m, double *mean, double *cov,
+                int64_t ldc) {
+    cuda__model *own = model;
+    cuda__ctx *c = own->ctx;
+    prediction p = {.m = own, .n_z = m, .n_mean = mean ? own->n_y : 0, .n_var = own->rows};
+    const int64_t n = own->rows;
+    int rc = HPT_OK;
+    if (m == 0) return HPT_OK;
+    rc = cuda__enter(c);
+    if (rc < 0) return rc;
+    HPT_TRY(begin(&p, z, zmask, 8 * m * m));
+    HPT_TRY(cuda__need_inverse(own));
+    HPT_TRY(cuda__reserve(c, &c->strips[0], 8 * n * m, "a joint posterior"));
+    HPT_TRY(cuda__reserve(c, &c->strips[1], 8 * n * m, "a joint posterior"));
+    HPT_TRY(strip(&p, 0, m)); // leaves V in strips[1]
+    double *corner = p.dmean;
+    const double *v = cuda__doubles(c->strips[1].at);
+    HPT_TRY(cuda__fill_lower(c, &own->fit, cuda__points_of(&own->candidates, 0, m), 0, corner, m));
+    CUDA__BLAS(
+        c, cublasDsyrk_v2_64(c->blas, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_T, m, n, &minus_one, v, n, &one, corner, m));
+    HPT_TRY(fetch(c, mean, p.mean, m));
+    HPT_TRY(cuda__download_2d(c, cov, 8 * ldc, (CUdeviceptr)(uintptr_t)corner, 8 * m, 8 * m, m));
+    for (int64_t j = 0; j < m; j++) {
+        if (cov[j * (ldc + 1)] < 0) cov[j * (ldc + 1)] = 0;
+        for (int64_t i = j + 1; i < m; i++) cov[j + i * ldc] = cov[i + j * ldc];
+    }
+out:
+    cuda__leave(c);
+    return rc;
+}
+
+// ---- weighted covariances
+
+int cuda__cross_apply(void *model, const double *z, const uint64_t *zmask, int64_t m, const double *w, int64_t ldw,
+                      int64_t n, int64_t s, double *out, int64_t ldo) {
+    cuda__model *own = model;
+    cuda__ctx *c = own->ctx;
+    prediction p = {.m = own, .n_z = m};
+    int rc = HPT_OK;
+    if (m == 0 || s == 0) return HPT_OK;
+    rc = cuda__enter(c);
+    if (rc < 0) return rc;
+    const int64_t width = strip_width(n, m);
+    HPT_TRY(begin(&p, z, zmask, 8 * n * s));
+    double *weights = p.dmean;
+    HPT_TRY(cuda__upload_2d(c, (CUdeviceptr)(uintptr_t)weights, 8 * n, w, 8 * ldw, 8 * n, s));
+    HPT_TRY(cuda__reserve(c, &c->strips[0], 8 * n * width, "covariances of candidates"));
+    HPT_TRY(cuda__reserve(c, &c->strips[1], 8 * width * s, "weighted covariances"));
+    double *k = cuda__doubles(c->strips[0].at), *sums = cuda__doubles(c->strips[1].at);
+    for (int64_t from = 0; from < m; from += width) {
+        const int64_t now = m - from < width ? m - from : width;
+        HPT_TRY(cuda__fill_cross(c, &own->fit, cuda__points_of(&own->points, 0, n),
+                                 cuda__points_of(&own->candidates, from, now), k, n));
+        CUDA__BLAS(c, cublasDgemm_v2_64(c->blas, CUBLAS_OP_T, CUBLAS_OP_N, now, s, n, &one, k, n, weights, n, &zero,
+                                        sums, now));
+        HPT_TRY(cuda__download_2d(c, out + from, 8 * ldo, c->strips[1].at, 8 * now, 8 * now, s));
+    }
+out:
+    cuda__leave(c);
+    return rc;
+}
+
+// ---- the best candidates
+
+typedef struct ranked {
+    double value;
+    int64_t index;
+} ranked;
+
+static int by_rank(const void *left, const void *right) {
+    const ranked *a = left, *b = right;
+    if (a->value != b->value) return a->value > b->value ? -1 : 1;
+    return a->index < b->index ? -1 : 1;
+}
+
+// More than half a block's values are wanted: on the host.
+static int choose_here(const prediction *p, int64_t k, int64_t *index, double *value) {
+    const int64_t m = p->n_z;
+    int rc = HPT_OK;
+    double *all = hpt__malloc((size_t)m * sizeof *all);
+    ranked *order = hpt__malloc((size_t)m * sizeof *order);
+    if (!all || !order) {
+        rc = hpt__fail_memory();
+        goto out;
+    }
+    HPT_TRY(fetch(p->m->ctx, all, p->value, m));
+    for (int64_t j = 0; j < m; j++) order[j] = (ranked){all[j], j};
+    qsort(order, (size_t)m, sizeof *order, by_rank);
+    for (int64_t j = 0; j < k; j++) {
+        index[j] = order[j].index;
+        value[j] = order[j].value;
+    }
+out:
+    hpt__free(all);
+    hpt__free(order);
+    return rc;
+}
+
+// Rounds of cuda_top, each leaving k of every CUDA__SORT values, between two places of `room` numbers and indices.
+static int choose(const prediction *p, int64_t room, int64_t k, int64_t *index, double *value) {
+    cuda__ctx *c = p->m->ctx;
+    double *best[2] = {p->dmean, p->dmean + room};
+    int64_t *best_index[2] = {(int64_t *)(void *)(p->dmean + 2 * room), (int64_t *)(void *)(p->dmean + 3 * room)};
+    const double *from = p->value;
+    const int64_t *from_index = NULL;
+    int64_t left = p->n_z;
+    int rc = HPT_OK;
+    for (int turn = 0;; turn = !turn) {
+        const int64_t blocks = (left + CUDA__SORT - 1) / CUDA__SORT;
+        HPT_TRY(cuda__launch_cuda_top(c, blocks, 1,
+                                      &(cuda__top_args){.value = from,
+                                                        .index = from_index,
+                                                        .best = best[turn],
+                                                        .best_index = best_index[turn],
+                                                        .m = left,
+                                                        .k = k}));
+        from = best[turn];
+        from_index = best_index[turn];
+        left = blocks * k;
+        if (blocks == 1) break;
+    }
+    HPT_TRY(fetch(c, value, from, k));
+    HPT_TRY(cuda__download(c, index, (CUdeviceptr)(uintptr_t)from_index, 8 * k));
+out:
+    return rc;
+}
+
+int cuda__screen(void *model, const hpt__acq *acq, const double *z, const uint64_t *zmask, int64_t m, int64_t k,
+                 int64_t *index, double *value) {
+    cuda__model *own = model;
+    prediction p = of_acquisition(own, acq, m, false);
+    const int64_t room = (m + CUDA__SORT - 1) / CUDA__SORT * k;
+    int rc = HPT_OK;
+    if (m == 0 || k == 0) return HPT_OK;
+    rc = cuda__enter(own->ctx);
+    if (rc < 0) return rc;
+    HPT_TRY(begin(&p, z, zmask, 8 * 4 * room));
+    HPT_TRY(moments(&p));
+    HPT_TRY(values(&p, acq));
+    HPT_TRY(k > CUDA__SORT / 2 ? choose_here(&p, k, index, value) : choose(&p, room, k, index, value));
+out:
+    cuda__leave(own->ctx);
+    return rc;
+}
