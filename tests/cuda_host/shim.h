@@ -58,7 +58,6 @@ template <class T> static inline T shim_shuffle_down(T value, unsigned by, const
 #define __device__
 #define __forceinline__ inline
 #define CUDA__DEVICE static inline
-#define CUDA__EACH(i, n) for (int i = 0; i < (n); i++)
 #define CUDA__SHARED(type, name, count) \
     static shim_slot name##_slot;       \
     type(&name)[count] = shim_shared<type, (count)>(&name##_slot, #name)

@@ -138,16 +138,23 @@ CUDA__KERNEL(divergent, args_of, 64) {
     case 7: // a lane does not vote
         if (t != 40) x += CUDA__BALLOT(t > 3);
         break;
+    case 10: // the first or last ends without it
+        if (t == a.n) return;
+        CUDA__SYNC();
+        break;
+    case 11: // the first or last is alone at it
+        if (t == a.n) CUDA__SYNC();
+        break;
     default:
         x += CUDA__SHUFFLE_DOWN(x, 1);
     }
     a.out[t] = x;
 }
 
-static void fails_with(int how, unsigned block, const char *expected, const char *and_) {
+static void fails_with(int how, unsigned block, const char *expected, const char *and_, int64_t n = 0) {
     for (const char *order : shim_orders) {
         vector<double> out(64, 0);
-        const args_of args = {out.data(), nullptr, 0, how};
+        const args_of args = {out.data(), nullptr, n, how};
         char why[300];
         cr_expect_eq(shim_try(order, &shim_divergent, 2, block, &args, why, sizeof why), -1, "%d in order %s", how,
                      order);
@@ -166,6 +173,10 @@ Test(shim_fault, a_thread_that_ends_before_a_barrier_is_named)
     fails_with(0, 64, "thread 7", "the barrier of test_shim_faults.cc:");
     fails_with(3, 64, "thread 7", "the barrier of test_shim_faults.cc:");
     fails_with(2, 64, "thread 7", "the barrier of test_shim_faults.cc:");
+    for (int64_t t : {0, 63}) {
+        fails_with(10, 64, "ended", "the barrier of test_shim_faults.cc:", t);
+        fails_with(11, 64, "ended", "the barrier of test_shim_faults.cc:", t);
+    }
 }
 
 Test(shim_fault, a_thread_at_another_barrier_is_named)
