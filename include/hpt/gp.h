@@ -23,6 +23,9 @@
  * objective is smaller-is-better: its bad half may be compressed by a logarithm where the data say so.
  * C. E. Rasmussen, C. K. I. Williams, "Gaussian Processes for Machine Learning", MIT Press 2006.
  *
+ * A device that fails later (lost, or out of its memory) is replaced by the host's best: the call does its work there, one
+ * warning is logged, and hpt_gp_hyperparameters tells; memory permitting it is tried again at a fit, after 16 suggestions.
+ *
  * Threads: one at a time for each hpt_gp. Results depend on points, values and seed alone.
  * Errors, all functions: HPT_E_ARG (the message names point and parameter), HPT_E_MEMORY, HPT_E_DEVICE, HPT_E_NUMERIC
  * (a covariance that no jitter makes positive definite); after an error the gp holds what it held before. */
@@ -90,6 +93,7 @@ HPT_API HPT_NODISCARD int hpt_gp_log_likelihood(hpt_gp *gp, double *out);
 /* The hyperparameters in use as one JSON object, owned by the caller (hpt_free):
  *   {"kernel": "matern52", "device": "cpu", "n": 40, "warp": "none" or "log_tail", "mean": .., "sd": .., "noise_sd": ..,
  *    "jitter": 0, "amplitudes": [variance of each group; the first is the unconditional one], "lengthscales": {"lr": 0.3, ...}}
+ * After "device" come "instead_of": "the device that failed" and "because": "...", where the host took over.
  * Lengthscales are in the unit cube of the parameter (logarithmic where it is; large: without effect), amplitudes in units
  * of sd^2, where mean and sd are those of the transformed values; noise_sd is in units of sd;
  * jitter, also of sd^2, is what the diagonal needed on top so that the covariance could be factored, normally nothing. */

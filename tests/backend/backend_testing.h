@@ -14,14 +14,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HPT_BACKENDS(X, ...) X(ref, __VA_ARGS__) X(cpu, __VA_ARGS__)
+// Name of the suites, the device as a user asks for it.
+#define HPT_BACKENDS(X, ...)     \
+    X(ref, "ref", __VA_ARGS__)   \
+    X(cpu, "cpu", __VA_ARGS__)   \
+    X(cuda, "cuda", __VA_ARGS__) \
+    X(cuda_mock, "cuda:mock", __VA_ARGS__)
 
-#define BACKEND_TEST_ONE(backend, suite, name)                  \
-    Test(backend##_##suite, name)                               \
-    {                                                           \
-        hpt__device *backend_device = testing_device(#backend); \
-        suite##_##name(backend_device);                         \
-        hpt__device_close(backend_device);                      \
+#define BACKEND_TEST_ONE(backend, asked, suite, name)        \
+    Test(backend##_##suite, name)                            \
+    {                                                        \
+        hpt__device *backend_device = testing_device(asked); \
+        suite##_##name(backend_device);                      \
+        hpt__device_close(backend_device);                   \
     }
 #define BACKEND_TEST(suite, name)                    \
     static void suite##_##name(hpt__device *device); \

@@ -33,13 +33,22 @@ static int pend(double *best, hpt__acq_pool *pool, hpt_gp *gp, const double *row
     return rc < 0 ? rc : pending_best(best, gp, row, mask);
 }
 
-static int suggest(double *points, hpt_gp *gp, int64_t q, int64_t m) {
+typedef struct wanted {
+    double *points;
+    int64_t q, m, n_suggested; // n_suggested: before the call
+} wanted;
+
+static int suggest(hpt_gp *gp, void *args) {
+    const wanted *want = args;
+    double *points = want->points;
+    const int64_t q = want->q, m = want->m;
     int rc = 0;
     bool exhausted = false, exploring;
     uint64_t mask;
     double value, *row = hpt__malloc((size_t)gp->code.cov.d * sizeof *row);
     hpt__acq_pool *pool = NULL;
     if (!row) return hpt__fail_memory();
+    gp->n_suggested = want->n_suggested;
     const int64_t width = gp->space->d, d = gp->code.cov.d;
     const hpt__search_options whole = {
         .n_global = N_GLOBAL, .n_local = N_LOCAL, .n_starts = N_STARTS, .max_steps = MAX_STEPS, .lock_param = -1};
@@ -80,7 +89,8 @@ int hpt_gp_suggest(hpt_gp *gp, double *points, int64_t q, const double *pending,
                 "hpt_gp_suggest: nothing was told yet; evaluate a few points first, the centre or random ones");
     if (q == 0) return 0;
     HPT_TRY(hpt__gp_api_encode(gp, pending, m, "pending point"));
-    rc = suggest(points, gp, q, m);
+    gp->n_asks++;
+    rc = hpt__gp_api_run(gp, suggest, &(wanted){points, q, m, gp->n_suggested});
     // Whatever became of it, the gp is as before. Dropping rows frees nothing that could fail.
     const int dropped = hpt__gp_set_pending(gp->gp, NULL, NULL, 0);
     if (rc >= 0 && dropped < 0) rc = dropped;

@@ -150,6 +150,18 @@ static void drop_pending(hpt__gp *gp) {
     cut_model(gp, gp->n);
 }
 
+int hpt__gp_move(hpt__gp *gp, hpt__device *device) {
+    hpt__model *model;
+    int rc = hpt__model_create(&model, device, &gp->code->cov, gp->n + 1);
+    if (rc < 0) return rc;
+    hpt__model_destroy(gp->model);
+    gp->model = model;
+    gp->device = device;
+    gp->n_model = 0;
+    drop_factor(gp);
+    return 0;
+}
+
 int hpt__gp_tell(hpt__gp *gp, const double *rows, const uint64_t *mask, const double *y, int64_t n) {
     int rc = 0;
     HPT_FAIL_IF(n < 0, HPT_E_ARG, "%lld points to tell", (long long)n);

@@ -84,6 +84,11 @@ HPT_NODISCARD int hpt__gp_add_pending(hpt__gp *gp, const double *row, uint64_t m
 // Brings the hyperparameters up to date: nothing, a gradient check, a warm search, or a search with restarts, by the
 // geometric schedule of gp_fit.c; force: a search with restarts. HPT_S_NOTHING: they stayed as they were.
 HPT_NODISCARD int hpt__gp_fit(hpt__gp *gp, bool force);
+// Whether it would do anything if n points were told.
+bool hpt__gp_fit_due(const hpt__gp *gp, int64_t n);
+// Goes on with another device: its model is made there when it is needed, of what was told. Where that fails nothing changed.
+// The old device may be closed afterwards.
+HPT_NODISCARD int hpt__gp_move(hpt__gp *gp, hpt__device *device);
 // Makes factor and weights of the present data and hyperparameters, where they are not there yet. Needs n >= 1.
 HPT_NODISCARD int hpt__gp_ready(hpt__gp *gp);
 // Factor and weights with other hyperparameters for prediction, the fit untouched: what sampler gp calls doubt.

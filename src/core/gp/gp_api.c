@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // gp_api.c: the public surrogate (hpt/gp.h) over hpt__gp: arguments checked, points encoded.
-// Ownership: hpt_gp owns its copy of the space, device, code and model. Threads: one at a time.
+// Whatever computes goes through hpt__gp_api_run, which lets the host take over where a device fails. Telling only writes
+// host memory. Ownership: hpt_gp owns its copy of the space, device, code and model. Threads: one at a time.
 #include "gp_api.h"
 
 #include "../base/alloc.h"
@@ -45,7 +46,14 @@ int hpt_gp_create(hpt_gp **out, const hpt_space *space, const hpt_gp_options *op
     HPT_TRY(hpt__gp_code_init(&gp->code, gp->space, settings.kind));
     HPT_FAIL_IF(gp->code.cov.d == 0, HPT_E_ARG, "hpt_gp_create: the space has no parameter that can vary");
     HPT_TRY(hpt__device_open(&gp->device, options->device, NULL, NULL));
-    HPT_TRY(hpt__gp_create(&gp->gp, gp->device, &gp->code, &settings));
+    rc = hpt__gp_create(&gp->gp, gp->device, &gp->code, &settings);
+    if (rc < 0) {
+        hpt__device *host = NULL;
+        HPT_TRY(hpt__fallback_take(&host, &gp->fallback, gp->device, rc, 0, NULL));
+        hpt__device_close(gp->device);
+        gp->device = host;
+        HPT_TRY(hpt__gp_create(&gp->gp, gp->device, &gp->code, &settings));
+    }
     *out = gp;
     gp = NULL;
     rc = 0;
@@ -63,6 +71,56 @@ void hpt_gp_destroy(hpt_gp *gp) {
     hpt__free(gp->rows);
     hpt__free(gp->mask);
     hpt__free(gp);
+}
+
+// ---- a device that fails (gp_fallback.c)
+
+// Goes on with `device` (taken) from the state that `before` tells.
+static int move(hpt_gp *gp, hpt__device *device, const hpt__str *before) {
+    int rc = 0;
+    hpt__arena arena;
+    hpt__arena_init(&arena);
+    hpt__json *state;
+    HPT_TRY(hpt__json_parse(&state, &arena, before->data, before->len));
+    HPT_TRY(hpt__gp_move(gp->gp, device));
+    hpt__device_close(gp->device);
+    gp->device = device;
+    device = NULL;
+    HPT_TRY(hpt__gp_state_from_json(gp->gp, state));
+out:
+    hpt__device_close(device);
+    hpt__arena_fini(&arena);
+    return rc;
+}
+
+int hpt__gp_api_run(hpt_gp *gp, hpt__gp_api_op *op, void *args) {
+    if (hpt__device_is_host(gp->device)) return op(gp, args);
+    int rc = 0;
+    hpt__device *host = NULL;
+    hpt__str before = HPT__STR_INIT;
+    hpt__gp_state_json(&before, gp->gp);
+    HPT_TRY(hpt__str_status(&before));
+    rc = op(gp, args);
+    if (rc >= 0) goto out;
+    HPT_TRY(hpt__fallback_take(&host, &gp->fallback, gp->device, rc, gp->n_asks, NULL));
+    HPT_TRY(move(gp, host, &before));
+    rc = op(gp, args);
+out:
+    hpt__str_fini(&before);
+    return rc;
+}
+
+static int try_again(hpt_gp *gp) {
+    int rc = 0;
+    hpt__str before = HPT__STR_INIT;
+    if (!gp->fallback.away || !hpt__gp_fit_due(gp->gp, hpt__gp_n(gp->gp))) return 0;
+    hpt__gp_state_json(&before, gp->gp);
+    HPT_TRY(hpt__str_status(&before));
+    hpt__device *device = hpt__fallback_again(&gp->fallback, gp->n_asks, NULL);
+    if (device) rc = move(gp, device, &before);
+out:
+    hpt__str_fini(&before);
+    return rc;
 }
 
 int hpt__gp_api_encode(hpt_gp *gp, const double *points, int64_t n, const char *what) {
@@ -113,17 +171,33 @@ int hpt_gp_append(hpt_gp *gp, const double *points, const double *values, int64_
     return add_points(gp, points, values, n, false, "hpt_gp_append");
 }
 
+static int fit(hpt_gp *gp, void *args) {
+    (void)args;
+    return hpt__gp_fit(gp->gp, false);
+}
+
 int hpt_gp_fit(hpt_gp *gp) {
     if (!gp) return hpt__fail(HPT_E_ARG, "hpt_gp_fit: the gp is NULL");
-    return hpt__gp_fit(gp->gp, false);
+    const int rc = try_again(gp);
+    return rc < 0 ? rc : hpt__gp_api_run(gp, fit, NULL);
+}
+
+typedef struct prediction {
+    int64_t m;
+    double *mean, *sd;
+} prediction;
+
+static int predict(hpt_gp *gp, void *args) {
+    const prediction *p = args;
+    const int rc = hpt__gp_ready(gp->gp);
+    return rc < 0 ? rc : hpt__gp_predict(gp->gp, gp->rows, gp->mask, p->m, p->mean, p->sd);
 }
 
 int hpt_gp_predict(hpt_gp *gp, const double *points, int64_t m, double *mean, double *sd) {
     int rc = 0;
     HPT_FAIL_IF(!gp || m < 0 || (m > 0 && !points), HPT_E_ARG, "hpt_gp_predict: an argument is NULL or m is negative");
     HPT_TRY(hpt__gp_api_encode(gp, points, m, "candidate"));
-    HPT_TRY(hpt__gp_ready(gp->gp));
-    HPT_TRY(hpt__gp_predict(gp->gp, gp->rows, gp->mask, m, mean, sd));
+    HPT_TRY(hpt__gp_api_run(gp, predict, &(prediction){m, mean, sd}));
     rc = 0;
 out:
     return rc;
@@ -133,10 +207,19 @@ int64_t hpt_gp_n(const hpt_gp *gp) {
     return gp ? hpt__gp_n(gp->gp) : 0;
 }
 
+static int log_likelihood(hpt_gp *gp, void *args) {
+    return hpt__gp_log_likelihood(gp->gp, args);
+}
+
+static int make_ready(hpt_gp *gp, void *args) {
+    (void)args;
+    return hpt__gp_ready(gp->gp);
+}
+
 int hpt_gp_log_likelihood(hpt_gp *gp, double *out) {
     int rc = 0;
     HPT_FAIL_IF(!gp || !out, HPT_E_ARG, "hpt_gp_log_likelihood: an argument is NULL");
-    HPT_TRY(hpt__gp_log_likelihood(gp->gp, out));
+    HPT_TRY(hpt__gp_api_run(gp, log_likelihood, out));
     rc = 0;
 out:
     return rc;
@@ -146,12 +229,13 @@ int hpt_gp_hyperparameters(char **out, hpt_gp *gp) {
     int rc = 0;
     hpt__str s = HPT__STR_INIT;
     HPT_FAIL_IF(!out || !gp, HPT_E_ARG, "hpt_gp_hyperparameters: an argument is NULL");
-    if (hpt__gp_n(gp->gp) > 0) HPT_TRY(hpt__gp_ready(gp->gp));
+    if (hpt__gp_n(gp->gp) > 0) HPT_TRY(hpt__gp_api_run(gp, make_ready, NULL));
     const hpt__cov *cov = &gp->code.cov;
     const double *theta = hpt__gp_theta(gp->gp);
     const hpt__warp *w = hpt__gp_warp(gp->gp);
-    hpt__str_addf(&s, "{\"kernel\": \"%s\", \"device\": \"%s\", \"n\": %lld, \"warp\": \"%s\", \"mean\": ",
-                  kernel_names[cov->kind], hpt__device_name(gp->device), (long long)hpt__gp_n(gp->gp),
+    hpt__str_addf(&s, "{\"kernel\": \"%s\", \"device\": \"%s\"", kernel_names[cov->kind], hpt__device_name(gp->device));
+    hpt__fallback_json(&s, &gp->fallback);
+    hpt__str_addf(&s, ", \"n\": %lld, \"warp\": \"%s\", \"mean\": ", (long long)hpt__gp_n(gp->gp),
                   w->kind == HPT__WARP_NONE ? "none" : "log_tail");
     hpt__str_add_double(&s, w->mean);
     hpt__str_add(&s, ", \"sd\": ");

@@ -4,6 +4,7 @@
 #define HPT_GP_GP_API_H
 
 #include "gp.h"
+#include "gp_fallback.h"
 #include <hpt/gp.h>
 
 struct hpt_gp {
@@ -13,12 +14,18 @@ struct hpt_gp {
     hpt__gp *gp;
     uint64_t seed;
     int64_t n_suggested; // suggestions so far: their random numbers
-    double *rows;        // cap x d, scratch for points
-    uint64_t *mask;      // cap
+    int64_t n_asks;      // calls for some
+    hpt__fallback fallback;
+    double *rows;   // cap x d, scratch for points
+    uint64_t *mask; // cap
     int64_t cap;
 };
 
 // Checks n public points (space->d each) and encodes them into rows and mask. what: "point", for messages.
 HPT_NODISCARD int hpt__gp_api_encode(hpt_gp *gp, const double *points, int64_t n, const char *what);
+
+// Runs op on the gp, and where the device fails once more on the host's, from what was told and from the state before.
+typedef int hpt__gp_api_op(hpt_gp *gp, void *args);
+HPT_NODISCARD int hpt__gp_api_run(hpt_gp *gp, hpt__gp_api_op *op, void *args);
 
 #endif

@@ -136,8 +136,7 @@ static bool is_constant(const hpt__gp *gp) {
 
 typedef enum due { DUE_NOTHING, DUE_WARM, DUE_RESTARTS } due;
 
-static due what_is_due(const hpt__gp *gp, bool force) {
-    const int64_t n = gp->n;
+static due what_is_due(const hpt__gp *gp, int64_t n, bool force) {
     if (force || gp->n_restart == 0) return DUE_RESTARTS;
     if (n == gp->n_fit && !gp->changed) return DUE_NOTHING;
     if (n < gp->n_fit) return gp->optimum[gp->warp.kind].found && n > CHEAP ? DUE_WARM : DUE_RESTARTS; // other points
@@ -146,11 +145,15 @@ static due what_is_due(const hpt__gp *gp, bool force) {
     return DUE_NOTHING;
 }
 
+bool hpt__gp_fit_due(const hpt__gp *gp, int64_t n) {
+    return what_is_due(gp, n, false) != DUE_NOTHING;
+}
+
 int hpt__gp_fit(hpt__gp *gp, bool force) {
     int rc = 0;
     hpt__gp_sync_values(gp);
     if (gp->n < 3 || is_constant(gp)) return HPT_S_NOTHING;
-    const due work = what_is_due(gp, force);
+    const due work = what_is_due(gp, gp->n, force);
     if (work == DUE_NOTHING) return HPT_S_NOTHING;
     HPT_TRY(hpt__gp_sync_points(gp));
     const hpt__warp_kind old = gp->warp.kind;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // gp_sampler.h: the inside of sampler gp, for its files: sampler_gp.c (what is asked), gp_sampler_data.c (what the model is
-// told), gp_sampler_batch.c (trials that run), gp_sampler_saved.c (what is stored with the study).
+// told), gp_sampler_batch.c (trials that run), gp_sampler_saved.c (what is stored with the study), gp_sampler_device.c (what is
+// computed on).
 #ifndef HPT_SAMPLER_GP_SAMPLER_H
 #define HPT_SAMPLER_GP_SAMPLER_H
 
 #include "../acq/acq.h"
+#include "../gp/gp_fallback.h"
 #include "../gp/gp_nearest.h"
 #include "gp_archive.h"
 #include "gp_policy.h"
@@ -42,6 +44,11 @@ typedef struct hpt__gp_sampler {
     double fit_seconds, search_seconds;
     int64_t n_asks; // of the model, those of earlier processes too
     double ask_seconds;
+    hpt__fallback fallback;
+    char *before;             // the state in which an ask on a device that can fail began; NULL: there was none
+    bool moved;               // to another device, whose limit is not that of the state in `loaded`
+    hpt__gp_limit limit_away; // limit and most of the device that is not used now
+    int64_t most_away;
     double *row, *length, *point, *fixed, *centre, *half_width; // d or space->d each, one block
 } hpt__gp_sampler;
 
@@ -64,6 +71,13 @@ HPT_NODISCARD int hpt__gp_sampler_set_pending(hpt__gp_sampler *s, const hpt__sea
 HPT_NODISCARD int hpt__gp_sampler_incumbent(double *best, hpt__gp_sampler *s);
 // Lowers *best to the smallest mean at the pending points.
 HPT_NODISCARD int hpt__gp_sampler_pending_best(double *best, const hpt__gp_sampler *s);
+
+// ---- gp_sampler_device.c
+HPT_NODISCARD int hpt__gp_sampler_open_device(hpt__gp_sampler *s);
+// Before an ask of the model: notes where to go on if the device fails; goes back to one that failed when it is time.
+HPT_NODISCARD int hpt__gp_sampler_begin_ask(hpt__gp_sampler *s);
+// The ask failed with `status`. 0: the host goes on, the ask is to be done again; else the status that stands.
+HPT_NODISCARD int hpt__gp_sampler_fall_back(hpt__gp_sampler *s, int status);
 
 // ---- gp_sampler_saved.c
 HPT_NODISCARD int hpt__gp_sampler_save_text(hpt__str *out, const hpt__gp_sampler *s);

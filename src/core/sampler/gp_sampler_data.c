@@ -164,11 +164,16 @@ out:
 
 int hpt__gp_sampler_update(hpt__gp_sampler *s, bool moved, int64_t m) {
     int rc = 0;
-    if (s->loaded) HPT_TRY(hpt__gp_sampler_restore(s));
+    if (s->loaded) {
+        const hpt__gp_limit limit = s->limit;
+        HPT_TRY(hpt__gp_sampler_restore(s));
+        if (s->moved) s->limit = limit; // the stored one is the other device's
+        s->moved = false;
+    }
     if (moved) HPT_TRY(correct_values(s));
     HPT_TRY(decide_limit(s, m));
     rc = fit(s);
-    if (rc == HPT_E_MEMORY && s->n_model > HPT__GP_STEP_FROM) {
+    if (rc == HPT_E_MEMORY && s->n_model > HPT__GP_STEP_FROM && hpt__device_is_host(s->device)) {
         // The estimate was too low, or others took the memory: with three quarters of the points once more.
         char message[HPT__ERROR_MAX];
         hpt__error_copy(message);

@@ -3,10 +3,10 @@
 // process would have.
 //
 //   {"gp": {"model": what gp.h saves, "limit": n, "limit_by": "seconds", "round": n, "device": "cpu", "asks": n,
-//           "seconds": s, "upto": n, "local": [entries] or null}}
+//           "seconds": s, "instead_of": "cuda:0", "because": "...", "upto": n, "local": [entries] or null}}
 // The archive's first `upto` entries had come when the fit was made; local: those of them that the model has. limit: points
-// of an exact model, where that is decided; round: of the trust region around whose centre a local model lies. device, asks and their
-// seconds are for people (hpt show).
+// of an exact model, where that is decided; round: of the trust region around whose centre a local model lies. device, asks, their
+// seconds and which device failed are for people (hpt show).
 #include "../base/alloc.h"
 #include "../base/error.h"
 #include "../base/logging.h"
@@ -27,6 +27,7 @@ int hpt__gp_sampler_save_text(hpt__str *out, const hpt__gp_sampler *s) {
     hpt__str_addf(out, ", \"device\": \"%s\", \"asks\": %lld, \"seconds\": ", hpt__device_name(s->device),
                   (long long)s->n_asks);
     hpt__str_add_double(out, s->ask_seconds);
+    hpt__fallback_json(out, &s->fallback);
     hpt__str_addf(out, ", \"upto\": %lld, \"local\": ", (long long)s->upto);
     if (!s->local) {
         hpt__str_add(out, "null}}");
@@ -66,6 +67,8 @@ static void read_decisions(hpt__gp_sampler *s, const hpt__json *root) {
     int64_t points, round, asks;
     double seconds;
     const char *by = hpt__json_string(hpt__json_get(root, "limit_by"));
+    const char *device = hpt__json_string(hpt__json_get(root, "device"));
+    if (device && strcmp(device, hpt__device_name(s->device)) != 0) s->changed = true; // the record says what runs
     for (int k = 0; by && k < 3; k++)
         if (strcmp(by, hpt__gp_limit_names[k]) == 0 && hpt__json_integer(&points, hpt__json_get(root, "limit")) &&
             points > 0 && points <= 1000000)
@@ -73,8 +76,8 @@ static void read_decisions(hpt__gp_sampler *s, const hpt__json *root) {
     if (hpt__json_integer(&round, hpt__json_get(root, "round"))) s->round = round;
     if (hpt__json_integer(&asks, hpt__json_get(root, "asks")) && asks > 0 &&
         hpt__json_number(&seconds, hpt__json_get(root, "seconds"))) {
-        s->n_asks += asks;
-        s->ask_seconds += seconds;
+        s->n_asks = asks;
+        s->ask_seconds = seconds;
     }
 }
 
@@ -181,8 +184,8 @@ int hpt__gp_sampler_explain(hpt__str *out, const char *json, const hpt_space *sp
     hpt__str_addf(out, "{\"policy\": \"%s\", \"points\": %lld", part ? "local" : "exact",
                   (long long)(part ? local->a.n : upto));
     if (hpt__json_integer(&n, hpt__json_get(root, "limit"))) hpt__str_addf(out, ", \"limit\": %lld", (long long)n);
-    static const char *const texts[] = {"limit_by", "device"};
-    for (int k = 0; k < 2; k++) {
+    static const char *const texts[] = {"limit_by", "device", "instead_of", "because"};
+    for (int k = 0; k < 4; k++) {
         if (!(text = hpt__json_string(hpt__json_get(root, texts[k])))) continue;
         hpt__str_addf(out, ", \"%s\": ", texts[k]);
         hpt__str_add_json_string(out, text, strlen(text));

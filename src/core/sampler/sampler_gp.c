@@ -71,23 +71,13 @@ static void gp_destroy(void *state) {
     hpt__free(s->in_model);
     hpt__free(s->pending);
     hpt__free(s->loaded);
+    hpt__free(s->before);
     hpt__free(s->row);
     hpt__free(s);
 }
 
 static bool is_auto(const char *device) {
     return !device || strcmp(device, "auto") == 0;
-}
-
-static int open_device(gp_state *s) {
-    hpt__str why = HPT__STR_INIT;
-    const hpt__ctx_options options = {.memory_limit = s->env.options->gp_memory << 20};
-    int rc = hpt__device_open(&s->device, s->env.device, &options, &why);
-    if (rc >= 0) rc = hpt__str_status(&why);
-    if (rc >= 0 && why.len > 0)
-        hpt__log(HPT_LOG_INFO, "sampler gp computes on %s: %s", hpt__device_name(s->device), hpt__str_text(&why));
-    hpt__str_fini(&why);
-    return rc;
 }
 
 static int gp_create(void **state, const hpt__sampler_env *env) {
@@ -102,7 +92,7 @@ static int gp_create(void **state, const hpt__sampler_env *env) {
     if (hpt__tpe_impute_of(env->options->impute_running) != HPT__TPE_IMPUTE_NONE)
         hpt__log(HPT_LOG_WARN, "sampler gp takes no value for running trials: option impute.running has no effect");
     // One that was asked for by name is opened now, so that a study on a device that is not there does not begin.
-    if (!is_auto(env->device)) HPT_TRY(open_device(s));
+    if (!is_auto(env->device)) HPT_TRY(hpt__gp_sampler_open_device(s));
     *state = s;
     s = NULL;
     rc = 0;
@@ -113,7 +103,8 @@ out:
 
 // ---- the model
 
-static int make_model(gp_state *s) {
+// The host's side.
+static int make_archive(gp_state *s) {
     int rc = 0;
     const hpt__options *o = s->env.options;
     if (!s->has_code) {
@@ -136,20 +127,23 @@ static int make_model(gp_state *s) {
         s->centre = s->fixed + all;
         s->half_width = s->centre + d;
     }
-    if (!s->device) HPT_TRY(open_device(s));
-    if (!s->gp) {
-        const hpt__gp_settings settings = {
-            .kind = HPT__COV_MATERN52,
-            .noise = o->gp_noise < 0 ? NAN : o->gp_noise,
-            .warp = true,
-            .seed = s->env.seed,
-            .max_evaluations = FIT_EVALUATIONS,
-        };
-        HPT_TRY(hpt__gp_create(&s->gp, s->device, &s->code, &settings));
-    }
     rc = 0;
 out:
     return rc;
+}
+
+static int make_model(gp_state *s) {
+    if (s->gp) return 0;
+    int rc = s->device ? 0 : hpt__gp_sampler_open_device(s);
+    if (rc < 0) return rc;
+    const hpt__gp_settings settings = {
+        .kind = HPT__COV_MATERN52,
+        .noise = s->env.options->gp_noise < 0 ? NAN : s->env.options->gp_noise,
+        .warp = true,
+        .seed = s->env.seed,
+        .max_evaluations = FIT_EVALUATIONS,
+    };
+    return hpt__gp_create(&s->gp, s->device, &s->code, &settings);
 }
 
 // ---- where to look
@@ -318,6 +312,19 @@ out:
     return rc;
 }
 
+static int ask(double *point, const char **by, gp_state *s, bool moved, int64_t number) {
+    int rc = make_model(s);
+    if (rc < 0) return rc;
+    rc = hpt__gp_sampler_update(s, moved, N_GLOBAL + N_LOCAL);
+    if (rc >= 0) return choose(point, by, s, number);
+    // Whatever part of it was done: the next call tells the model everything.
+    char message[HPT__ERROR_MAX];
+    hpt__error_copy(message);
+    if (hpt__gp_clear(s->gp) >= 0) hpt__error_set(message);
+    s->n_model = s->n_pending = s->upto = 0;
+    return rc;
+}
+
 static int gp_suggest(double *point, const char **by, void *state, const hpt__trials *table, int64_t number) {
     int rc = 0;
     gp_state *s = state;
@@ -325,24 +332,23 @@ static int gp_suggest(double *point, const char **by, void *state, const hpt__tr
     const int64_t n = hpt__start_n(s->start);
     if (number <= n || table->counts[HPT_TRIAL_COMPLETE] + table->counts[HPT_TRIAL_PRUNED] < (n + 1) / 2)
         return hpt__start_suggest(point, by, s->start, table, number);
-    HPT_TRY(make_model(s));
+    HPT_TRY(make_archive(s));
     if (s->code.cov.d == 0) return hpt__start_suggest(point, by, s->start, table, number);
     HPT_TRY(hpt__gp_archive_sync(&reset, &moved, &s->archive, table, number));
     if (reset) {
-        HPT_TRY(hpt__gp_clear(s->gp));
+        if (s->gp) HPT_TRY(hpt__gp_clear(s->gp));
         s->n_model = s->n_pending = s->upto = s->round = 0;
         s->local = false;
     }
     if (s->archive.n_told + s->archive.n_imputed == 0) return hpt__start_suggest(point, by, s->start, table, number);
     const double t0 = hpt__now_mono();
-    rc = hpt__gp_sampler_update(s, moved, N_GLOBAL + N_LOCAL);
-    if (rc < 0) { // whatever part of it was done: the next call tells the model everything
-        char message[HPT__ERROR_MAX];
-        hpt__error_copy(message);
-        if (hpt__gp_clear(s->gp) >= 0) hpt__error_set(message);
-        s->n_model = s->n_pending = s->upto = 0;
+    HPT_TRY(hpt__gp_sampler_begin_ask(s));
+    rc = ask(point, by, s, moved, number);
+    while (rc < 0) {
+        rc = hpt__gp_sampler_fall_back(s, rc);
+        if (rc < 0) break;
+        rc = ask(point, by, s, moved, number);
     }
-    if (rc >= 0) rc = choose(point, by, s, number);
     s->ask_seconds += hpt__now_mono() - t0;
     s->n_asks++;
     if (rc != HPT_E_NUMERIC) goto out;
@@ -377,6 +383,7 @@ static void gp_describe(hpt__str *out, void *state) {
     if (!s->gp) return;
     hpt__str_add(out, "{\"device\":");
     hpt__str_add_json_string(out, hpt__device_name(s->device), strlen(hpt__device_name(s->device)));
+    hpt__fallback_json(out, &s->fallback);
     hpt__str_addf(out, ",\"policy\":\"%s\",\"points\":%lld,\"pending\":%lld,", s->local ? "local" : "exact",
                   (long long)s->n_model, (long long)s->n_pending);
     if (s->limit.points > 0)

@@ -1,0 +1,9 @@
+# libhpt_gpu_cuda_mock.so, device `cuda:mock`: the host code of src/cuda over the mock's functions (mock.cmake) and the
+# kernels that the host's compiler made (cuda_shim). It lies beside the library, where a request for it finds it, and is never installed.
+if(TARGET cuda_mock AND TARGET cuda_shim)
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/cuda/cuda_*.c")
+  list(FILTER sources EXCLUDE REGEX "/cuda_(api|image)\\.c$")
+  hpt_cuda_module(hpt_gpu_cuda_mock ${sources} "${CMAKE_SOURCE_DIR}/src/core/base/special.c"
+                  $<TARGET_OBJECTS:cuda_mock> $<TARGET_OBJECTS:cuda_shim>)
+  set_target_properties(hpt_gpu_cuda_mock PROPERTIES LINKER_LANGUAGE CXX)
+endif()
