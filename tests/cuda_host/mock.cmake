@@ -1,0 +1,20 @@
+# The mock of the CUDA driver, cuBLAS, cuSOLVER and cuRAND (mock.h): objects that take the place of src/cuda/cuda_api.c, and
+# its tests. Needs the toolkit's headers only. -O2: its loops do the linear algebra of whole studies in the debug build too.
+if(NOT HPT_CUDA_HEADERS_FOUND)
+  message(STATUS "The mock of CUDA is left out: no headers of the CUDA toolkit (HptCuda.cmake)")
+  return()
+endif()
+file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_LIST_DIR}/mock*.c")
+add_library(cuda_mock OBJECT ${sources})
+hpt_target_defaults(cuda_mock)
+target_compile_options(cuda_mock PRIVATE -O2)
+target_include_directories(cuda_mock PRIVATE "${CMAKE_SOURCE_DIR}/src/cuda")
+target_link_libraries(cuda_mock PRIVATE hpt_cuda_headers)
+
+file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_LIST_DIR}/test_mock_*.c")
+hpt_criterion(cuda_mock_functions LABEL cuda SOURCES ${sources})
+if(TARGET cuda_mock_functions)
+  target_sources(cuda_mock_functions PRIVATE $<TARGET_OBJECTS:cuda_mock>)
+  target_include_directories(cuda_mock_functions PRIVATE "${CMAKE_SOURCE_DIR}/src/cuda")
+  target_link_libraries(cuda_mock_functions PRIVATE hpt_cuda_headers)
+endif()

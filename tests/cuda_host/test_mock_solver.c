@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+// test_mock_solver.c: the mock's cuSOLVER (factors multiplied back, inverses too) and cuRAND (moments, and numbers that depend
+// on seed and place alone), and what each refuses.
+#include "testing_mock.h"
+
+typedef struct work { // workspaces as bufferSize says
+    CUdeviceptr device, info;
+    void *host;
+    size_t device_bytes, host_bytes;
+} work;
+
+static work work_new(gpu *g, int64_t n, int64_t ld) {
+    work w = {0};
+    size_t device, host;
+    OK(g->api->cusolverDnXpotrf_bufferSize(g->solver, g->params, CUBLAS_FILL_MODE_LOWER, n, CUDA_R_64F, NULL, ld,
+                                           CUDA_R_64F, &w.device_bytes, &w.host_bytes));
+    OK(g->api->cusolverDnXtrtri_bufferSize(g->solver, CUBLAS_FILL_MODE_LOWER, CUBLAS_DIAG_NON_UNIT, n, CUDA_R_64F, NULL,
+                                           ld, &device, &host));
+    if (device > w.device_bytes) w.device_bytes = device;
+    if (host > w.host_bytes) w.host_bytes = host;
+    cr_assert_gt(w.device_bytes, 0u);
+    cr_assert_gt(w.host_bytes, 0u); // a caller that forgets it is to be caught
+    OK(g->api->cuMemAlloc_v2(&w.device, w.device_bytes));
+    OK(g->api->cuMemAlloc_v2(&w.info, sizeof(int)));
+    w.host = malloc(w.host_bytes);
+    return w;
+}
+
+static void work_free(gpu *g, work *w) {
+    OK(g->api->cuMemFree_v2(w->device));
+    OK(g->api->cuMemFree_v2(w->info));
+    free(w->host);
+}
+
+static cusolverStatus_t potrf(gpu *g, const matrix *a, const work *w) {
+    return g->api->cusolverDnXpotrf(g->solver, g->params, CUBLAS_FILL_MODE_LOWER, a->rows, CUDA_R_64F, numbers_of(a),
+                                    a->ld, CUDA_R_64F, (void *)(uintptr_t)w->device, w->device_bytes, w->host,
+                                    w->host_bytes, (int *)(uintptr_t)w->info);
+}
+
+static cusolverStatus_t trtri(gpu *g, const matrix *a, const work *w) {
+    return g->api->cusolverDnXtrtri(g->solver, CUBLAS_FILL_MODE_LOWER, CUBLAS_DIAG_NON_UNIT, a->rows, CUDA_R_64F,
+                                    numbers_of(a), a->ld, (void *)(uintptr_t)w->device, w->device_bytes, w->host,
+                                    w->host_bytes, (int *)(uintptr_t)w->info);
+}
+
+static int info_of(gpu *g, const work *w) {
+    int info = -1;
+    OK(g->api->cuMemcpyDtoHAsync_v2(&info, w->info, sizeof info, g->stream));
+    OK(g->api->cuStreamSynchronize(g->stream));
+    return info;
+}
+
+// A = L L' of a random L with a strong diagonal; above the diagonal of both: NaN.
+static matrix definite(gpu *g, hpt__rng *rng, int64_t n, int64_t ld, double **factor) {
+    matrix a = matrix_new(g, rng, n, n, ld);
+    double *l = calloc((size_t)(n * n), sizeof *l);
+    cr_assert_not_null(l);
+    for (int64_t j = 0; j < n; j++)
+        for (int64_t i = j; i < n; i++) l[i + j * n] = i == j ? 2 + a.host[i + j * ld] : a.host[i + j * ld] / (double)n;
+    for (int64_t j = 0; j < n; j++) {
+        for (int64_t i = 0; i < n; i++) {
+            long double sum = 0;
+            for (int64_t k = 0; k <= j; k++) sum += (long double)l[i + k * n] * l[j + k * n];
+            a.host[i + j * ld] = i < j ? NAN : (double)sum;
+        }
+    }
+    matrix_send(g, &a);
+    *factor = l;
+    return a;
+}
+
+static const int64_t orders[] = {1, 2, 31, 64, 65, 130, 193};
+enum { ORDERS = sizeof orders / sizeof *orders };
+
+Test(mock_solver, potrf_gives_the_factor_and_leaves_the_other_half)
+{
+    for (int s = 0; s < ORDERS; s++) {
+        const int64_t n = orders[s];
+        hpt__rng rng;
+        double *l;
+        gpu g = gpu_open();
+        hpt__rng_init(&rng, 11, (uint64_t)s);
+        matrix a = definite(&g, &rng, n, n + 3, &l);
+        work w = work_new(&g, n, a.ld);
+        OK(potrf(&g, &a, &w));
+        cr_assert_eq(info_of(&g, &w), 0);
+        for (int64_t j = 0; j < n; j++)
+            for (int64_t i = j; i < n; i++) a.host[i + j * a.ld] = l[i + j * n];
+        matrix_expect(&g, &a, 1e-13 * (double)n, "potrf");
+        free(l);
+        work_free(&g, &w);
+        matrix_free(&g, &a);
+        gpu_close(&g);
+        expect_clean();
+    }
+}
+
+Test(mock_solver, trtri_gives_the_inverse_and_leaves_the_other_half)
+{
+    for (int s = 0; s < ORDERS; s++) {
+        const int64_t n = orders[s];
+        hpt__rng rng;
+        double *l;
+        gpu g = gpu_open();
+        hpt__rng_init(&rng, 12, (uint64_t)s);
+        matrix a = definite(&g, &rng, n, n + 1, &l);
+        for (int64_t j = 0; j < n; j++)
+            for (int64_t i = j; i < n; i++) a.host[i + j * a.ld] = l[i + j * n];
+        matrix_send(&g, &a);
+        work w = work_new(&g, n, a.ld);
+        OK(trtri(&g, &a, &w));
+        cr_assert_eq(info_of(&g, &w), 0);
+        for (int64_t j = 0; j < n; j++) { // column j of L^-1 by forward substitution
+            for (int64_t i = j; i < n; i++) {
+                long double sum = i == j;
+                for (int64_t k = j; k < i; k++) sum -= (long double)l[i + k * n] * a.host[k + j * a.ld];
+                a.host[i + j * a.ld] = (double)(sum / l[i + i * n]);
+            }
+        }
+        matrix_expect(&g, &a, 1e-12, "trtri");
+        free(l);
+        work_free(&g, &w);
+        matrix_free(&g, &a);
+        gpu_close(&g);
+        expect_clean();
+    }
+}
+
+Test(mock_solver, a_matrix_that_is_not_definite_is_told_in_info_with_half_of_it_overwritten)
+{
+    hpt__rng rng;
+    double *l;
+    gpu g = gpu_open();
+    hpt__rng_init(&rng, 13, 0);
+    matrix a = definite(&g, &rng, 130, 131, &l);
+    work w = work_new(&g, 130, a.ld);
+    a.host[100 + 100 * a.ld] = -1;
+    matrix_send(&g, &a);
+    OK(potrf(&g, &a, &w));
+    cr_assert_eq(info_of(&g, &w), 101);
+    double first[2], last;
+    OK(g.api->cuMemcpyDtoHAsync_v2(first, a.at, sizeof first, g.stream));
+    OK(g.api->cuMemcpyDtoHAsync_v2(&last, a.at + (129 + 129 * 131) * 8, 8, g.stream));
+    OK(g.api->cuStreamSynchronize(g.stream));
+    cr_assert_float_eq(first[0], l[0], 1e-13);
+    cr_assert_float_eq(first[1], l[1], 1e-13);
+    cr_assert_eq(last, a.host[129 + 129 * 131]);
+    a.host[100 + 100 * a.ld] = NAN;
+    matrix_send(&g, &a);
+    OK(potrf(&g, &a, &w));
+    cr_assert_eq(info_of(&g, &w), 101, "NaN on the diagonal");
+    a.host[100 + 100 * a.ld] = 0;
+    matrix_send(&g, &a);
+    OK(trtri(&g, &a, &w));
+    cr_assert_eq(info_of(&g, &w), 101, "0 on the diagonal of a triangle");
+    free(l);
+    work_free(&g, &w);
+    matrix_free(&g, &a);
+    gpu_close(&g);
+    expect_clean();
+}
+
+Test(mock_solver, workspaces_are_wanted_in_full_and_written_over)
+{
+    static const char *const told[] = {"workspaces of 0 and",
+                                       "workspaces of",
+                                       "the host's workspace",
+                                       "workspace: ",
+                                       "info: ",
+                                       "A and workspace overlap",
+                                       "is dead, or never was one"};
+    for (int s = 0; s < 7; s++) {
+        hpt__rng rng;
+        double *l;
+        mock_reset();
+        gpu g = gpu_open();
+        hpt__rng_init(&rng, 14, 0);
+        matrix a = definite(&g, &rng, 40, 41, &l);
+        const work whole = work_new(&g, 40, 41);
+        work w = whole, info = {.info = whole.info};
+        cusolverDnParams_t params = g.params;
+        if (s == 0) w.device_bytes = 0;
+        if (s == 1) w.host_bytes--;
+        if (s == 2) w.host = (void *)(uintptr_t)w.device;
+        if (s == 3) w.device = (CUdeviceptr)(uintptr_t)w.host;
+        if (s == 4) w.info = (CUdeviceptr)(uintptr_t)&info;
+        if (s == 5) w.device = a.at;
+        if (s == 6) OK(g.api->cusolverDnDestroyParams(params));
+        cr_assert_neq((int)potrf(&g, &a, &w), 0, "%d", s);
+        expect_misuse(told[s]);
+        free(l);
+        w = whole;
+        work_free(&g, &w);
+        matrix_free(&g, &a);
+        gpu_close(&g);
+    }
+    mock_reset();
+    hpt__rng rng;
+    double *l;
+    gpu g = gpu_open();
+    hpt__rng_init(&rng, 14, 0);
+    matrix a = definite(&g, &rng, 40, 41, &l);
+    work w = work_new(&g, 40, 41);
+    const double zero = 0;
+    double got;
+    memset(w.host, 0, w.host_bytes);
+    OK(g.api->cuMemcpyHtoDAsync_v2(w.device, &zero, sizeof zero, g.stream));
+    OK(potrf(&g, &a, &w));
+    OK(g.api->cuMemcpyDtoHAsync_v2(&got, w.device, sizeof got, g.stream));
+    OK(g.api->cuStreamSynchronize(g.stream));
+    cr_assert(isnan(got));
+    cr_assert_neq(((unsigned char *)w.host)[0], 0);
+    free(l);
+    work_free(&g, &w);
+    matrix_free(&g, &a);
+    gpu_close(&g);
+    expect_clean();
+}
+
+Test(mock_solver, shapes_that_it_does_not_have_are_refused)
+{
+    size_t device, host;
+    mock_reset();
+    gpu g = gpu_open();
+    const cuda__api *api = g.api;
+    GIVES(CUSOLVER_STATUS_INVALID_VALUE,
+          api->cusolverDnXpotrf_bufferSize(g.solver, g.params, CUBLAS_FILL_MODE_LOWER, 5, CUDA_R_64F, NULL, 4,
+                                           CUDA_R_64F, &device, &host));
+    expect_misuse("n 5, distance of columns 4");
+    GIVES(CUSOLVER_STATUS_INVALID_VALUE,
+          api->cusolverDnXpotrf_bufferSize(g.solver, g.params, CUBLAS_FILL_MODE_LOWER, -1, CUDA_R_64F, NULL, 4,
+                                           CUDA_R_64F, &device, &host));
+    GIVES(CUSOLVER_STATUS_INVALID_VALUE,
+          api->cusolverDnXpotrf_bufferSize(g.solver, g.params, CUBLAS_FILL_MODE_LOWER, 5, CUDA_R_32F, NULL, 5,
+                                           CUDA_R_64F, &device, &host));
+    GIVES(CUSOLVER_STATUS_INVALID_VALUE,
+          api->cusolverDnXtrtri_bufferSize(g.solver, CUBLAS_FILL_MODE_UPPER, CUBLAS_DIAG_NON_UNIT, 5, CUDA_R_64F, NULL,
+                                           5, &device, &host));
+    GIVES(CUSOLVER_STATUS_NOT_INITIALIZED,
+          api->cusolverDnXtrtri_bufferSize((cusolverDnHandle_t)g.blas, CUBLAS_FILL_MODE_LOWER, CUBLAS_DIAG_NON_UNIT, 5,
+                                           CUDA_R_64F, NULL, 5, &device, &host));
+    gpu_close(&g);
+}
+
+// ---- cuRAND
+
+static curandGenerator_t generator_new(gpu *g, unsigned long long seed) {
+    curandGenerator_t generator;
+    OK(g->api->curandCreateGenerator(&generator, CURAND_RNG_PSEUDO_PHILOX4_32_10));
+    OK(g->api->curandSetStream(generator, g->stream));
+    OK(g->api->curandSetPseudoRandomGeneratorSeed(generator, seed));
+    return generator;
+}
+
+static void fetch(gpu *g, double *to, CUdeviceptr from, size_t n) {
+    OK(g->api->cuMemcpyDtoHAsync_v2(to, from, n * sizeof *to, g->stream));
+    OK(g->api->cuStreamSynchronize(g->stream));
+}
+
+Test(mock_rand, normals_have_the_moments_asked_for_and_depend_on_seed_and_place_alone)
+{
+    enum { COUNT = 100000 };
+    gpu g = gpu_open();
+    CUdeviceptr at;
+    double *x = malloc(COUNT * sizeof *x), part[8], other[8];
+    long double mean = 0, square = 0;
+    cr_assert_not_null(x);
+    OK(g.api->cuMemAlloc_v2(&at, COUNT * sizeof *x));
+    curandGenerator_t generator = generator_new(&g, 42);
+    OK(g.api->curandGenerateNormalDouble(generator, (double *)(uintptr_t)at, COUNT, 3, 0.5));
+    fetch(&g, x, at, COUNT);
+    for (int i = 0; i < COUNT; i++) mean += x[i] / COUNT;
+    for (int i = 0; i < COUNT; i++) square += (x[i] - mean) * (x[i] - mean) / COUNT;
+    cr_assert_float_eq((double)mean, 3, 5 * 0.5 / sqrt(COUNT));
+    cr_assert_float_eq(sqrt((double)square), 0.5, 5 * 0.5 / sqrt(2.0 * COUNT));
+    OK(g.api->curandSetGeneratorOffset(generator, 1000));
+    OK(g.api->curandGenerateNormalDouble(generator, (double *)(uintptr_t)at, 8, 3, 0.5));
+    fetch(&g, part, at, 8);
+    cr_assert_arr_eq(part, x + 1000, sizeof part);
+    OK(g.api->curandSetPseudoRandomGeneratorSeed(generator, 43));
+    OK(g.api->curandGenerateNormalDouble(generator, (double *)(uintptr_t)at, 8, 3, 0.5));
+    fetch(&g, other, at, 8);
+    cr_assert_arr_neq(other, x, sizeof other);
+    OK(g.api->curandDestroyGenerator(generator));
+    OK(g.api->cuMemFree_v2(at));
+    free(x);
+    gpu_close(&g);
+    expect_clean();
+}
+
+Test(mock_rand, odd_counts_dead_generators_and_short_memory_are_refused)
+{
+    for (int s = 0; s < 4; s++) {
+        mock_reset();
+        gpu g = gpu_open();
+        CUdeviceptr at;
+        curandGenerator_t generator = generator_new(&g, 1), wrong;
+        OK(g.api->cuMemAlloc_v2(&at, 80));
+        double *out = (double *)(uintptr_t)at;
+        if (s == 0) {
+            GIVES(CURAND_STATUS_LENGTH_NOT_MULTIPLE, g.api->curandGenerateNormalDouble(generator, out, 7, 0, 1));
+            expect_misuse("7 numbers, which is odd");
+        } else if (s == 1) {
+            GIVES(CURAND_STATUS_LAUNCH_FAILURE, g.api->curandGenerateNormalDouble(generator, out, 12, 0, 1));
+            expect_misuse("output: 96 bytes at 0 of a block of 80");
+        } else if (s == 2) {
+            GIVES(CURAND_STATUS_TYPE_ERROR, g.api->curandCreateGenerator(&wrong, CURAND_RNG_QUASI_SOBOL32));
+            expect_misuse("no generator of type 201");
+        }
+        OK(g.api->curandDestroyGenerator(generator));
+        if (s == 3) {
+            GIVES(CURAND_STATUS_NOT_INITIALIZED, g.api->curandGenerateNormalDouble(generator, out, 8, 0, 1));
+            expect_misuse("is dead, or never was one");
+        }
+        OK(g.api->cuMemFree_v2(at));
+        gpu_close(&g);
+    }
+}
