@@ -19,7 +19,7 @@ echo "not a library" >broken/libhpt_gpu_cuda.so
 fact "devices -v has every candidate, and of each that lost the reason"
 hpt devices -v --format csv | tr -d '\r' >devices.csv
 for name in cuda cpu ref; do
-    grep -q "^$name[,:]" devices.csv || fail "  no line for $name: $(cat devices.csv)"
+    grep -q "^${name}[,:]" devices.csv || fail "  no line for $name: $(cat devices.csv)"
 done
 grep -v '^backend,' devices.csv | grep -q ',$' && fail "  a line has no reason: $(cat devices.csv)"
 same "$(grep -c ',taken$' devices.csv)" 1

@@ -4,7 +4,8 @@
 #
 #   plugin_symbols.sh PLUGIN SOURCE TOOLKIT   TOOLKIT: the folder with bin/nvcc
 #
-# Without the plugin: 77 (skipped). A library that the toolkit lacks is told. HPT_TEST_REQUIRE=nvcc makes both a failure.
+# Without the plugin: 77 (skipped). A library that the toolkit lacks is told. HPT_TEST_REQUIRE=nvcc makes both a failure, but
+# for the driver's: the set of PyPI has no stub of it, and its names and types are then the header's alone.
 set -u
 plugin=$1 source=$2 toolkit=$3
 failures=0
@@ -62,7 +63,8 @@ for library in driver:libcuda blas:libcublas solver:libcusolver rand:libcurand; 
     file=$(find_library "${library#*:}")
     names=$(echo "$functions" | awk -v l="${library%%:*}" '$1 == l { print $2 }')
     if [ -z "$file" ]; then
-        missing "$(echo "$names" | wc -l) functions of ${library#*:}: the toolkit in $toolkit has no such library"
+        what="$(echo "$names" | wc -l) functions of ${library#*:}: the toolkit in $toolkit has no such library"
+        if [ "$library" = driver:libcuda ]; then echo "not checked: $what"; else missing "$what"; fi
         continue
     fi
     has=$(nm -D --defined-only "$file" | awk '{ sub(/@.*/, "", $NF); print $NF }')
