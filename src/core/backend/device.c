@@ -166,8 +166,8 @@ int hpt__device_open(hpt__device **out, const char *text, const hpt__ctx_options
     const hpt__candidate *c = find(r.name);
     const hpt__backend *table;
     const int64_t n = count_devices(&table, c, r.variant, line);
-    HPT_FAIL_IF(n == 0, HPT_E_DEVICE, "%sdevice '%.64s' is not available: %s", r.source, r.text,
-                line[0] ? line : "it was not found");
+    HPT_FAIL_IF(n == 0, HPT_E_DEVICE, "%sdevice '%.64s' is not available (auto takes what there is): %s", r.source,
+                r.text, line[0] ? line : "it was not found");
     HPT_FAIL_IF(r.index >= n, HPT_E_DEVICE, "%sdevice '%.64s' is not available: the highest number is %lld", r.source,
                 r.text, (long long)n - 1);
     char name[sizeof r.name + sizeof r.variant + 1];
