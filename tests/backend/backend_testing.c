@@ -2,6 +2,8 @@
 // backend_testing.c: see backend_testing.h.
 #include "backend_testing.h"
 
+#include <dlfcn.h>
+
 static bool required(const char *name) {
     const char *list = getenv("HPT_TEST_REQUIRE");
     const size_t len = strlen(name);
@@ -20,6 +22,20 @@ hpt__device *testing_device(const char *name) {
     if (rc == HPT_E_DEVICE && !required(name)) cr_skip_test("%s", hpt_last_error());
     cr_assert_eq(rc, 0, "%s", hpt_last_error());
     return device;
+}
+
+void testing_close(hpt__device *device, const char *name) {
+    int (*check)(char *why, size_t size);
+    char why[300] = "";
+    hpt__device_close(device);
+    if (strcmp(name, "cuda:mock") != 0) return;
+    void *library = dlopen(HPT_BINARY_DIR "/lib/libhpt_gpu_cuda_mock.so", RTLD_NOW | RTLD_NOLOAD);
+    if (!library) return; // one from elsewhere (HPT_CUDA_PATH)
+    void *symbol = dlsym(library, "hpt_mock_check");
+    cr_assert_not_null(symbol);
+    memcpy(&check, &symbol, sizeof check);
+    cr_assert_eq(check(why, sizeof why), 0, "%s", why);
+    (void)dlclose(library);
 }
 
 double *numbers(int64_t n) {

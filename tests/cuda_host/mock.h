@@ -48,8 +48,9 @@ size_t mock_bytes(void); // allocated now, on all devices
 size_t mock_peak(void);  // at most, since mock_reset
 // 0, or -1 with one line in why (size bytes): the first misuse, or what is left.
 int mock_check(char *why, size_t size);
-// The same three, exported from the plugin for who loads it.
+// The same, exported from the plugin for who loads it.
 int hpt_mock_check(char *why, size_t size);
+void hpt_mock_reset(void);
 void hpt_mock_fail_at(int64_t k, int kind);
 int64_t hpt_mock_calls(void);
 

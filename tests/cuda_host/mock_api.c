@@ -53,6 +53,10 @@ EXPORT int hpt_mock_check(char *why, size_t size) {
     return mock_check(why, size);
 }
 
+EXPORT void hpt_mock_reset(void) {
+    mock_reset();
+}
+
 EXPORT void hpt_mock_fail_at(int64_t k, int kind) {
     mock_fail_at(k, (mock_fault)kind);
 }

@@ -7,3 +7,11 @@ if(TARGET cuda_mock AND TARGET cuda_shim)
                   $<TARGET_OBJECTS:cuda_mock> $<TARGET_OBJECTS:cuda_shim>)
   set_target_properties(hpt_gpu_cuda_mock PROPERTIES LINKER_LANGUAGE CXX)
 endif()
+
+# Every call of CUDA that a model makes fails once.
+if(TARGET hpt_gpu_cuda_mock)
+  hpt_criterion(cuda_faults LABEL cuda SOURCES test_cuda_faults.c ../backend/backend_testing.c)
+  target_include_directories(cuda_faults PRIVATE "${CMAKE_SOURCE_DIR}/src/cuda" "${CMAKE_SOURCE_DIR}/tests")
+  target_link_libraries(cuda_faults PRIVATE hpt_cuda_headers)
+  add_dependencies(cuda_faults hpt_gpu_cuda_mock)
+endif()
