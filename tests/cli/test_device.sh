@@ -52,7 +52,7 @@ unset HPT_CUDA_PATH
 
 if [ -e "$build/lib/libhpt_gpu_cuda_mock.so" ]; then
     fact "a device that fails in the middle of a run is told once, stands in hpt show, and costs no trial"
-    for kind in lost launch memory; do
+    for kind in lost launch; do
         HPT_MOCK_FAIL=300:$kind hpt run study.yaml --trials 8 --study $kind --device cuda:mock -o gp.n_startup=4 >out.txt 2>err.txt </dev/null ||
             fail "  $kind: $(cat err.txt)"
         same "$(grep -c 'device cuda:mock failed (.*); going on on ' err.txt)" 1
