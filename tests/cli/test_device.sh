@@ -50,6 +50,19 @@ export HPT_CUDA_PATH="$place/broken"
 expect 0 "loss = 1" hpt run study.yaml --study auto -o gp.n_startup=1
 unset HPT_CUDA_PATH
 
+if [ -e "$build/lib/libhpt_gpu_cuda_mock.so" ]; then
+    fact "a device that fails in the middle of a run is told once, stands in hpt show, and costs no trial"
+    for kind in lost launch; do
+        HPT_MOCK_FAIL=300:$kind hpt run study.yaml --trials 8 --study $kind --device cuda:mock -o gp.n_startup=4 >out.txt 2>err.txt </dev/null ||
+            fail "  $kind: $(cat err.txt)"
+        same "$(grep -c 'device cuda:mock failed (.*); going on on ' err.txt)" 1
+        expect 0 "COMPLETE         8" hpt show --study $kind
+        expect 0 "instead_of" hpt show --study $kind
+    done
+else
+    echo "not checked: a device that fails (no mock)"
+fi
+
 if command -v strace >/dev/null; then
     fact "nothing of CUDA is opened by help, version, show or a study without a model"
     expect 0 "" hpt run study.yaml --study show --sampler random
