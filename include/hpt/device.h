@@ -27,12 +27,13 @@ typedef struct hpt_backend_info {
     char device[96];      /* its hardware in words; "" where it is not available */
     char doc[96];         /* one line */
     char library[128];    /* that it computes with, e.g. "OpenBLAS 0.3.21"; "" if none */
-    char why[256];        /* why `auto` does not take it; "" for the one that it takes */
+    char why[256];        /* why `auto` does not begin on it, and when it moves to it; "" for the one that it begins on */
     int available;        /* 1: an explicit request for it succeeds */
     int64_t memory_bytes; /* 0: unknown */
 } hpt_backend_info;
 
-/* Every backend that is known, best first, those included that cannot be used. `auto` takes the first available one.
+/* Every backend that is known, best first, those included that cannot be used. `auto` begins on the first of the
+ * host's and moves to an accelerator where that is faster.
  * *out: array of *n (hpt_free). Asks the drivers, opens no device. */
 HPT_API HPT_NODISCARD int hpt_backend_list(hpt_backend_info **out, int64_t *n);
 
