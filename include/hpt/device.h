@@ -23,12 +23,12 @@ HPT_API HPT_NODISCARD int hpt_device_list(hpt_device_info **out, int64_t *n, con
 
 /* A compute backend that the engine's own arithmetic could run on. */
 typedef struct hpt_backend_info {
-    char name[48];        /* what a `device` option takes: "cpu"; "name:1" where there are several devices */
-    char device[96];      /* its hardware in words; "" where it is not available */
-    char doc[96];         /* one line */
-    char library[128];    /* that it computes with, e.g. "OpenBLAS 0.3.21"; "" if none */
-    char why[256];        /* why `auto` does not begin on it, and when it moves to it; "" for the one that it begins on */
-    int available;        /* 1: an explicit request for it succeeds */
+    char name[48];     /* what a `device` option takes: "cpu"; "name:1" where there are several devices */
+    char device[96];   /* its hardware in words; "" where it is not available */
+    char doc[96];      /* one line */
+    char library[128]; /* that it computes with, e.g. "OpenBLAS 0.3.21"; "" if none */
+    char why[256];     /* why `auto` does not begin on it, and when it moves to it; "" for the one that it begins on */
+    int available;     /* 1: an explicit request for it succeeds */
     int64_t memory_bytes; /* 0: unknown */
 } hpt_backend_info;
 
