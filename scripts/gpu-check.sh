@@ -2,10 +2,11 @@
 # gpu-check.sh: everything about backend cuda that needs a GPU, in one command of at most ten minutes: build, suites, sanitizers of the
 # device's code, studies against the CPU, throughput. Writes bench/results/<gpu>-<commit>.json and a page beside it.
 #
-#   scripts/gpu-check.sh [--deps FOLDER] [--out FOLDER] [--quick]
+#   scripts/gpu-check.sh [--deps FOLDER] [--out FOLDER] [--quick] [--device cuda:mock]
 #     --deps   packages unpacked by scripts/gpu-deps.sh, for a machine without them
 #     --out    where results go (default: bench/results)
 #     --quick  without sanitizers and large sizes: two minutes
+#     --device cuda:mock: the script itself, tried on a machine without a GPU; its results prove nothing about one
 # Needs nvcc, CMake, a C and C++ compiler, Python. What is missing beside these (Criterion: the suites; a BLAS: cpu as the
 # other side) is said and left out, and the result file says so too. Ends with 0 only if nothing failed.
 set -uo pipefail
@@ -16,7 +17,8 @@ while [ $# -gt 0 ]; do
     --deps) deps=$(cd "$2" && pwd) || exit 2; shift 2 ;;
     --out) out=$2; shift 2 ;;
     --quick) quick=1; shift ;;
-    *) sed -n '2,12p' "$0"; exit 2 ;;
+    --device) device=$2; shift 2 ;;
+    *) sed -n '2,14p' "$0"; exit 2 ;;
     esac
 done
 mkdir -p "$out"
@@ -54,13 +56,18 @@ if [ -n "$deps" ]; then
     export PKG_CONFIG_SYSROOT_DIR=$deps PKG_CONFIG_LIBDIR=$libs/pkgconfig:$deps/usr/share/pkgconfig
     export LIBRARY_PATH="$libs${LIBRARY_PATH:+:$LIBRARY_PATH}"
 fi
-gpu=$(nvidia-smi --query-gpu=name,compute_cap --format=csv,noheader 2>/dev/null | head -n 1)
+if [ "$device" = cuda ]; then
+    gpu=$(nvidia-smi --query-gpu=name,compute_cap --format=csv,noheader 2>/dev/null | head -n 1)
+    driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)
+else
+    gpu="mock, 9.0" driver=none
+fi
 [ -n "$gpu" ] || { echo "gpu-check.sh: nvidia-smi shows no GPU on this machine"; exit 2; }
 name=$(cut -d, -f1 <<<"$gpu" | tr -c 'A-Za-z0-9\n' '-' | tr "[:upper:]" "[:lower:]" | sed 's/^nvidia-//')
 capability=$(cut -d, -f2 <<<"$gpu" | tr -d ' .')
 commit=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 git diff --quiet 2>/dev/null || commit=$commit-changed
-echo "GPU: $gpu; commit $commit; driver $(nvidia-smi --query-gpu=driver_version --format=csv,noheader | head -n 1); $(nvcc --version | sed -n 's/.*release \([0-9.]*\).*/toolkit \1/p')"
+echo "GPU: $gpu; commit $commit; driver $driver; $(nvcc --version | sed -n 's/.*release \([0-9.]*\).*/toolkit \1/p')"
 
 # ---- build
 tests=ON
@@ -69,28 +76,29 @@ dir=build/gpu
 step configure 120 cmake -S . -B $dir -DCMAKE_BUILD_TYPE=Release -DHPT_CUDA=ON -DHPT_CUDA_ARCHITECTURES="$capability" \
     -DHPT_TESTS=$tests -DHPT_EXAMPLES=ON || { cat "$log/configure.txt"; exit 1; }
 targets="hpt_gpu hpt_gpu_cuda hpt hpt-bench hpt-bench-surrogate digits_mlp"
-[ $tests = OFF ] || targets="$targets backend unit_sampler unit_gp unit_acq cuda_study"
+[ $tests = OFF ] || targets="$targets backend unit_sampler cuda_study hpt_gpu_cuda_mock"
 # shellcheck disable=SC2086
 step build 300 cmake --build $dir -j "$(nproc)" --target $targets || exit 1
 bin=$dir/bin
-export HPT_TEST_REQUIRE=cuda XDG_CACHE_HOME=$log/cache
+export HPT_TEST_REQUIRE=$device HPT_TEST_CUDA_DEVICE=$device XDG_CACHE_HOME=$log/cache
+suite=$(tr : _ <<<"$device")
 
 # ---- what the engine sees
 step devices 60 "$bin/hpt" devices -v
-grep -E 'cuda' "$log/devices.txt" | cut -c1-160
+grep -E '^cuda' "$log/devices.txt" | cut -c1-160
 
 # ---- correctness
 if [ $tests = ON ]; then
-    step suite 240 "$bin/backend" --filter 'cuda_*' --jobs 4
+    step suite 240 "$bin/backend" --filter "${suite}_*/*" --jobs 4
     step study 120 "$bin/cuda_study" --jobs 1
-    HPT_DEVICE=cuda step sampler 240 "$bin/unit_sampler" --filter 'sampler_gp*' --jobs 4
+    HPT_DEVICE=$device step sampler 240 "$bin/unit_sampler" --filter 'sampler_gp/*' --jobs 4
 fi
-step sweep_cuda 120 "$bin/hpt" run examples/digits/sweep.yaml --device cuda --seed 1 --dir "$log/sweep_cuda" -q
+step sweep_cuda 120 "$bin/hpt" run examples/digits/sweep.yaml --device "$device" --seed 1 --dir "$log/sweep_cuda" -q
 if [ -z "$quick" ] && [ $tests = ON ]; then
     if command -v compute-sanitizer >/dev/null; then
         for tool in memcheck racecheck initcheck synccheck; do
             step "$tool" 150 compute-sanitizer --tool $tool --error-exitcode 99 --target-processes all \
-                "$bin/backend" --filter 'cuda_small/*' --jobs 1
+                "$bin/backend" --filter "${suite}_@(cov|factor|mll|acquire|screen)/*" --jobs 1
         done
     else
         skip sanitizers "compute-sanitizer is not installed"
@@ -100,8 +108,9 @@ fi
 # ---- speed
 sizes=128,300,1000,2000,5000,10000,20000,50000
 [ -z "$quick" ] || sizes=128,1000,5000
-step bench_cuda 240 "$bin/hpt-bench" surrogate --device cuda --n $sizes --fit-up-to 5000 -o jsonl --output "$log/bench_cuda.jsonl"
-step bench_both 120 "$bin/hpt-bench" surrogate --device cuda,cpu --n 128,300,1000 -o jsonl --output "$log/bench_both.jsonl"
+[ "$device" = cuda ] || sizes=32,128
+step bench_cuda 240 "$bin/hpt-bench" surrogate --device "$device" --n $sizes --fit-up-to 5000 -o jsonl --output "$log/bench_cuda.jsonl"
+step bench_both 120 "$bin/hpt-bench" surrogate --device "$device,cpu" --n "$(cut -d, -f1-3 <<<$sizes)" -o jsonl --output "$log/bench_both.jsonl"
 {
     printf '# %s, commit %s\n\n' "$gpu" "$commit"
     "$bin/hpt" devices -v

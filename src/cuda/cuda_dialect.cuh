@@ -26,7 +26,8 @@
 #define CUDA__SYNC_WARP() __syncwarp()
 #define CUDA__SHUFFLE_DOWN(value, by) __shfl_down_sync(0xffffffffu, value, by)
 #define CUDA__BALLOT(vote) __ballot_sync(0xffffffffu, vote)
-#define CUDA__KERNEL(name, args, threads) extern "C" __global__ __launch_bounds__(threads) void name(const args a)
+// 1: a block on a multiprocessor is enough; otherwise nvcc, for more of them, spills registers on some architectures.
+#define CUDA__KERNEL(name, args, threads) extern "C" __global__ __launch_bounds__(threads, 1) void name(const args a)
 #endif
 
 #define CUDA__WARP 32

@@ -18,14 +18,14 @@ enum {
     SUM_PARTS = CUDA__CHUNK * CUDA__WARPS
 };
 
-// Adds sum over the tile of g ((x_c - z_c) / l_c)^2 to out[order[c]] for the columns c of block b.
+// Adds sum over the tile of g ((x_c - z_c) / l_c)^2 to out[order[c]] for the columns c of block b. The shared arrays are free
+// to be written when it is called, and again on return.
 CUDA__DEVICE void cuda__column_sums(double *out, const double (&g)[SUM_EDGE][SUM_EDGE], const cuda__slope_sums_args &a,
                                     int b, int64_t i0, int64_t j0, double *xs, double *zs, double *parts) {
     const int rows = CUDA__SUM_TILE, tx = (int)threadIdx.x % CUDA__SIDE, ty = (int)threadIdx.x / CUDA__SIDE;
     const int lane = (int)threadIdx.x % CUDA__WARP, warp = (int)threadIdx.x / CUDA__WARP, end = a.cov.first[b + 1];
     for (int c0 = a.cov.first[b]; c0 < end; c0 += CUDA__CHUNK) {
         const int width = end - c0 < CUDA__CHUNK ? end - c0 : CUDA__CHUNK;
-        CUDA__SYNC();
         cuda__load(xs, rows, a.cov, a.x, i0, c0, width);
         cuda__load(zs, rows, a.cov, a.x, j0, c0, width);
         CUDA__SYNC();
@@ -48,6 +48,7 @@ CUDA__DEVICE void cuda__column_sums(double *out, const double (&g)[SUM_EDGE][SUM
             for (int w = 0; w < CUDA__WARPS; w++) sum += parts[(int)threadIdx.x * CUDA__WARPS + w];
             out[a.cov.order[c0 + (int)threadIdx.x]] += sum;
         }
+        CUDA__SYNC(); // the caller's next sum may come without a barrier before it
     }
 }
 

@@ -50,7 +50,7 @@ Test(plugin, without_a_device_is_passed_over_and_says_why, .init = fake_first)
     hpt__str_fini(&why);
     hpt__device_close(device);
     FAILS(HPT_E_DEVICE, hpt__device_open(&device, "cuda", NULL, NULL));
-    says("device 'cuda' is not available: the fake driver reports no device");
+    says("device 'cuda' is not available (auto takes what there is): the fake driver reports no device");
 }
 
 Test(plugin, that_runs_out_of_memory_when_opened_is_passed_over, .init = fake_first)
@@ -102,7 +102,7 @@ Test(plugin, that_does_not_fit_is_refused_with_the_step_that_failed, .init = fak
     for (int64_t i = 0; i < COUNT(cases); i++) {
         hpt__device *device;
         FAILS(HPT_E_DEVICE, hpt__device_open(&device, cases[i][0], NULL, NULL));
-        says("is not available: ");
+        says("is not available (");
         says(cases[i][1]);
         cr_expect_null(strchr(hpt_last_error(), '\n'));
     }
@@ -116,6 +116,7 @@ Test(plugin, is_not_looked_for_in_the_working_folder_nor_below_it)
     setenv("HPT_CUDA_PATH", ".::../fake:" FAKE_FOLDER "/nowhere", 1);
     FAILS(HPT_E_DEVICE, hpt__device_open(&device, "cuda:twin", NULL, NULL));
     says("no libhpt_gpu_cuda_twin.so (");
+    says("HPT_CUDA_PATH names its folder)");
     says("HPT_CUDA_PATH: '.' is not absolute, so ignored");
     says(FAKE_FOLDER "/nowhere, ");
     says("/lib");

@@ -35,6 +35,7 @@ typedef struct shape {
     hpt__cov_kind kind;
     int64_t d, n_blocks;
     bool mixed;
+    bool apart; // every other term is without block 0
 } shape;
 extern const shape shapes[];
 extern const int64_t n_shapes;

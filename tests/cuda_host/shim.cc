@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // shim.cc: runs the blocks of a launch one after another, the threads of a block as fibers.
 //
-// A sweep lets each thread of a list run once, until it ends or waits at a barrier or with its warp (a shuffle or a vote).
-// Who stops goes straight to the next of the list, so that a barrier costs one change per thread; a thread that never
-// stops needs no change at all: the fiber takes the next one that has not begun. When the last thread of a block is at the
-// barrier, all come on the next list; when the last of a warp is there, the values are handed out and the 32 come on it.
-// The order of the lists is forward, reverse or drawn for each sweep: what depends on it differs between orders.
+// Threads that can run lie on a stack. Who stops, at a barrier or with its warp (a shuffle or a vote), goes straight to the
+// thread on top, so that this costs one change; a thread that never stops needs no change at all: the fiber takes the next one
+// that has not begun. When the last of a warp arrives, values are handed out and the 32 come on top: a warp runs as far ahead
+// of the others as it may. When the last of a block is at the barrier, the stack is empty, and all come on it.
+// So of two warps one does everything between two barriers before the other, and in reverse order the other way round: what
+// depends on who is first differs. Random orders are drawn anew whenever threads come on the stack.
 //
 // Found here: a thread that ends, or waits at another barrier, while others of its block wait; a warp that is not whole at
 // a shuffle or vote; sizes; a write past a shared array. Shared arrays lie in one arena with RED bytes between them, all of
@@ -54,8 +55,7 @@ struct launch {
     order by;
     uint64_t drawn; // state of the random numbers
     unsigned n;     // threads of a block
-    unsigned lists[2][THREADS];
-    unsigned *list, *next, len, at, next_len;
+    unsigned stack[THREADS], height;
     unsigned waiting, first_waiting, ended, last_ended;
     unsigned in_warp[WARPS], first_in_warp[WARPS];
     unsigned now; // the thread that runs
@@ -100,30 +100,23 @@ unsigned below(uint64_t n) {
     return static_cast<unsigned>(draw() % n);
 }
 
-// Threads first .. first + n - 1 go on.
+// Threads first .. first + n - 1 go on, before those that could already.
 void ready(unsigned first, unsigned n) {
+    unsigned *const top = r.stack + r.height;
     for (unsigned i = 0; i < n; i++) {
-        const unsigned t = r.by == REVERSE ? first + n - 1 - i : first + i;
-        r.threads[t].is = RUNS;
-        r.next[r.next_len++] = t;
+        top[i] = r.by == REVERSE ? first + i : first + n - 1 - i;
+        r.threads[top[i]].is = RUNS;
     }
+    for (unsigned i = r.by == RANDOM ? n : 0; i > 1; i--) {
+        const unsigned j = below(i), t = top[j];
+        top[j] = top[i - 1];
+        top[i - 1] = t;
+    }
+    r.height += n;
 }
 
 unsigned pick() { // who runs next; NONE: nobody can
-    if (r.at == r.len) {
-        unsigned *const done = r.list;
-        r.list = r.next;
-        r.next = done;
-        r.len = r.next_len;
-        r.at = r.next_len = 0;
-        if (r.by == RANDOM)
-            for (unsigned i = r.len; i > 1; i--) {
-                const unsigned j = below(i), t = r.list[j];
-                r.list[j] = r.list[i - 1];
-                r.list[i - 1] = t;
-            }
-    }
-    return r.at < r.len ? r.list[r.at++] : NONE;
+    return r.height > 0 ? r.stack[--r.height] : NONE;
 }
 
 // ---- threads
@@ -180,7 +173,7 @@ void release(fiber *f) {
     idle = f;
 }
 
-// The thread that runs stops, until it is on the list again.
+// The thread that runs stops, until it is on the stack again and taken.
 void pass_on() {
     fiber *const self = r.threads[r.now].on;
     const unsigned t = pick();
@@ -294,7 +287,7 @@ void run_block() {
     forbid(arena, sizeof arena);
     r.n_arrays = 0;
     r.used = r.taken = 0;
-    r.len = r.at = r.next_len = r.waiting = r.ended = 0;
+    r.height = r.waiting = r.ended = 0;
     for (unsigned &n : r.in_warp) n = 0;
     for (unsigned t = 0; t < r.n; t++) r.threads[t].on = nullptr;
     ready(0, r.n);
@@ -368,8 +361,6 @@ int launch_locked(const shim_kernel *k, const unsigned grid[3], const unsigned b
     for (unsigned t = 0; t < r.n; t++) r.index[t] = {t % block[0], t / block[0] % block[1], t / block[0] / block[1]};
     allow(arena, sizeof arena);
     memset(arena, 0xFF, sizeof arena);
-    r.list = r.lists[0];
-    r.next = r.lists[1];
     gridDim = {grid[0], grid[1], grid[2]};
     blockDim = {block[0], block[1], block[2]};
     run_blocks(grid);

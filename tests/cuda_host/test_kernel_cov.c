@@ -68,7 +68,7 @@ Test(kernel_cov, points_far_apart_have_covariance_zero_and_no_nan)
     for (int kind = 0; kind < 3; kind++) {
         cloud c;
         double k[4] = {0};
-        cloud_init(&c, &(shape){(hpt__cov_kind)kind, 1, 1, false}, 1, 2);
+        cloud_init(&c, &(shape){(hpt__cov_kind)kind, 1, 1, false, false}, 1, 2);
         c.x[0] = 1e170; // the square of the distance is infinite
         c.x[1] = -1e170;
         const cuda__points x = cloud_points(&c, 0, 2, 2);

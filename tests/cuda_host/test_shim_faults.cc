@@ -97,6 +97,27 @@ Test(shim_fault, a_warp_that_counts_on_running_in_step_shows_in_results)
     cr_expect(result("reverse", &shim_in_step, 1, 32, 1) != good);
 }
 
+CUDA__KERNEL(two_sums, args_of, 64) { // two reductions that share an array
+    CUDA__SHARED(double, parts, 2);
+    for (int turn = 0; turn < 2; turn++) {
+        double v = threadIdx.x * (turn + 1.0);
+        for (int by = CUDA__WARP / 2; by > 0; by /= 2) v += CUDA__SHUFFLE_DOWN(v, by);
+        if (threadIdx.x % CUDA__WARP == 0) parts[threadIdx.x / CUDA__WARP] = v;
+        CUDA__SYNC();
+        if (threadIdx.x == 0) a.out[turn] = parts[0] + parts[1];
+        if (a.how == 0) CUDA__SYNC();
+    }
+}
+
+Test(shim_fault, a_warp_that_runs_ahead_through_shuffles_shows_in_results)
+{
+    const vector<double> good = result("forward", &shim_two_sums, 1, 64, 0);
+    cr_expect_eq(good[0], 2016);
+    cr_expect_eq(good[1], 4032);
+    cr_expect(result("reverse", &shim_two_sums, 1, 64, 0) == good);
+    cr_expect(result("reverse", &shim_two_sums, 1, 64, 1) != good);
+}
+
 // ---- barriers and warps that not all reach
 
 CUDA__KERNEL(divergent, args_of, 64) {

@@ -159,8 +159,9 @@ static const hpt__backend *find(const char *name, const hpt__candidate *c, char 
     (void)snprintf(s.file, sizeof s.file, "%s.so", name);
     if (look_in_variable(&s, c->folders) || look_beside_us(&s) || look_where_installed(&s))
         return take(s.path, why, size);
-    (void)snprintf(why, size, "no %.60s (%.60s)%.80s in %.180s", s.file, c->missing, s.ignored,
-                   s.seen[0] ? s.seen : "any folder");
+    const char *const parts[] = {s.file, " (", c->missing, ")", s.ignored, " in ", s.seen[0] ? s.seen : "any folder"};
+    (void)snprintf(why, size, "no ");
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) append(why, size, parts[i]);
     return NULL;
 }
 
