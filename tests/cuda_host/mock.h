@@ -51,6 +51,7 @@ int mock_check(char *why, size_t size);
 // The same, exported from the plugin for who loads it.
 int hpt_mock_check(char *why, size_t size);
 void hpt_mock_reset(void);
+void hpt_mock_devices(int n, size_t total, size_t free);
 void hpt_mock_fail_at(int64_t k, int kind);
 int64_t hpt_mock_calls(void);
 

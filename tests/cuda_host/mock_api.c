@@ -57,6 +57,10 @@ EXPORT void hpt_mock_reset(void) {
     mock_reset();
 }
 
+EXPORT void hpt_mock_devices(int n, size_t total, size_t free) {
+    mock_devices(n, total, free);
+}
+
 EXPORT void hpt_mock_fail_at(int64_t k, int kind) {
     mock_fail_at(k, (mock_fault)kind);
 }

@@ -9,11 +9,13 @@
 
 #include "mock.h"
 #include <dlfcn.h>
+#include <pthread.h>
 
 #define HOOK(name) __typeof__(hpt_mock_##name) *name
 static struct hooks { // of the plugin
     HOOK(check);
     HOOK(reset);
+    HOOK(devices);
     HOOK(fail_at);
     HOOK(calls);
 } mock;
@@ -29,6 +31,7 @@ static void find_hooks(void) {
     } while (0)
     FIND(check);
     FIND(reset);
+    FIND(devices);
     FIND(fail_at);
     FIND(calls);
 }
@@ -80,7 +83,7 @@ static int solve(hpt__model *m, const double *b, double *x) { // B is overwritte
     return hpt__model_solve(m, true, x, N, 2);
 }
 
-static int run(life *l) {
+static int run(life *l, const char *request) {
     hpt__device *device = NULL;
     hpt__model *m = NULL;
     int64_t index[3];
@@ -101,7 +104,7 @@ static int run(life *l) {
     const hpt__cov *cov = &l->p.cov;
     const double *x = l->x, *theta = l->p.theta;
     const uint64_t *mask = l->mask;
-    STEP(hpt__device_open(&device, "cuda:mock", NULL, NULL));
+    STEP(hpt__device_open(&device, request, NULL, NULL));
     STEP(hpt__model_create(&m, device, cov, 0));
     STEP(hpt__model_set_points(m, 0, x, mask, N - 10));
     v = take(l, 2);
@@ -157,12 +160,12 @@ static void every_call(int kind, int status, bool passes) {
     setenv("XDG_CACHE_HOME", "/dev/null/nowhere", 1);
     find_hooks();
     mock.reset();
-    cr_assert_eq(run(want), 0, "%s", hpt_last_error());
+    cr_assert_eq(run(want, "cuda:mock"), 0, "%s", hpt_last_error());
     expect_clean("without a fault");
     for (int64_t k = 1;; k++) {
         mock.reset();
         mock.fail_at(k, kind);
-        const int rc = run(got);
+        const int rc = run(got, "cuda:mock");
         (void)snprintf(when, sizeof when, "call %lld fails", (long long)k);
         if (mock.calls() < k) break;
         expect_clean(when);
@@ -223,6 +226,95 @@ Test(cuda_faults, a_device_opens_again_after_a_broken_context_is_closed)
     cr_assert_eq(again, logdet);
     hpt__model_destroy(m);
     hpt__device_close(fresh);
+    expect_clean("at the end");
+    free(l);
+}
+
+// ---- several contexts at once
+
+enum { THREADS = 4 };
+typedef struct worker {
+    pthread_t thread;
+    life *l;
+    const char *request;
+    int rc;
+} worker;
+
+static void *work(void *payload) {
+    worker *w = payload;
+    w->rc = run(w->l, w->request);
+    return NULL;
+}
+
+Test(cuda_faults, threads_with_contexts_of_their_own_on_two_devices_get_the_numbers_of_one)
+{
+    worker workers[THREADS];
+    life *want = life_new();
+    find_hooks();
+    mock.reset();
+    mock.devices(2, 1 << 28, 1 << 28);
+    cr_assert_eq(run(want, "cuda:mock:0"), 0, "%s", hpt_last_error());
+    for (int i = 0; i < THREADS; i++) {
+        workers[i] = (worker){.l = life_new(), .request = i % 2 ? "cuda:mock:1" : "cuda:mock:0"};
+        cr_assert_eq(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        cr_assert_eq(pthread_join(workers[i].thread, NULL), 0);
+        cr_assert_eq(workers[i].rc, 0, "thread %d", i);
+        expect_numbers(workers[i].l, want, workers[i].request);
+        free(workers[i].l);
+    }
+    expect_clean("at the end");
+    free(want);
+}
+
+// Models of both devices used in turn by one thread: each operation makes its own context current.
+Test(cuda_faults, models_on_two_devices_are_used_in_turn)
+{
+    hpt__device *devices[2];
+    hpt__model *m[2];
+    life *l = life_new();
+    double logdet[2], jitter, value[2];
+    char request[] = "cuda:mock:0";
+    find_hooks();
+    mock.reset();
+    mock.devices(2, 1 << 28, 1 << 28);
+    for (int i = 0; i < 2; i++) {
+        request[sizeof request - 2] = (char)('0' + i);
+        OK(hpt__device_open(&devices[i], request, NULL, NULL));
+        OK(hpt__model_create(&m[i], devices[i], &l->p.cov, 0));
+    }
+    for (int i = 0; i < 2; i++) OK(hpt__model_set_points(m[i], 0, l->x, l->mask, N));
+    for (int i = 0; i < 2; i++) OK(hpt__model_factor(m[i], l->p.theta, &jitter, &logdet[i]));
+    for (int i = 0; i < 2; i++) OK(hpt__model_mll(m[i], l->p.theta, l->y, N, &value[i], NULL));
+    cr_assert_eq(logdet[0], logdet[1]);
+    cr_assert_eq(value[0], value[1]);
+    for (int i = 0; i < 2; i++) hpt__model_destroy(m[i]);
+    for (int i = 0; i < 2; i++) hpt__device_close(devices[i]);
+    expect_clean("at the end");
+    free(l);
+}
+
+// A study that shares the GPU: what others leave is too little for a likelihood, then they are gone.
+Test(cuda_faults, a_full_device_is_an_error_until_there_is_room)
+{
+    hpt__device *device = NULL;
+    hpt__model *m = NULL;
+    life *l = life_new();
+    double jitter, logdet, value = NAN;
+    find_hooks();
+    mock.reset();
+    OK(hpt__device_open(&device, "cuda:mock", NULL, NULL));
+    OK(hpt__model_create(&m, device, &l->p.cov, 0));
+    OK(hpt__model_set_points(m, 0, l->x, l->mask, N));
+    OK(hpt__model_factor(m, l->p.theta, &jitter, &logdet));
+    mock.devices(1, 1 << 28, 1);
+    FAILS(HPT_E_MEMORY, hpt__model_mll(m, l->p.theta, l->y, N, &value, NULL));
+    mock.devices(1, 1 << 28, 1 << 28);
+    OK(hpt__model_mll(m, l->p.theta, l->y, N, &value, NULL));
+    cr_assert(isfinite(value));
+    hpt__model_destroy(m);
+    hpt__device_close(device);
     expect_clean("at the end");
     free(l);
 }
