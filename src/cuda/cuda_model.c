@@ -217,8 +217,7 @@ int64_t cuda__model_rows(const void *model) {
 int64_t cuda__need_bytes(const hpt__model_shape *shape) {
     const int64_t ld = cuda__round(shape->n, CUDA__GROW);
     const int64_t strip = 8 * ld * 256 < CUDA__STRIP_BYTES ? 8 * ld * 256 : CUDA__STRIP_BYTES;
-    return 3 * 8 * ld * ld + 2 * strip + 8 * ld * (shape->d + 4) +
-           8 * CUDA__SUM_ROWS * (shape->d + shape->n_terms + 1);
+    return 3 * 8 * ld * ld + 2 * strip + 8 * ld * (shape->d + 4) + 8 * CUDA__SUM_ROWS * (shape->d + shape->n_terms + 1);
 }
 
 bool cuda__supports(hpt__op op, const hpt__model_shape *shape) {

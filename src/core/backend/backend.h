@@ -28,8 +28,11 @@ typedef struct hpt__counters {
 // the nearest and all.
 HPT_NODISCARD int hpt__device_open(hpt__device **out, const char *request, const hpt__ctx_options *options,
                                    hpt__str *why);
-// As auto, of the backends that compute in host memory: what takes over when another device fails.
+// As auto, of the backends that compute in host memory: where a study begins, and what takes over when another device fails;
+// and of the others (gp/gp_placement.c).
 HPT_NODISCARD int hpt__device_open_host(hpt__device **out, const hpt__ctx_options *options);
+HPT_NODISCARD int hpt__device_open_accelerator(hpt__device **out, const hpt__ctx_options *options);
+bool hpt__device_is_auto(const char *request); // request as of hpt__device_open
 void hpt__device_close(hpt__device *device);
 const char *
 hpt__device_name(const hpt__device *device); // "cpu", "ref", "name:variant"; with several devices "name:index"

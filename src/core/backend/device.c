@@ -136,11 +136,13 @@ out:
     return rc;
 }
 
-static int open_auto(hpt__device **out, const hpt__ctx_options *options, bool host_only, hpt__str *why) {
+typedef enum which { ANY, HOST, ACCELERATOR } which;
+
+static int open_auto(hpt__device **out, const hpt__ctx_options *options, which wanted, hpt__str *why) {
     char line[WHY_MAX], last[WHY_MAX] = "there is no backend";
     for (const hpt__candidate *c = hpt__candidates; c->name; c++) {
         const hpt__backend *table;
-        if (host_only && c->plugin) continue;
+        if ((wanted == HOST && c->plugin) || (wanted == ACCELERATOR && !c->plugin)) continue;
         const int64_t n = count_devices(&table, c, NULL, line);
         if (n > 0) {
             const int rc = open_index(out, c, table, c->name, 0, n, options);
@@ -161,7 +163,7 @@ int hpt__device_open(hpt__device **out, const char *text, const hpt__ctx_options
     HPT_FAIL_IF(options && (options->n_threads < 0 || options->memory_limit < 0), HPT_E_ARG,
                 "opening a device: threads and memory limit are 0 or positive");
     HPT_TRY(parse(&r, text));
-    if (strcmp(r.name, "auto") == 0) return open_auto(out, options, false, why);
+    if (strcmp(r.name, "auto") == 0) return open_auto(out, options, ANY, why);
 
     const hpt__candidate *c = find(r.name);
     const hpt__backend *table;
@@ -180,7 +182,16 @@ out:
 }
 
 int hpt__device_open_host(hpt__device **out, const hpt__ctx_options *options) {
-    return open_auto(out, options, true, NULL);
+    return open_auto(out, options, HOST, NULL);
+}
+
+int hpt__device_open_accelerator(hpt__device **out, const hpt__ctx_options *options) {
+    return open_auto(out, options, ACCELERATOR, NULL);
+}
+
+bool hpt__device_is_auto(const char *text) {
+    const char *asked = text ? text : getenv("HPT_DEVICE");
+    return !asked || !*asked || strcmp(asked, "auto") == 0;
 }
 
 void hpt__device_close(hpt__device *device) {
@@ -242,6 +253,8 @@ static int add_candidate(hpt_backend_info **list, int64_t *n, int64_t *cap, cons
         info->memory_bytes = desc.memory_bytes;
         if (!available)
             (void)snprintf(info->why, sizeof info->why, "%s", why[0] ? why : "it was not found");
+        else if (c->plugin)
+            (void)snprintf(info->why, sizeof info->why, "auto moves to it from the size on at which it is faster");
         else if (*taken)
             (void)snprintf(info->why, sizeof info->why, "auto takes %s, which comes first", *taken);
         else

@@ -45,7 +45,9 @@ int hpt_gp_create(hpt_gp **out, const hpt_space *space, const hpt_gp_options *op
     HPT_TRY(hpt__space_dup(&gp->space, space));
     HPT_TRY(hpt__gp_code_init(&gp->code, gp->space, settings.kind));
     HPT_FAIL_IF(gp->code.cov.d == 0, HPT_E_ARG, "hpt_gp_create: the space has no parameter that can vary");
-    HPT_TRY(hpt__device_open(&gp->device, options->device, NULL, NULL));
+    gp->automatic = hpt__device_is_auto(options->device);
+    HPT_TRY(gp->automatic ? hpt__device_open_host(&gp->device, NULL)
+                          : hpt__device_open(&gp->device, options->device, NULL, NULL));
     rc = hpt__gp_create(&gp->gp, gp->device, &gp->code, &settings);
     if (rc < 0) {
         hpt__device *host = NULL;
@@ -110,13 +112,19 @@ out:
     return rc;
 }
 
-static int try_again(hpt_gp *gp) {
+// Before a fit on the host: goes back to a device that failed, or to an accelerator that is faster, when it is time.
+static int move_if_due(hpt_gp *gp) {
+    enum { CANDIDATES = 2048 }; // of a suggestion, about
+    const int64_t n = hpt__gp_n(gp->gp);
+    const bool automatic = gp->automatic && !gp->fallback.device[0];
     int rc = 0;
     hpt__str before = HPT__STR_INIT;
-    if (!gp->fallback.away || !hpt__gp_fit_due(gp->gp, hpt__gp_n(gp->gp))) return 0;
+    if (!hpt__device_is_host(gp->device) || !(gp->fallback.away || automatic) || !hpt__gp_fit_due(gp->gp, n)) return 0;
     hpt__gp_state_json(&before, gp->gp);
     HPT_TRY(hpt__str_status(&before));
-    hpt__device *device = hpt__fallback_again(&gp->fallback, gp->n_asks, NULL);
+    hpt__device *device = automatic
+                              ? hpt__placement_look(&gp->placement, gp->device, &gp->code.cov, n, 0, CANDIDATES, NULL)
+                              : hpt__fallback_again(&gp->fallback, gp->n_asks, NULL);
     if (device) rc = move(gp, device, &before);
 out:
     hpt__str_fini(&before);
@@ -178,7 +186,7 @@ static int fit(hpt_gp *gp, void *args) {
 
 int hpt_gp_fit(hpt_gp *gp) {
     if (!gp) return hpt__fail(HPT_E_ARG, "hpt_gp_fit: the gp is NULL");
-    const int rc = try_again(gp);
+    const int rc = move_if_due(gp);
     return rc < 0 ? rc : hpt__gp_api_run(gp, fit, NULL);
 }
 

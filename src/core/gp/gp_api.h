@@ -5,6 +5,7 @@
 
 #include "gp.h"
 #include "gp_fallback.h"
+#include "gp_placement.h"
 #include <hpt/gp.h>
 
 struct hpt_gp {
@@ -16,6 +17,8 @@ struct hpt_gp {
     int64_t n_suggested; // suggestions so far: their random numbers
     int64_t n_asks;      // calls for some
     hpt__fallback fallback;
+    bool automatic; // the device was not asked for by name
+    hpt__placement placement;
     double *rows;   // cap x d, scratch for points
     uint64_t *mask; // cap
     int64_t cap;

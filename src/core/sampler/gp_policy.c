@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // gp_policy.c: what to do where an exact model of everything is too slow, and where a space has too many directions.
 //
-// Limit. An exact model's average ask is estimated from the rates of the device (backend/cost.c); the limit is the largest of
+// Limit. An exact model's average ask is estimated from the rates of the device (gp/gp_placement.c); the limit is the largest of
 // 250, 500, 1,000 .. 64,000 told points whose estimate is within gp.ask_seconds, or gp.n_max, and no more than memory
 // holds. It is decided once and stored with the study: from then on neither another machine nor another day's speed
 // changes what is asked, unless the memory there is too small.
@@ -25,6 +25,7 @@
 
 #include "../base/alloc.h"
 #include "../base/error.h"
+#include "../gp/gp_placement.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -69,27 +70,8 @@ enum {
     FIRST_STEP = 250,
     LAST_STEP = 64000,
     STARTS = 8,
-    CALLS = 60,
-    EVALUATIONS = 10,
-    FITS_PER = 10
 };
 const char *const hpt__gp_limit_names[3] = {"option", "seconds", "memory"};
-
-// Estimated seconds of an ask with n told points. The search: candidates (fewer with more points, as sampler_gp.c has it),
-// and about CALLS steps of STARTS starts in lockstep; a result is one appended row; a fit, due after each tenth more, has
-// about EVALUATIONS likelihoods and one factor.
-static double ask_seconds(hpt__device *device, const hpt__cov *cov, int64_t n, int64_t m) {
-    hpt__model_shape s = {.n = n, .d = cov->d, .n_terms = cov->n_terms, .m = m * 300 / n > 256 ? m * 300 / n : 256};
-    double sum = hpt__device_cost(device, HPT__OP_POSTERIOR, &s);
-    s.m = STARTS;
-    sum += CALLS * hpt__device_cost(device, HPT__OP_POSTERIOR_GRAD, &s);
-    s.s = 1;
-    sum += hpt__device_cost(device, HPT__OP_APPEND, &s);
-    s.m = s.s = 0;
-    const double fit =
-        EVALUATIONS * hpt__device_cost(device, HPT__OP_MLL, &s) + hpt__device_cost(device, HPT__OP_FACTOR, &s);
-    return sum + fit * FITS_PER / (double)n;
-}
 
 // With the small models that a search beside a local one makes (acq_wide.c).
 static bool fits(const hpt__device *device, const hpt__cov *cov, int64_t n, int64_t m) {
@@ -107,7 +89,7 @@ int hpt__gp_limit_find(hpt__gp_limit *out, hpt__device *device, const hpt__cov *
         l = (hpt__gp_limit){options->gp_n_max > LEAST ? options->gp_n_max : LEAST, HPT__GP_BY_OPTION};
     } else if (l.points < LEAST || l.by == HPT__GP_BY_OPTION) {
         l = (hpt__gp_limit){FIRST_STEP, HPT__GP_BY_SECONDS};
-        while (l.points < LAST_STEP && ask_seconds(device, cov, 2 * l.points, m) <= options->gp_ask_seconds)
+        while (l.points < LAST_STEP && hpt__gp_ask_seconds(device, cov, 2 * l.points, m) <= options->gp_ask_seconds)
             l.points *= 2;
     }
     while (l.points > LEAST && !fits(device, cov, l.points, m)) {

@@ -8,6 +8,7 @@
 #include "../acq/acq.h"
 #include "../gp/gp_fallback.h"
 #include "../gp/gp_nearest.h"
+#include "../gp/gp_placement.h"
 #include "gp_archive.h"
 #include "gp_policy.h"
 #include "sampler_ops.h"
@@ -45,6 +46,7 @@ typedef struct hpt__gp_sampler {
     int64_t n_asks; // of the model, those of earlier processes too
     double ask_seconds;
     hpt__fallback fallback;
+    hpt__placement placement; // of a study whose device is auto
     char *before;             // the state in which an ask on a device that can fail began; NULL: there was none
     bool moved;               // to another device, whose limit is not that of the state in `loaded`
     hpt__gp_limit limit_away; // limit and most of the device that is not used now
@@ -74,8 +76,9 @@ HPT_NODISCARD int hpt__gp_sampler_pending_best(double *best, const hpt__gp_sampl
 
 // ---- gp_sampler_device.c
 HPT_NODISCARD int hpt__gp_sampler_open_device(hpt__gp_sampler *s);
-// Before an ask of the model: notes where to go on if the device fails; goes back to one that failed when it is time.
-HPT_NODISCARD int hpt__gp_sampler_begin_ask(hpt__gp_sampler *s);
+// Before an ask of the model with m candidates: moves to an accelerator that is faster, or back to one that failed, when it
+// is time; notes where to go on if the device fails.
+HPT_NODISCARD int hpt__gp_sampler_begin_ask(hpt__gp_sampler *s, int64_t m);
 // The ask failed with `status`. 0: the host goes on, the ask is to be done again; else the status that stands.
 HPT_NODISCARD int hpt__gp_sampler_fall_back(hpt__gp_sampler *s, int status);
 

@@ -9,10 +9,13 @@
 //
 // Decisions of speed and memory (how many points are modelled exactly) are the device's: made anew for the host, and
 // taken up again with the device.
+// Device auto begins on the host and moves when that pays (gp/gp_placement.c), in the same way; a resumed study begins where
+// the killed one was.
 // Ownership and threads: those of the sampler. Cost: on the host none.
 #include "../base/alloc.h"
+#include "../base/arena.h"
 #include "../base/error.h"
-#include "../base/logging.h"
+#include "../base/json.h"
 #include "gp_sampler.h"
 
 #include <string.h>
@@ -21,15 +24,26 @@ static hpt__ctx_options device_options(const hpt__gp_sampler *s) {
     return (hpt__ctx_options){.memory_limit = s->env.options->gp_memory << 20};
 }
 
+// The device that the state to be loaded was made on, where auto had moved there. NULL: none, or it cannot be had now.
+static hpt__device *stored_device(const hpt__gp_sampler *s, const hpt__ctx_options *options) {
+    hpt__device *device = NULL;
+    hpt__arena arena;
+    hpt__json *root;
+    if (!s->loaded) return NULL;
+    hpt__arena_init(&arena);
+    if (hpt__json_parse(&root, &arena, s->loaded, strlen(s->loaded)) >= 0) {
+        const char *name = hpt__json_string(hpt__json_get(hpt__json_get(root, "gp"), "device"));
+        if (name && hpt__device_open(&device, name, options, NULL) < 0) device = NULL;
+    }
+    hpt__arena_fini(&arena);
+    return device;
+}
+
 int hpt__gp_sampler_open_device(hpt__gp_sampler *s) {
-    hpt__str why = HPT__STR_INIT;
     const hpt__ctx_options options = device_options(s);
-    int rc = hpt__device_open(&s->device, s->env.device, &options, &why);
-    if (rc >= 0) rc = hpt__str_status(&why);
-    if (rc >= 0 && why.len > 0)
-        hpt__log(HPT_LOG_INFO, "sampler gp computes on %s: %s", hpt__device_name(s->device), hpt__str_text(&why));
-    hpt__str_fini(&why);
-    return rc;
+    if (!hpt__device_is_auto(s->env.device)) return hpt__device_open(&s->device, s->env.device, &options, NULL);
+    s->device = stored_device(s, &options);
+    return s->device ? 0 : hpt__device_open_host(&s->device, &options);
 }
 
 // Drops the model and its device; `device` (taken) is the one to go on with, from the state before the ask.
@@ -70,15 +84,22 @@ static int remember(hpt__gp_sampler *s) {
     return rc < 0 ? rc : 0;
 }
 
-int hpt__gp_sampler_begin_ask(hpt__gp_sampler *s) {
+int hpt__gp_sampler_begin_ask(hpt__gp_sampler *s, int64_t m) {
     if (!s->device || !hpt__device_is_host(s->device)) return remember(s);
-    if (!s->fallback.away || !s->gp || !hpt__gp_fit_due(s->gp, s->n_model + s->archive.n - s->upto)) return 0;
+    const bool automatic = hpt__device_is_auto(s->env.device) && !s->fallback.device[0];
+    if (!(s->fallback.away || automatic) || !s->gp || !hpt__gp_fit_due(s->gp, s->n_model + s->archive.n - s->upto))
+        return 0;
     const hpt__ctx_options options = device_options(s);
+    hpt__device *better = automatic ? hpt__placement_look(&s->placement, s->device, &s->code.cov, s->archive.n,
+                                                          s->limit.points, m, &options)
+                                    : hpt__fallback_again(&s->fallback, s->n_asks, &options);
+    if (!better) return 0;
     int rc = remember(s);
-    if (rc < 0) return rc;
-    hpt__device *again = hpt__fallback_again(&s->fallback, s->n_asks, &options);
-    if (!again) return 0;
-    move(s, again);
+    if (rc < 0) {
+        hpt__device_close(better);
+        return rc;
+    }
+    move(s, better);
     return remember(s);
 }
 

@@ -76,10 +76,6 @@ static void gp_destroy(void *state) {
     hpt__free(s);
 }
 
-static bool is_auto(const char *device) {
-    return !device || strcmp(device, "auto") == 0;
-}
-
 static int gp_create(void **state, const hpt__sampler_env *env) {
     int rc = 0;
     gp_state *s = NULL;
@@ -92,7 +88,7 @@ static int gp_create(void **state, const hpt__sampler_env *env) {
     if (hpt__tpe_impute_of(env->options->impute_running) != HPT__TPE_IMPUTE_NONE)
         hpt__log(HPT_LOG_WARN, "sampler gp takes no value for running trials: option impute.running has no effect");
     // One that was asked for by name is opened now, so that a study on a device that is not there does not begin.
-    if (!is_auto(env->device)) HPT_TRY(hpt__gp_sampler_open_device(s));
+    if (!hpt__device_is_auto(env->device)) HPT_TRY(hpt__gp_sampler_open_device(s));
     *state = s;
     s = NULL;
     rc = 0;
@@ -342,7 +338,7 @@ static int gp_suggest(double *point, const char **by, void *state, const hpt__tr
     }
     if (s->archive.n_told + s->archive.n_imputed == 0) return hpt__start_suggest(point, by, s->start, table, number);
     const double t0 = hpt__now_mono();
-    HPT_TRY(hpt__gp_sampler_begin_ask(s));
+    HPT_TRY(hpt__gp_sampler_begin_ask(s, N_GLOBAL + N_LOCAL));
     rc = ask(point, by, s, moved, number);
     while (rc < 0) {
         rc = hpt__gp_sampler_fall_back(s, rc);
