@@ -64,6 +64,7 @@ Test(plugin, that_runs_out_of_memory_when_opened_is_passed_over, .init = fake_fi
     cr_expect_str_eq(hpt__device_name(device), "ref");
     hpt__device_close(device);
     FAILS(HPT_E_MEMORY, hpt__device_open(&device, "cuda", NULL, NULL));
+    says("device 'cuda' cannot be opened (auto takes what there is): operation 1, open, was to fail");
     cr_expect_eq(fake->open, 0);
 }
 

@@ -174,7 +174,9 @@ int hpt__device_open(hpt__device **out, const char *text, const hpt__ctx_options
                 r.text, (long long)n - 1);
     char name[sizeof r.name + sizeof r.variant + 1];
     (void)snprintf(name, sizeof name, "%s%s%s", r.name, r.variant[0] ? ":" : "", r.variant);
-    HPT_TRY(open_index(out, c, table, name, r.index < 0 ? 0 : r.index, n, options));
+    rc = open_index(out, c, table, name, r.index < 0 ? 0 : r.index, n, options);
+    if (rc < 0 && c->plugin)
+        rc = hpt__fail_prefix(rc, "%sdevice '%.64s' cannot be opened (auto takes what there is)", r.source, r.text);
 out:
     return rc;
 }
