@@ -144,6 +144,23 @@ Test(sampler_gp_device, that_is_lost_beside_a_local_model, .init = fake_first)
         "\"policy\":\"local\"");
 }
 
+Test(sampler_gp_device, that_is_faster_is_moved_to_by_auto_and_asks_the_same, .init = fake_first)
+{
+    double want[3 * 4], got[3 * 4];
+    told t;
+    plan p = {.device = "ref", .fail_at = -1, .n_before = 320, .n = 4, .n_max = "64"};
+    (void)run(want, &t, &p);
+    p.device = "auto";
+    (void)run(got, &t, &p); // no faster than the host (with 320 points against 64): looked at, closed again
+    cr_expect(strstr(t.stats, "\"device\":\"ref\""), "%s", t.stats);
+    cr_expect_arr_eq(got, want, sizeof want);
+    FAKE("")->instant = true;
+    cr_expect_gt(run(got, &t, &p), 50);
+    cr_expect(strstr(t.stats, "\"device\":\"cuda\""), "%s", t.stats);
+    for (int i = 0; i < 4; i++) cr_expect(same_points(got + 3 * i, want + 3 * i, 3), "ask %d", i);
+    cr_expect_eq(t.warnings, 0);
+}
+
 // ---- trying again
 
 // The asks (from 1) in which the device was called, for a run whose operations from `fail_at` on fail.
