@@ -15,6 +15,7 @@ typedef struct fake_control {
     int64_t fail_at;      // the operation of this number fails; -1: none
     bool stays;           // and all after it
     int status;           // with this
+    bool instant;         // its speed is measured (backend/cost.c) as if nothing took time
     int64_t open, models; // that are alive
 } fake_control;
 
