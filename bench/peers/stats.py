@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """stats.py: the few statistics of the peers' report, in plain Python.
 
-quantile: linear interpolation. ranks: ties share their mean. wilcoxon: the two-sided signed-rank test (F. Wilcoxon,
-Biometrics Bulletin 1 (1945) 80), exact by counting all sign patterns, ties by mean ranks, zero differences dropped.
-holm: S. Holm, Scand. J. Statistics 6 (1979) 65.
+quantile: linear interpolation. ranks: ties share their mean. ranksum: the two-sided rank-sum test (F. Wilcoxon,
+Biometrics Bulletin 1 (1945) 80; Mann and Whitney's U), exact by counting all ways to deal the ranks to the two samples, ties
+by mean ranks. holm: S. Holm, Scand. J. Statistics 6 (1979) 65.
 """
 
 
@@ -31,21 +31,20 @@ def ranks(values):
     return out
 
 
-def wilcoxon(a, b):
-    """p that a and b, paired, have the same centre; 1 where nothing differs."""
-    d = [x - y for x, y in zip(a, b) if x != y]
-    if not d:
-        return 1.0
+def ranksum(a, b):
+    """p that a and b, unpaired and of any lengths, have the same law."""
     # Mean ranks are multiples of one half, so twice the rank sum is an integer and its law a table.
-    r = [round(2 * t) for t in ranks([abs(x) for x in d])]
-    total = sum(r)
-    count = [1] + [0] * total
+    r = [round(2 * t) for t in ranks(list(a) + list(b))]
+    n, total = len(a), sum(r)
+    count = [[0] * (total + 1) for _ in range(n + 1)]  # ways to choose k of the ranks with this sum
+    count[0][0] = 1
     for t in r:
-        for s in range(total, t - 1, -1):
-            count[s] += count[s - t]
-    w = sum(t for t, x in zip(r, d) if x > 0)
-    w = min(w, total - w)
-    return min(1.0, 2 * sum(count[: w + 1]) / 2 ** len(d))
+        for k in range(n, 0, -1):
+            for s in range(total, t - 1, -1):
+                count[k][s] += count[k - 1][s - t]
+    ways = count[n]
+    far = abs(sum(r[:n]) * len(r) - n * total)  # from the mean, times the number of ranks
+    return sum(c for s, c in enumerate(ways) if abs(s * len(r) - n * total) >= far) / sum(ways)
 
 
 def holm(p):
