@@ -18,3 +18,10 @@ if(TARGET cuda_mock_functions)
   target_include_directories(cuda_mock_functions PRIVATE "${CMAKE_SOURCE_DIR}/src/cuda")
   target_link_libraries(cuda_mock_functions PRIVATE hpt_cuda_headers)
 endif()
+
+# Our random numbers against cuRAND's own, whose host generators run anywhere.
+hpt_criterion(cuda_curand_oracle LABEL cuda SOURCES test_curand_oracle.c)
+if(TARGET cuda_curand_oracle)
+  target_link_libraries(cuda_curand_oracle PRIVATE hpt_cuda_headers)
+  target_compile_definitions(cuda_curand_oracle PRIVATE HPT_CUDA_ROOT="${HPT_CUDA_INCLUDE}/..")
+endif()
