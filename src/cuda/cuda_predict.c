@@ -14,13 +14,14 @@
 
 static const double one = 1, minus_one = -1, zero = 0;
 
-// c->small during a prediction: what is wanted of each candidate, on the device.
+// c->small during a prediction: what is wanted of each candidate, on the device, and behind it at `dmean` what else an
+// operation without gradients needs.
 typedef struct prediction {
     cuda__model *m;
     int64_t n_z, n_mean, n_var; // candidates; rows that mean and variance need
     bool gradients;
     double *mean, *var, *by_mean, *by_var, *value; // n_z each
-    double *dmean, *dvar, *grad;                   // n_z x d each, if gradients
+    double *grad, *dmean, *dvar;                   // n_z x d each, if gradients; grad right behind value
 } prediction;
 
 static int64_t slots(const prediction *p) {
@@ -42,9 +43,9 @@ static int begin(prediction *p, const double *z, const uint64_t *zmask, int64_t 
     p->by_mean = at + 2 * n_z;
     p->by_var = at + 3 * n_z;
     p->value = at + 4 * n_z;
-    p->dmean = at + 5 * n_z;
+    p->grad = at + 5 * n_z;
+    p->dmean = p->gradients ? p->grad + n_z * d : p->grad;
     p->dvar = p->dmean + n_z * d;
-    p->grad = p->dvar + n_z * d;
 out:
     return rc;
 }
@@ -179,6 +180,8 @@ int cuda__acquire(void *model, const hpt__acq *acq, const double *z, const uint6
     cuda__model *own = model;
     cuda__ctx *c = own->ctx;
     prediction p = of_acquisition(own, acq, m, grad != NULL);
+    const int64_t d = own->cov->d;
+    double *both = NULL;
     int rc = HPT_OK;
     if (m == 0) return HPT_OK;
     rc = cuda__enter(c);
@@ -186,9 +189,20 @@ int cuda__acquire(void *model, const hpt__acq *acq, const double *z, const uint6
     HPT_TRY(begin(&p, z, zmask, 0));
     HPT_TRY(moments(&p));
     HPT_TRY(values(&p, acq));
-    HPT_TRY(fetch(c, value, p.value, m));
-    HPT_TRY(fetch(c, grad, p.grad, m * own->cov->d));
+    if (!grad) {
+        HPT_TRY(fetch(c, value, p.value, m));
+        goto out;
+    }
+    both = hpt__malloc((size_t)(m * (1 + d)) * sizeof *both); // in one copy, so that the host waits once
+    if (!both) {
+        rc = hpt__fail_memory();
+        goto out;
+    }
+    HPT_TRY(fetch(c, both, p.value, m * (1 + d)));
+    memcpy(value, both, (size_t)m * sizeof *both);
+    memcpy(grad, both + m, (size_t)(m * d) * sizeof *both);
 out:
+    hpt__free(both);
     cuda__leave(c);
     return rc;
 }
