@@ -91,7 +91,7 @@ grep -E '^cuda' "$log/devices.txt" | cut -c1-160
 if [ $tests = ON ]; then
     step suite 240 "$bin/backend" --filter "${suite}_*/*" --jobs 4
     step study 120 "$bin/cuda_study" --jobs 1
-    HPT_DEVICE=$device step sampler 240 "$bin/unit_sampler" --filter 'sampler_gp/*' --jobs 4
+    HPT_DEVICE=$device step sampler 240 "$bin/unit_sampler" --filter 'sampler_gp/@(branin_in_40_trials|finds_the_branch_that_hides_the_optimum)' --jobs 2
 fi
 step sweep_cuda 120 "$bin/hpt" run examples/digits/sweep.yaml --device "$device" --seed 1 --dir "$log/sweep_cuda" -q
 if [ -z "$quick" ] && [ $tests = ON ]; then
