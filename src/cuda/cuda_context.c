@@ -300,7 +300,8 @@ out:
 }
 
 // ---- copies, of pageable host memory. To the device: the driver has taken the bytes over when the call returns (CUDA's driver
-// API, "API synchronization behavior"), so nothing waits. To the host: waits for the stream, and so for all that was queued.
+// API, "API synchronization behavior"), so nothing waits; of copies with gaps that is not said, so they do. To the host: waits
+// for the stream, and so for all that was queued.
 
 int cuda__upload(cuda__ctx *c, CUdeviceptr to, const void *from, int64_t bytes) {
     int rc = HPT_OK;
@@ -332,6 +333,7 @@ int cuda__upload_2d(cuda__ctx *c, CUdeviceptr to, int64_t to_pitch, const void *
                                 .WidthInBytes = (size_t)rows,
                                 .Height = (size_t)columns};
     CUDA__DRIVE(c, cuMemcpy2DAsync_v2(&copy, c->stream));
+    CUDA__DRIVE(c, cuStreamSynchronize(c->stream));
 out:
     return rc;
 }

@@ -2,8 +2,7 @@
 // cuda_image.c: the compiled kernels (a fatbin by nvcc) as constant bytes of the plugin: nothing to find at run time.
 // Assembler's .incbin, because an array in C of some megabytes takes the compiler many seconds.
 //
-//   extern const unsigned char cuda__kernels_image[];   for cuModuleLoadData
-//   extern const size_t cuda__kernels_image_size;
+//   extern const unsigned char cuda__kernels_image[];   for cuModuleLoadData, which knows its size
 typedef int cuda__image; // a file of C has a declaration
 
 __asm__(".section .rodata\n"
@@ -15,11 +14,4 @@ __asm__(".section .rodata\n"
         ".incbin \"" CUDA_IMAGE_FILE "\"\n"
         "cuda__kernels_end:\n"
         ".size cuda__kernels_image, cuda__kernels_end - cuda__kernels_image\n"
-        ".balign 8\n"
-        ".global cuda__kernels_image_size\n"
-        ".hidden cuda__kernels_image_size\n"
-        ".type cuda__kernels_image_size, %object\n"
-        "cuda__kernels_image_size:\n"
-        ".quad cuda__kernels_end - cuda__kernels_image\n"
-        ".size cuda__kernels_image_size, 8\n"
         ".text\n");

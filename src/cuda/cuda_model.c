@@ -86,12 +86,11 @@ out:
 
 int cuda__set_reserve(cuda__ctx *c, cuda__set *set, int64_t d, int64_t n) {
     int rc = HPT_OK;
-    if (n <= set->ld) return HPT_OK;
-    const int64_t ld = cuda__round(n, CUDA__GROW);
+    const int64_t room = cuda__round(n, CUDA__GROW);
     set->ld = set->n = 0;
-    HPT_TRY(cuda__reserve(c, &set->x, 8 * d * ld, "points"));
-    HPT_TRY(cuda__reserve(c, &set->mask, 8 * ld, "points"));
-    set->ld = ld;
+    HPT_TRY(cuda__reserve(c, &set->x, 8 * d * room, "points"));
+    HPT_TRY(cuda__reserve(c, &set->mask, 8 * room, "points"));
+    set->ld = n; // no gaps: one copy, for which nothing waits
 out:
     return rc;
 }
@@ -105,7 +104,10 @@ int cuda__set_write(cuda__ctx *c, cuda__set *set, const hpt__cov *cov, const cud
     if (!columns) return hpt__fail_memory();
     for (int64_t j = 0; j < d; j++)
         for (int64_t i = 0; i < k; i++) columns[i + j * k] = x[i * d + s->order[j]];
-    HPT_TRY(cuda__upload_2d(c, set->x.at + (CUdeviceptr)(8 * at), 8 * set->ld, columns, 8 * k, 8 * k, d));
+    if (k == set->ld)
+        HPT_TRY(cuda__upload(c, set->x.at, columns, 8 * k * d));
+    else
+        HPT_TRY(cuda__upload_2d(c, set->x.at + (CUdeviceptr)(8 * at), 8 * set->ld, columns, 8 * k, 8 * k, d));
     HPT_TRY(cuda__upload(c, set->mask.at + (CUdeviceptr)(8 * at), mask, 8 * k));
     set->n = at + k;
 out:
