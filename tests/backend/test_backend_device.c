@@ -332,7 +332,7 @@ BACKEND_TEST(cost, grows_with_the_work_and_is_measured_once) {
     cr_assert_not_null(call);
     *call = 0;
     file = fopen(path, "w");
-    fprintf(file, "%s\"call\":1000,\"factor\":1e-9,\"solve\":1e-9,\"byte\":1e-9}\n", text);
+    fprintf(file, "%s\"call\":1000,\"column\":1e-9,\"factor\":1e-9,\"solve\":1e-9,\"byte\":1e-9}\n", text);
     fclose(file);
     hpt__device *again;
     const hpt__model_shape shape = {.n = 10, .d = 1, .n_terms = 1, .m = 1, .s = 1};
@@ -341,7 +341,8 @@ BACKEND_TEST(cost, grows_with_the_work_and_is_measured_once) {
     hpt__device_close(again);
     // Rates of another device, and a file that is no such thing, are measured over.
     file = fopen(path, "w");
-    fprintf(file, "{\"device\":\"another\",\"call\":1000,\"factor\":1e-9,\"solve\":1e-9,\"byte\":1e-9}\n");
+    fprintf(file,
+            "{\"device\":\"another\",\"call\":1000,\"column\":1e-9,\"factor\":1e-9,\"solve\":1e-9,\"byte\":1e-9}\n");
     fclose(file);
     OK(hpt__device_open(&again, hpt__device_name(device), NULL, NULL));
     cr_expect(hpt__device_cost(again, HPT__OP_FACTOR, &shape) < 100);

@@ -53,7 +53,8 @@ static void set_rates(const char *name, double call, double flop) {
     cr_assert_not_null(rates);
     *rates = 0;
     file = fopen(path, "w");
-    fprintf(file, "%s\"call\":%g,\"factor\":%g,\"solve\":%g,\"byte\":%g}\n", text, call, flop, flop, flop);
+    fprintf(file, "%s\"call\":%g,\"column\":1e-9,\"factor\":%g,\"solve\":%g,\"byte\":%g}\n", text, call, flop, flop,
+            flop);
     fclose(file);
     hpt__device_close(device);
 }

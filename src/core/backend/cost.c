@@ -7,11 +7,13 @@
 //   POSTERIOR        n^2 m + n m (2 + e)
 //   POSTERIOR_GRAD   2 n^2 m + n m (4 + 4d + e)
 //   seconds = call + flops times seconds per flop + (APPEND) bytes times seconds per byte
+//             + (FACTOR, MLL) n, 3 n times seconds per column
 //
-// Rates from three short shapes on a model of n points, n doubled from 64 until a factor takes 4 ms or n is 1024: a factor,
-// a posterior of 128 candidates, an append of one row; and a call's own cost from a model of one point. Each is the fastest of
-// three: other programs only ever make it slower. Two rates for flops, because a triangular solve of few columns is far
-// from the rate of a factor; the call's cost, because that is what keeps small problems off an accelerator.
+// Rates from four short shapes: on a model of n points, n doubled from 64 until a factor takes 4 ms or n is 8192, a factor,
+// a posterior of 128 candidates, an append of one row; a factor of 64 points; and a call's own cost from a model of one
+// point. Each is the fastest of three: other programs only ever make it slower. Two rates for flops, because a triangular solve of
+// few columns is far from the rate of a factor; the call's cost and the columns', because these keep small problems off an
+// accelerator: a GPU factors 1,000 columns in about a millisecond, of which the flops are a few hundredths.
 //
 // The rates lie in a file per device, library version and number of threads, written beside and renamed, so that a reader
 // never sees half of one. Whatever fails there is skipped in silence: the rates are then measured anew (below 0.2 s).
@@ -33,7 +35,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { START = 64, LARGEST = 1024, CANDIDATES = 128, COLUMNS = 8, REPEATS = 3, FILE_MAX = 8192 };
+enum { START = 64, LARGEST = 8192, CANDIDATES = 128, COLUMNS = 8, REPEATS = 3, FILE_MAX = 8192 };
 
 // ---- formulas
 
@@ -90,7 +92,7 @@ typedef struct probe {
     double x[(LARGEST + 1) * COLUMNS];
     uint64_t mask[LARGEST + 1];
     double out[CANDIDATES];
-    int64_t n;
+    int64_t n, memory;
 } probe;
 
 static int time_factor(probe *p, double *seconds) {
@@ -137,16 +139,24 @@ static int set_size(probe *p, int64_t n) {
 }
 
 static int measure(hpt__rates *r, probe *p) {
-    double seconds;
+    double seconds, first = 0;
     if (set_size(p, 1) < 0 || fastest(&r->call, p, time_factor) < 0) return -1;
     for (int64_t n = START;; n *= 2) {
         if (set_size(p, n) < 0 || fastest(&seconds, p, time_factor) < 0) return -1;
-        if (n >= LARGEST || seconds > 0.004) break;
+        if (n == START) first = seconds;
+        const hpt__model_shape twice = {.n = 2 * n, .d = COLUMNS, .n_terms = 1, .m = CANDIDATES, .s = 1};
+        if (n >= LARGEST || seconds > 0.004 || p->ops->need_bytes(&twice) > p->memory) break;
     }
     // What is left without the cost of the call; at least a tenth, where the call is nearly all of it.
     const double least = 0.1;
     const hpt__model_shape shape = {.n = p->n, .d = COLUMNS, .n_terms = 1, .m = CANDIDATES, .s = 1};
+    // What a factor of START points takes beyond its call and its flops is its columns'.
+    hpt__model_shape small = shape;
+    small.n = START;
     r->factor = fmax(seconds - r->call, least * seconds) / hpt__op_flops(HPT__OP_FACTOR, &shape);
+    r->column = fmax(first - r->call - r->factor * hpt__op_flops(HPT__OP_FACTOR, &small), 1e-10) / START;
+    r->factor =
+        fmax(seconds - r->call - r->column * (double)p->n, least * seconds) / hpt__op_flops(HPT__OP_FACTOR, &shape);
     if (fastest(&seconds, p, time_posterior) < 0) return -1;
     r->solve = fmax(seconds - r->call, least * seconds) / hpt__op_flops(HPT__OP_POSTERIOR, &shape);
     if (fastest(&seconds, p, time_append) < 0) return -1;
@@ -163,6 +173,7 @@ static int calibrate(hpt__rates *r, const hpt__device *device) {
     if (!p) return -1;
     p->ops = device->ops;
     p->ctx = device->ctx;
+    p->memory = hpt__device_memory(device);
     p->cov = (hpt__cov){HPT__COV_MATERN52, COLUMNS, categorical, block, 1, 1, &term};
     p->theta[COLUMNS + 1] = -4; // noise
     for (int64_t i = 0; i < (LARGEST + 1) * COLUMNS; i++)
@@ -223,10 +234,11 @@ static bool read_rates(hpt__rates *r, const char *path, const char *key) {
     if (hpt__json_parse(&v, &arena, text, (size_t)n) == 0) {
         const char *stored = hpt__json_string(hpt__json_get(v, "device"));
         found = stored && strcmp(stored, key) == 0 && hpt__json_number(&r->call, hpt__json_get(v, "call")) &&
+                hpt__json_number(&r->column, hpt__json_get(v, "column")) &&
                 hpt__json_number(&r->factor, hpt__json_get(v, "factor")) &&
                 hpt__json_number(&r->solve, hpt__json_get(v, "solve")) &&
-                hpt__json_number(&r->byte, hpt__json_get(v, "byte")) && good(r->call) && good(r->factor) &&
-                good(r->solve) && good(r->byte);
+                hpt__json_number(&r->byte, hpt__json_get(v, "byte")) && good(r->call) && good(r->column) &&
+                good(r->factor) && good(r->solve) && good(r->byte);
     }
     hpt__arena_fini(&arena);
     return found;
@@ -237,7 +249,8 @@ static void write_rates(const hpt__rates *r, const char *path, const char *key) 
     const struct {
         const char *name;
         double value;
-    } fields[] = {{"call", r->call}, {"factor", r->factor}, {"solve", r->solve}, {"byte", r->byte}};
+    } fields[] = {
+        {"call", r->call}, {"column", r->column}, {"factor", r->factor}, {"solve", r->solve}, {"byte", r->byte}};
     hpt__str_add(&text, "{\"device\":");
     hpt__str_add_json_string(&text, key, strlen(key));
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
@@ -260,7 +273,8 @@ static void write_rates(const hpt__rates *r, const char *path, const char *key) 
 // Measured or from the cache; where measuring fails, rates of a slow machine.
 static void find_rates(hpt__device *device) {
     hpt__str key = HPT__STR_INIT, path = HPT__STR_INIT;
-    hpt__rates r = {1e-6, 1e-9, 1e-9, 1e-9};
+    static const hpt__rates slow = {1e-6, 1e-6, 1e-9, 1e-9, 1e-9};
+    hpt__rates r = slow;
     device_key(&key, device);
     cache_path(&path, device, hpt__str_text(&key), false);
     const bool usable = path.len > 0 && !path.failed && !key.failed;
@@ -274,7 +288,7 @@ static void find_rates(hpt__device *device) {
                 if (!path.failed) write_rates(&r, path.data, key.data);
             }
         } else {
-            r = (hpt__rates){1e-6, 1e-9, 1e-9, 1e-9};
+            r = slow;
         }
     }
     device->rates = r;
@@ -289,8 +303,9 @@ double hpt__device_cost(hpt__device *device, hpt__op op, const hpt__model_shape 
     const hpt__rates *r = &device->rates;
     switch (op) {
     case HPT__OP_FACTOR:
-    case HPT__OP_MLL:
-        return r->call + hpt__op_flops(op, shape) * r->factor;
+        return r->call + (double)shape->n * r->column + hpt__op_flops(op, shape) * r->factor;
+    case HPT__OP_MLL: // a factor, an inverse, a product of triangles
+        return r->call + 3 * (double)shape->n * r->column + hpt__op_flops(op, shape) * r->factor;
     case HPT__OP_POSTERIOR:
     case HPT__OP_POSTERIOR_GRAD:
         return r->call + hpt__op_flops(op, shape) * r->solve;

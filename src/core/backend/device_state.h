@@ -7,6 +7,7 @@
 
 typedef struct hpt__rates { // seconds; all positive once measured
     double call;            // of one operation with nothing to do
+    double column;          // per column of a factor, whatever the flops: the steps that wait for one another
     double factor;          // per flop of FACTOR and MLL
     double solve;           // per flop of POSTERIOR and POSTERIOR_GRAD
     double byte;            // per byte of APPEND
