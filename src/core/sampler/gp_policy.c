@@ -3,7 +3,7 @@
 //
 // Limit. An exact model's average ask is estimated from the rates of the device (gp/gp_placement.c); the limit is the largest of
 // 250, 500, 1,000 .. 64,000 told points whose estimate is within gp.ask_seconds, or gp.n_max, and no more than memory
-// holds. It is decided once and stored with the study: from then on neither another machine nor another day's speed
+// holds (in steps of a quarter). It is decided once and stored with the study: from then on neither another machine nor another day's speed
 // changes what is asked, unless the memory there is too small.
 //
 // Local model. Past the limit the model holds a subset: three quarters are the points nearest to a centre (the trust region's,
@@ -82,6 +82,16 @@ static bool fits(const hpt__device *device, const hpt__cov *cov, int64_t n, int6
     return need <= memory && 2 * hpt__device_need(device, &s) <= memory - need;
 }
 
+// The next smaller one of 250, 375, 500, 625, 750, 875, 1000, 1250 .. (quarters of each doubling), and below 250 three
+// quarters. One list for all: who is allowed more seconds never ends with fewer points because memory cut more off.
+static int64_t lower(int64_t n) {
+    int64_t base = FIRST_STEP;
+    if (n <= FIRST_STEP) return n / 4 * 3 > LEAST ? n / 4 * 3 : LEAST;
+    while (2 * base < n) base *= 2;
+    const int64_t part = base > FIRST_STEP ? base / 4 : base / 2;
+    return (n - 1) / part * part;
+}
+
 int hpt__gp_limit_find(hpt__gp_limit *out, hpt__device *device, const hpt__cov *cov, const hpt__options *options,
                        int64_t m, hpt__gp_limit known) {
     hpt__gp_limit l = known;
@@ -93,7 +103,7 @@ int hpt__gp_limit_find(hpt__gp_limit *out, hpt__device *device, const hpt__cov *
             l.points *= 2;
     }
     while (l.points > LEAST && !fits(device, cov, l.points, m)) {
-        l.points = l.points / 4 * 3 > LEAST ? l.points / 4 * 3 : LEAST;
+        l.points = lower(l.points);
         l.by = HPT__GP_BY_MEMORY;
     }
     *out = l;
