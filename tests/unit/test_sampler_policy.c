@@ -279,6 +279,11 @@ Test(sampler_policy, the_stored_limit_counts_and_a_higher_one_of_the_user_ends_t
     cr_expect_str_eq(by, "gp_local", "the stored limit is 100");
     OK(l.ops->save(&text, l.state));
     cr_expect(strstr(text.data, "\"limit\": 100, \"limit_by\": \"seconds\""), "%s", text.data);
+    sampler(&l, NULL, 0);
+    OK(l.ops->load(l.state, "{\"gp\": {\"model\": {}, \"limit\": 100, \"limit_by\": \"seconds\", \"device\": \"cuda\", "
+                            "\"upto\": 0, \"local\": null}}"));
+    OK(lab_suggest(point, &by, &l));
+    cr_expect_str_eq(by, "gp", "a limit that an accelerator had is not the host's");
     static const char *const more[] = {"gp.n_max=1000"};
     sampler(&l, more, 1);
     OK(l.ops->load(l.state, text.data));

@@ -33,6 +33,7 @@ HPT_NODISCARD int hpt__device_open(hpt__device **out, const char *request, const
 HPT_NODISCARD int hpt__device_open_host(hpt__device **out, const hpt__ctx_options *options);
 HPT_NODISCARD int hpt__device_open_accelerator(hpt__device **out, const hpt__ctx_options *options);
 bool hpt__device_is_auto(const char *request); // request as of hpt__device_open
+bool hpt__device_names_host(const char *name); // whether hpt__device_name gave this of one that computes in host memory
 void hpt__device_close(hpt__device *device);
 const char *
 hpt__device_name(const hpt__device *device); // "cpu", "ref", "name:variant"; with several devices "name:index"
@@ -42,7 +43,7 @@ const hpt__device_desc *hpt__device_description(const hpt__device *device);
 const hpt__counters *hpt__device_counters(const hpt__device *device);
 int64_t hpt__device_memory(const hpt__device *device); // limit for models in bytes; INT64_MAX: unknown
 int64_t hpt__device_need(const hpt__device *device, const hpt__model_shape *shape);
-// Expected seconds of an operation from rates that are measured once per device: three short shapes, cached in
+// Expected seconds of an operation from rates that are measured once per device: four short shapes, cached in
 // $XDG_CACHE_HOME/hpt_gpu (else ~/.cache/hpt_gpu) with the library's version; without a cache folder measured anew.
 double hpt__device_cost(hpt__device *device, hpt__op op, const hpt__model_shape *shape);
 // Only checks a request's syntax and that such a backend is known, be it in this build or not (for options, before anything

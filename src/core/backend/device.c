@@ -189,6 +189,11 @@ int hpt__device_open_accelerator(hpt__device **out, const hpt__ctx_options *opti
     return open_auto(out, options, ACCELERATOR, NULL);
 }
 
+bool hpt__device_names_host(const char *name) {
+    const hpt__candidate *c = find(name);
+    return c && !c->plugin;
+}
+
 bool hpt__device_is_auto(const char *text) {
     const char *asked = text ? text : getenv("HPT_DEVICE");
     return !asked || !*asked || strcmp(asked, "auto") == 0;

@@ -69,7 +69,9 @@ static void read_decisions(hpt__gp_sampler *s, const hpt__json *root) {
     const char *by = hpt__json_string(hpt__json_get(root, "limit_by"));
     const char *device = hpt__json_string(hpt__json_get(root, "device"));
     if (device && strcmp(device, hpt__device_name(s->device)) != 0) s->changed = true; // the record says what runs
-    for (int k = 0; by && k < 3; k++)
+    // An accelerator's number would take the host minutes an ask; the host's would waste the accelerator.
+    const bool stands = !device || hpt__device_names_host(device) == hpt__device_is_host(s->device);
+    for (int k = 0; stands && by && k < 3; k++)
         if (strcmp(by, hpt__gp_limit_names[k]) == 0 && hpt__json_integer(&points, hpt__json_get(root, "limit")) &&
             points > 0 && points <= 1000000)
             s->limit = (hpt__gp_limit){points, (hpt__gp_limit_by)k};
