@@ -274,6 +274,32 @@ int cuda__reserve(cuda__ctx *c, cuda__buf *b, int64_t bytes, const char *what) {
     return allocate(c, b, bytes, what);
 }
 
+typedef struct plane { // columns at a distance of `pitch` bytes, on the host or (host NULL) on the device
+    void *host;
+    CUdeviceptr device;
+    int64_t pitch;
+} plane;
+
+// `columns` columns of `rows` bytes; waits for the stream.
+static int copy_2d(cuda__ctx *c, plane to, plane from, int64_t rows, int64_t columns) {
+    int rc = HPT_OK;
+    if (rows == 0 || columns == 0) return HPT_OK;
+    const CUDA_MEMCPY2D copy = {.srcMemoryType = from.host ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE,
+                                .srcHost = from.host,
+                                .srcDevice = from.device,
+                                .srcPitch = (size_t)from.pitch,
+                                .dstMemoryType = to.host ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE,
+                                .dstHost = to.host,
+                                .dstDevice = to.device,
+                                .dstPitch = (size_t)to.pitch,
+                                .WidthInBytes = (size_t)rows,
+                                .Height = (size_t)columns};
+    CUDA__DRIVE(c, cuMemcpy2DAsync_v2(&copy, c->stream));
+    CUDA__DRIVE(c, cuStreamSynchronize(c->stream));
+out:
+    return rc;
+}
+
 int cuda__reserve_kept(cuda__ctx *c, cuda__buf *b, int64_t bytes, int64_t columns, int64_t rows, int64_t pitch_old,
                        int64_t pitch, const char *what) {
     int rc = HPT_OK;
@@ -281,16 +307,8 @@ int cuda__reserve_kept(cuda__ctx *c, cuda__buf *b, int64_t bytes, int64_t column
     if (bytes <= b->bytes && pitch == pitch_old) return HPT_OK;
     if (columns < 1 || rows < 1) return cuda__reserve(c, b, bytes, what);
     HPT_TRY(allocate(c, &fresh, bytes, what));
-    const CUDA_MEMCPY2D copy = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
-                                .srcDevice = b->at,
-                                .srcPitch = (size_t)pitch_old,
-                                .dstMemoryType = CU_MEMORYTYPE_DEVICE,
-                                .dstDevice = fresh.at,
-                                .dstPitch = (size_t)pitch,
-                                .WidthInBytes = (size_t)rows,
-                                .Height = (size_t)columns};
-    CUDA__DRIVE(c, cuMemcpy2DAsync_v2(&copy, c->stream));
-    CUDA__DRIVE(c, cuStreamSynchronize(c->stream)); // what is copied from is about to be freed
+    HPT_TRY(copy_2d(c, (plane){.device = fresh.at, .pitch = pitch}, (plane){.device = b->at, .pitch = pitch_old}, rows,
+                    columns)); // waits: what is copied from is about to be freed
     cuda__release(c, b);
     *b = fresh;
     fresh = (cuda__buf){0, 0};
@@ -322,38 +340,14 @@ out:
 
 int cuda__upload_2d(cuda__ctx *c, CUdeviceptr to, int64_t to_pitch, const void *from, int64_t from_pitch, int64_t rows,
                     int64_t columns) {
-    int rc = HPT_OK;
-    if (rows == 0 || columns == 0) return HPT_OK;
-    const CUDA_MEMCPY2D copy = {.srcMemoryType = CU_MEMORYTYPE_HOST,
-                                .srcHost = from,
-                                .srcPitch = (size_t)from_pitch,
-                                .dstMemoryType = CU_MEMORYTYPE_DEVICE,
-                                .dstDevice = to,
-                                .dstPitch = (size_t)to_pitch,
-                                .WidthInBytes = (size_t)rows,
-                                .Height = (size_t)columns};
-    CUDA__DRIVE(c, cuMemcpy2DAsync_v2(&copy, c->stream));
-    CUDA__DRIVE(c, cuStreamSynchronize(c->stream));
-out:
-    return rc;
+    return copy_2d(c, (plane){.device = to, .pitch = to_pitch},
+                   (plane){.host = (void *)(uintptr_t)from, .pitch = from_pitch}, rows, columns); // only read
 }
 
 int cuda__download_2d(cuda__ctx *c, void *to, int64_t to_pitch, CUdeviceptr from, int64_t from_pitch, int64_t rows,
                       int64_t columns) {
-    int rc = HPT_OK;
-    if (rows == 0 || columns == 0) return HPT_OK;
-    const CUDA_MEMCPY2D copy = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
-                                .srcDevice = from,
-                                .srcPitch = (size_t)from_pitch,
-                                .dstMemoryType = CU_MEMORYTYPE_HOST,
-                                .dstHost = to,
-                                .dstPitch = (size_t)to_pitch,
-                                .WidthInBytes = (size_t)rows,
-                                .Height = (size_t)columns};
-    CUDA__DRIVE(c, cuMemcpy2DAsync_v2(&copy, c->stream));
-    CUDA__DRIVE(c, cuStreamSynchronize(c->stream));
-out:
-    return rc;
+    return copy_2d(c, (plane){.host = to, .pitch = to_pitch}, (plane){.device = from, .pitch = from_pitch}, rows,
+                   columns);
 }
 
 // ---- launches

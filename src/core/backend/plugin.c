@@ -16,7 +16,6 @@
 
 #include "../base/alloc.h"
 #include "../base/error.h"
-#include "../base/logging.h"
 #include "plugin.h"
 
 #include <dlfcn.h>
@@ -39,17 +38,12 @@ static void *host_resize(void *old, size_t size) {
     return hpt__realloc(old, size);
 }
 
-static void host_log(int level, const char *line) {
-    hpt__log((hpt_log_level)level, "%s", line);
-}
-
 static const hpt__plugin_host host = {
     .abi = HPT__PLUGIN_ABI,
     .struct_size = sizeof(hpt__plugin_host),
     .fail = host_fail,
     .resize = host_resize,
     .release = hpt__free,
-    .log = host_log,
 };
 
 // ---- where to look

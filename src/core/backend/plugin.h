@@ -17,7 +17,6 @@ typedef struct hpt__plugin_host {              // lives as long as the process
     int (*fail)(int status, const char *line); // records the line as this thread's error; returns status
     void *(*resize)(void *old, size_t size);   // as realloc; size > 0
     void (*release)(void *old);                // as free
-    void (*log)(int level, const char *line);  // hpt_log_level
 } hpt__plugin_host;
 
 #define HPT__PLUGIN_ENTRY "hpt_backend_plugin"
