@@ -100,6 +100,29 @@ static void draw_functions(hpt__gp_paths *p, double *e, int64_t lde, const doubl
     }
 }
 
+// sin(2 pi t), |t| <= 1/4: Taylor's series to t^17, error below 1e-13.
+static inline double quarter_sine(double t) {
+    const double x = 2 * 3.14159265358979323846 * t, y = x * x;
+    return x * (1 + y * (-1 / 6. +
+                         y * (1 / 120. +
+                              y * (-1 / 5040. +
+                                   y * (1 / 362880. +
+                                        y * (-1 / 39916800. + y * (1 / 6227020800. + y * (-1 / 1307674368000. +
+                                                                                          y / 355687428096000.))))))));
+}
+
+// wave[f] = cos(phase[f]), wave[n + f] = sin(phase[f]), to 1e-12 for phases below 1e4. Plain arithmetic that a compiler
+// vectorises: the library's functions took more time than all the rest.
+static void waves(double *wave, const double *phase, int64_t n) {
+    const double round = 0x1.8p52, per_turn = 0.5 / 3.14159265358979323846;
+    for (int64_t f = 0; f < n; f++) {
+        const double turns = phase[f] * per_turn, t = turns - ((turns + round) - round),
+                     size = fabs(t); // t in [-1/2, 1/2]
+        wave[f] = quarter_sine(0.25 - size);
+        wave[n + f] = quarter_sine(size > 0.25 ? copysign(0.5 - size, t) : t);
+    }
+}
+
 // Adds by * g_k(x) for all functions to out[k * ldo].
 static void add_prior(double *out, int64_t ldo, double by, const hpt__gp_paths *p, const double *row, uint64_t mask) {
     const hpt__cov *cov = &p->code->cov;
@@ -116,10 +139,7 @@ static void add_prior(double *out, int64_t ldo, double by, const hpt__gp_paths *
             const double *w = p->omega + (t * p->n_inputs + at) * n, x = categorical ? 1 : row[c];
             for (int64_t f = 0; f < n; f++) phase[f] += x * w[f];
         }
-        for (int64_t f = 0; f < n; f++) {
-            wave[f] = cos(phase[f]);
-            wave[n + f] = sin(phase[f]);
-        }
+        waves(wave, phase, n);
         const double *u = p->weights + t * 2 * n * s;
         for (int64_t f = 0; f < 2 * n; f++)
             for (int64_t k = 0; k < s; k++) sum[k] += wave[f] * u[f * s + k];
