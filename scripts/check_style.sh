@@ -34,9 +34,9 @@ for room in src/core/*/; do
 done
 while IFS= read -r hit; do breach "$hit: backends see core/backend/backend_impl.h and core/base only"; done \
     < <(grep -nE '#include "\.\./' -r src/cpu src/cuda 2>/dev/null | grep -vE '#include "\.\./(core/backend|core/base)/[a-z_]+\.h"')
-# bench/surrogate measures the compute backends, which no public function reaches: a program of its own.
+# bench/surrogate and bench/sched measure what no public function reaches: programs of their own.
 while IFS= read -r hit; do breach "$hit: only public headers (<hpt.h>, <hpt/...>) here"; done \
-    < <(grep -nE '#include "(\.\./|core/|cpu/)' -r src/cli bench examples --include='*.c' --include='*.h' 2>/dev/null | grep -v '^bench/surrogate/')
+    < <(grep -nE '#include "(\.\./|core/|cpu/)' -r src/cli bench examples --include='*.c' --include='*.h' 2>/dev/null | grep -vE '^bench/(surrogate|sched)/')
 while IFS= read -r hit; do breach "$hit: a public header includes only <hpt/...> and the C standard library"; done \
     < <(grep -nE '#include' -r include | grep -vE '#include <(hpt/[a-z_]+\.h|std[a-z]+\.h|string\.h|math\.h|limits\.h|errno\.h|fcntl\.h|unistd\.h|ctype\.h|time\.h|sys/[a-z]+\.h|poll\.h)>' | grep -v '^include/hpt\.h:')
 

@@ -3,8 +3,9 @@
 //
 // A request without room is not tried again before something was given back: taking makes room for nobody. So each
 // return of a share costs one pass over the queue, each start the rest of a pass. In a pass a request is passed over
-// without looking at the devices if it asks for at least as much of everything as one that had no room just now; of
-// such witnesses a few are kept, which suffices, since a run has few kinds of requests or one kind with varying memory.
+// without looking at the devices if one equal to it had no room just now (up to 64 kinds of requests are told apart), or
+// one that asks for no more of anything; of such witnesses a few are kept, which suffices where memory is computed from
+// parameters and hardly two requests are equal.
 //
 // Ownership: the queue owns its items. Threads: one at a time. Cost: a decision with 1,000 waiting on 64 devices takes
 // some microseconds (bench/results/sched.md).
@@ -22,10 +23,24 @@ void hpt__queue_fini(hpt__queue *q) {
     *q = (hpt__queue){0};
 }
 
+static int64_t kind_of(hpt__queue *q, const hpt__demand *d) {
+    int64_t free_one = HPT__KINDS;
+    for (int64_t k = 0; k < HPT__KINDS; k++) {
+        if (q->n_of_kind[k] == 0)
+            free_one = free_one < HPT__KINDS ? free_one : k;
+        else if (memcmp(&q->kinds[k], d, sizeof *d) == 0)
+            return k;
+    }
+    if (free_one < HPT__KINDS) q->kinds[free_one] = *d;
+    return free_one;
+}
+
 int hpt__queue_push(hpt__queue *q, const hpt__demand *d, int64_t id) {
     int rc = hpt__grow(&q->items, &q->cap, q->n + 1, sizeof *q->items);
     if (rc < 0) return rc;
-    q->items[q->n++] = (hpt__waiting){*d, id};
+    const int64_t kind = kind_of(q, d);
+    if (kind < HPT__KINDS) q->n_of_kind[kind]++;
+    q->items[q->n++] = (hpt__waiting){*d, id, kind};
     return 0;
 }
 
@@ -48,15 +63,22 @@ static double shortage(const hpt__ledger_gpu *g, const hpt__demand *d) {
     return most > 0 ? most : 0;
 }
 
+// Of devices that are equally short the one that was reserved before, so that nothing moves without need.
 static void reserve(hpt__queue *q, hpt__ledger *l) {
     const hpt__demand *d = &q->items[0].demand;
+    int32_t before[HPT__GPUS_PER_TRIAL];
+    const int64_t n_before = q->n_reserved;
+    memcpy(before, q->reserved, (size_t)n_before * sizeof *before);
+    for (int64_t i = 0; i < n_before; i++) l->gpus[before[i]].reserved = false;
+    q->n_reserved = 0;
     q->keeps = true;
     l->cpu_kept = d->cpu;
     l->memory_kept = d->memory;
     while (q->n_reserved < d->n_gpus) {
         int32_t best = -1;
         double least = 0;
-        for (int32_t i = 0; i < l->n_gpus; i++) {
+        for (int64_t k = 0; k < n_before + l->n_gpus; k++) {
+            const int32_t i = k < n_before ? before[k] : (int32_t)(k - n_before);
             const hpt__ledger_gpu *g = &l->gpus[i];
             if (g->reserved || !hpt__ledger_fits(g, d, 0, 0, 0)) continue;
             const double s = shortage(g, d);
@@ -80,6 +102,7 @@ static bool asks_no_less(const hpt__demand *a, const hpt__demand *b) {
 }
 
 static void take_off(hpt__queue *q, int64_t i) {
+    if (q->items[i].kind < HPT__KINDS) q->n_of_kind[q->items[i].kind]--;
     memmove(&q->items[i], &q->items[i + 1], (size_t)(q->n - i - 1) * sizeof *q->items);
     q->n--;
 }
@@ -87,6 +110,7 @@ static void take_off(hpt__queue *q, int64_t i) {
 bool hpt__queue_next(hpt__grant *grant, int64_t *id, hpt__queue *q, hpt__ledger *l) {
     hpt__demand witness[WITNESSES];
     int64_t n_witness = 0;
+    bool failed[HPT__KINDS + 1] = {false};
     if (q->given != l->given) q->tried = 0;
     q->given = l->given;
     if (q->n > 0 && q->tried == 0) {
@@ -97,16 +121,18 @@ bool hpt__queue_next(hpt__grant *grant, int64_t *id, hpt__queue *q, hpt__ledger 
             take_off(q, 0);
             return true;
         }
-        if (!q->keeps) reserve(q, l);
+        reserve(q, l);
         q->tried = 1;
     }
     for (int64_t i = q->tried; i < q->n; i++) {
         const hpt__demand *d = &q->items[i].demand;
+        const int64_t kind = q->items[i].kind;
+        if (failed[kind]) continue;
         bool hopeless = false;
         for (int64_t k = 0; k < n_witness && !hopeless; k++) hopeless = asks_no_less(d, &witness[k]);
-        if (hopeless) continue;
-        if (!hpt__ledger_place(grant, l, d, false)) {
-            if (n_witness < WITNESSES) witness[n_witness++] = *d;
+        if (hopeless || !hpt__ledger_place(grant, l, d, false)) {
+            if (!hopeless && n_witness < WITNESSES) witness[n_witness++] = *d;
+            failed[kind] = kind < HPT__KINDS;
             continue;
         }
         hpt__ledger_book(l, grant);
