@@ -61,7 +61,6 @@ void hpt__ledger_fini(hpt__ledger *ledger); // a zeroed one is fine
 HPT_NODISCARD int hpt__demand_make(hpt__demand *out, double cpu, int64_t memory, double gpu, int64_t gpu_memory);
 // Asks for one whole MIG instance of a profile instead of what it asks for of GPUs. HPT_E_ARG: no such name.
 HPT_NODISCARD int hpt__demand_instance(hpt__demand *d, const char *profile);
-bool hpt__is_profile(const char *text); // "1g.10gb", "7g.80gb", "1c.3g.40gb", "1g.10gb+me"
 
 // 0 if the empty machine has room for the demand, else HPT_E_ARG saying what is too little.
 HPT_NODISCARD int hpt__ledger_check(const hpt__ledger *ledger, const hpt__demand *demand);
