@@ -39,6 +39,42 @@ expect 2 "'GPU-zzzz': no device here has this UUID" fake hpt devices --gpus GPU-
 expect 2 "which shows none" hpt devices --gpus GPU-zzzz
 one_line fake hpt devices --gpus GPU-zzzz
 
+fact "check refuses in one line what no device can ever hold, and says how many trials fit at once"
+gpu_sweep() { # what a trial asks for
+    cat >gpus.yaml <<S
+method: random
+metric: {name: loss, goal: minimize}
+run_cap: 2
+command: [sh, -c, 'echo loss=1; echo "\$CUDA_VISIBLE_DEVICES" >>seen']
+parameters: {batch: {values: [16, 64, 512]}}
+hpt: {resources: {cpu: 0.01, $1}}
+S
+}
+gpu_sweep "gpu: 0.15"
+expect 0 "at once   48 here" hpt check gpus.yaml --gpus 8
+gpu_sweep "gpu: 9"
+expect 2 "asks for 9 GPUs (hpt:resources.gpu), but this machine has 8" hpt check gpus.yaml --gpus 8
+expect 2 "asks for 9 GPUs (hpt:resources.gpu), but this machine has 8" env HPT_FAKE_DEVICES=8 hpt run gpus.yaml
+gpu_sweep "gpu: 0.5, gpu_memory: 41GiB"
+expect 2 "the largest has 40.0 GiB for trials" hpt check gpus.yaml --gpus 2x40GiB
+gpu_sweep 'gpu: 0.5, gpu_memory: \"{batch} * 100MiB\"'
+sed -i 's/\\"/"/g' gpus.yaml
+expect 2 "50.0 GiB each" hpt check gpus.yaml --gpus 2x40GiB
+expect 0 "at once   4 here" hpt check gpus.yaml --gpus 2x60GiB
+gpu_sweep "gpu: 3g.40gb"
+expect 2 "a MIG instance 3g.40gb (hpt:resources.gpu), but this machine has only 1g.10gb" fake hpt check gpus.yaml
+one_line fake hpt run gpus.yaml
+gpu_sweep "gpu: 1g.10gb"
+expect 0 "at once   1 here" fake hpt check gpus.yaml
+expect 0 "2 done" fake hpt run gpus.yaml
+same "$(sort -u seen)" MIG-1111
+gpu_sweep "gpu: 0.5"
+expect 0 "not checked against GPUs" env HPT_NVML_PATH=/nonexistent hpt check gpus.yaml
+gpu_sweep "cpu: 100000"
+sed -i 's/cpu: 0.01, //' gpus.yaml
+expect 2 "asks for 100000 cores" env HPT_NVML_PATH=/nonexistent hpt check gpus.yaml
+expect 2 "is no list of GPUs" hpt check gpus.yaml --gpus 4xx
+
 fact "devices names MPS daemons, whoever started them"
 ln -s "$(command -v sleep)" nvidia-cuda-mps-control
 CUDA_MPS_PIPE_DIRECTORY=$place/pipes ./nvidia-cuda-mps-control 60 &

@@ -2,6 +2,7 @@
 // test_sched_ledger.c: shares per device, packing, and what can never fit.
 #include "core/base/rng.h"
 #include "core/sched/ledger.h"
+#include "core/sweep/sweep_impl.h"
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -189,7 +190,8 @@ Test(sched_ledger, a_profile_asks_for_an_instance_of_that_size_and_for_no_other)
     static const char *const bad[] = {"", "1g", "g.10gb", "1g.gb", "1g.10", "1g.10gbx", "1g.10gb+", "x1g.10gb", "half"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_assert_eq(hpt__demand_instance(&d, bad[i]), HPT_E_ARG, "'%s'", bad[i]);
-    cr_assert(hpt__is_profile("7g.80gb") && hpt__is_profile("1c.3g.40gb") && hpt__is_profile("1g.10gb+me"));
+    cr_assert(hpt__sweep_is_profile("7g.80gb") && hpt__sweep_is_profile("1c.3g.40gb") &&
+              hpt__sweep_is_profile("1g.10gb+me"));
     hpt__ledger_fini(&l);
 }
 
