@@ -68,6 +68,7 @@ gpu_sweep "gpu: 1g.10gb"
 expect 0 "at once   1 here" fake hpt check gpus.yaml
 expect 0 "2 done" fake hpt run gpus.yaml
 same "$(sort -u seen)" MIG-1111
+rm -r hpt_runs
 gpu_sweep "gpu: 0.5"
 expect 0 "not checked against GPUs" env HPT_NVML_PATH=/nonexistent hpt check gpus.yaml
 gpu_sweep "cpu: 100000"
