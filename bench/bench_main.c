@@ -2,6 +2,7 @@
 // bench_main.c: `hpt-bench GROUP [options]`: arguments, machine facts, the row printer.
 #include "bench.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -97,26 +98,28 @@ void bench_print(const bench_options *o, const bench_row *r) {
     fflush(o->out);
 }
 
-// Starts the program that lies beside this one; comes back only if that cannot be.
-static int run_surrogate(char **argv) {
+// Starts the program of a group that lies beside this one; comes back only if that cannot be.
+static int run_beside(char **argv, const char *tail) {
     char path[4096];
-    const ssize_t len = readlink("/proc/self/exe", path, sizeof path - sizeof "-surrogate");
+    const ssize_t len = readlink("/proc/self/exe", path, sizeof path - strlen(tail) - 1);
     if (len > 0) {
-        memcpy(path + len, "-surrogate", sizeof "-surrogate");
+        memcpy(path + len, tail, strlen(tail) + 1);
         execv(path, argv + 1);
     }
-    perror("hpt-bench: cannot start hpt-bench-surrogate, which belongs beside this program");
+    fprintf(stderr, "hpt-bench: cannot start hpt-bench%s, which belongs beside this program: %s\n", tail,
+            strerror(errno));
     return 1;
 }
 
 static int usage(int code) {
     fprintf(
         code ? stderr : stdout,
-        "usage: hpt-bench engine|start|surrogate [-o md|csv|jsonl] [-r REPEATS] [--quick] [--dir FOLDER] [--keep] [--output FILE]\n"
+        "usage: hpt-bench engine|start|surrogate|sched [-o md|csv|jsonl] [-r REPEATS] [--quick] [--dir FOLDER] [--keep] [--output FILE]\n"
         "       hpt-bench --compare a.jsonl b.jsonl [--output FILE]\n"
         "  engine   ask and tell per second for each sampler and storage, reports per second, cost of a launch\n"
         "  start    starting the program, loading the library, the first ask of a process, opening and listing 100,000 trials, stopping a trial\n"
         "  surrogate  operations of a Gaussian process on the compute devices (hpt-bench surrogate --help)\n"
+        "  sched    a simulated load on the scheduler: utilisation, waiting, cost of a decision (hpt-bench sched --help)\n"
         "  --dir    where databases and runs are written and removed again (default: a new folder below the\n"
         "           working folder, so that the disk is the one you mean)\n"
         "  --keep   leave the runs of the launch case in --dir: on ext4, creating files is slow for minutes after\n"
@@ -132,7 +135,8 @@ int main(int argc, char **argv) {
     char dir[] = "hpt-bench.XXXXXX";
     if (argc == 2 && !strcmp(argv[1], "stopped-trial")) return bench_stopped_trial();
     if (argc == 3 && !strcmp(argv[1], "first-ask")) return bench_first_ask(atol(argv[2]));
-    if (argc >= 2 && !strcmp(argv[1], "surrogate")) return run_surrogate(argv);
+    if (argc >= 2 && !strcmp(argv[1], "surrogate")) return run_beside(argv, "-surrogate");
+    if (argc >= 2 && !strcmp(argv[1], "sched")) return run_beside(argv, "-sched");
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (!strcmp(argv[i], "--quick"))

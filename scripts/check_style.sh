@@ -34,9 +34,9 @@ for room in src/core/*/; do
 done
 while IFS= read -r hit; do breach "$hit: backends see core/backend/backend_impl.h and core/base only"; done \
     < <(grep -nE '#include "\.\./' -r src/cpu src/cuda 2>/dev/null | grep -vE '#include "\.\./(core/backend|core/base)/[a-z_]+\.h"')
-# bench/surrogate measures the compute backends, which no public function reaches: a program of its own.
+# bench/surrogate and bench/sched measure what no public function reaches: programs of their own.
 while IFS= read -r hit; do breach "$hit: only public headers (<hpt.h>, <hpt/...>) here"; done \
-    < <(grep -nE '#include "(\.\./|core/|cpu/)' -r src/cli bench examples --include='*.c' --include='*.h' 2>/dev/null | grep -v '^bench/surrogate/')
+    < <(grep -nE '#include "(\.\./|core/|cpu/)' -r src/cli bench examples --include='*.c' --include='*.h' 2>/dev/null | grep -vE '^bench/(surrogate|sched)/')
 while IFS= read -r hit; do breach "$hit: a public header includes only <hpt/...> and the C standard library"; done \
     < <(grep -nE '#include' -r include | grep -vE '#include <(hpt/[a-z_]+\.h|std[a-z]+\.h|string\.h|math\.h|limits\.h|errno\.h|fcntl\.h|unistd\.h|ctype\.h|time\.h|sys/[a-z]+\.h|poll\.h)>' | grep -v '^include/hpt\.h:')
 
@@ -49,7 +49,7 @@ while IFS= read -r hit; do breach "$hit: allocate through base/alloc.h"; done \
 # ---- one file knows backends
 leaks=$(grep -rniE 'cuda|cublas|cusolver' src --include='*.c' --include='*.h' -l 2>/dev/null |
     grep -vE '^src/cuda/|^src/core/backend/backend_list\.c$' | xargs -r grep -niE 'cuda|cublas|cusolver' |
-    grep -vE 'CUDA_VISIBLE_DEVICES' | grep -vE ':[0-9]+: *(//|\*)' | wc -l) # comments and the variable that trials read do not count
+    grep -vE 'CUDA_VISIBLE_DEVICES|CUDA_DEVICE_ORDER|CUDA_MPS_|nvidia-cuda-mps' | grep -vE ':[0-9]+: *(//|\*)' | wc -l) # comments, the variables that trials read and NVIDIA's daemon do not count
 [ "$leaks" -eq 0 ] || breach "$leaks lines outside src/cuda and backend_list.c mention CUDA (goal: zero)"
 
 # ---- files

@@ -104,6 +104,10 @@ typedef struct hpt_run_summary {
  * changed since), HPT_E_NOT_FOUND (program), HPT_E_ARG, HPT_E_IO, HPT_E_STORAGE. Whatever was told is stored. */
 HPT_API HPT_NODISCARD int hpt_run_sweep(hpt_run_summary *out, const hpt_sweep *sweep, const hpt_run_options *options);
 
+/* How many trials of the sweep hpt_run_sweep would run at once on this machine with these GPUs (as for hpt_device_list).
+ * HPT_E_ARG: some of them could never start, and what is too little. Starts nothing. */
+HPT_API HPT_NODISCARD int hpt_sweep_places(int64_t *out, const hpt_sweep *sweep, const char *gpus);
+
 /* Asks the run that owns run_dir to stop (as SIGTERM does), or one of its trials (number >= 0).
  * HPT_E_NOT_FOUND: nothing runs there. */
 HPT_API HPT_NODISCARD int hpt_run_stop(const char *run_dir, int64_t number);

@@ -8,7 +8,7 @@ install(TARGETS hpt_gpu EXPORT hpt_gpu-targets
         INCLUDES DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(TARGETS hpt RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 if(TARGET hpt-bench)
-  install(TARGETS hpt-bench hpt-bench-surrogate RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+  install(TARGETS hpt-bench hpt-bench-surrogate hpt-bench-sched RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 endif()
 install(DIRECTORY "${CMAKE_SOURCE_DIR}/include/" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 

@@ -3,6 +3,7 @@
 #include "cli.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void print_space(const hpt_space *space, cli_format format) {
     static const char *const columns[] = {"parameter", "range", "only if"};
@@ -21,9 +22,28 @@ static void print_space(const hpt_space *space, cli_format format) {
     cli_table_print(t, format, stdout);
 }
 
+// Whether this machine has room for the sweep's trials. A sweep for a machine with GPUs is not wrong because this one has
+// none: if it is told something else, or nothing, with GPUs declared, that they are missing here is a remark.
+static int check_places(int64_t *places, const hpt_sweep *sweep, const char *gpus) {
+    hpt_device_info *devices = NULL;
+    int64_t n = 0, others = 0;
+    *places = 0;
+    int rc = hpt_device_list(&devices, &n, gpus);
+    hpt_free(devices);
+    if (rc >= 0) rc = hpt_sweep_places(places, sweep, gpus);
+    if (rc >= 0) return CLI_OK;
+    if (rc != HPT_E_ARG || n != 1 || gpus) return cli_fail(rc);
+    char here[512];
+    snprintf(here, sizeof here, "%s", hpt_last_error());
+    if (hpt_sweep_places(&others, sweep, "64") < 0 && !strcmp(here, hpt_last_error())) return cli_fail(rc);
+    cli_note("not checked against GPUs: %s", here);
+    return CLI_OK;
+}
+
 int cmd_check(int argc, char **argv) {
-    const char *format_text = NULL;
+    const char *format_text = NULL, *gpus = NULL;
     const cli_option options[] = {
+        {"gpus", 0, CLI_STRING, &gpus, "LIST", "as for `hpt run`: whether the trials fit on these"},
         {"format", 'f', CLI_STRING, &format_text, "FORMAT", "of the parameters: table, json or csv"},
         {"", 0, CLI_FLAG, NULL, NULL, NULL},
     };
@@ -37,11 +57,12 @@ int cmd_check(int argc, char **argv) {
     if (code == CLI_OK) code = cli_format_parse(&format, format_text);
     if (code == CLI_OK && !done) {
         int rc = 0;
+        int64_t places = 0;
         if (n != 1) {
             code = cli_usage("check: name one sweep file");
         } else if ((rc = hpt_sweep_load(&sweep, positional[0])) < 0) {
             code = cli_fail(rc);
-        } else {
+        } else if ((code = check_places(&places, sweep, gpus)) == CLI_OK) {
             const hpt_space *space = hpt_sweep_space(sweep);
             for (int64_t i = 0; hpt_sweep_warning(sweep, i); i++) cli_note("warning: %s", hpt_sweep_warning(sweep, i));
             if (format == CLI_TABLE) {
@@ -53,6 +74,7 @@ int cmd_check(int argc, char **argv) {
                            hpt_sweep_direction_at(sweep, i) == HPT_MAXIMIZE ? "maximize" : "minimize");
                 if (cap) printf("  run_cap   %lld\n", (long long)cap);
                 if (points >= 0) printf("  points    %lld\n", (long long)points);
+                if (places > 0) printf("  at once   %lld here\n", (long long)places);
                 printf("\n");
             }
             print_space(space, format);

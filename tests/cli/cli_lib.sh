@@ -6,7 +6,8 @@ build=$(realpath "$1")
 source=$(realpath "$2")
 PATH=$build/bin:$PATH
 export PATH
-unset HPT_STORAGE HPT_FAKE_DEVICES HPT_DEVICE HPT_CUDA_PATH HPT_LOG CUDA_VISIBLE_DEVICES 2>/dev/null || true
+unset HPT_STORAGE HPT_FAKE_DEVICES HPT_DEVICE HPT_CUDA_PATH HPT_LOG CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER HPT_NVML_PATH \
+    SLURM_JOB_ID 2>/dev/null || true
 place=$(mktemp -d)
 cd "$place" || exit 1
 trap 'cd /; rm -rf "$place"' EXIT

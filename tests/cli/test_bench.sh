@@ -30,6 +30,15 @@ fact "a file that is not there, or has no rows, is named"
 expect 1 'nowhere.jsonl: No such file' hpt-bench --compare a.jsonl nowhere.jsonl
 : >empty.jsonl
 expect 1 'empty.jsonl has no rows' hpt-bench --compare empty.jsonl a.jsonl
+fact "a simulated load ends with everybody started, for each policy, rule and law; the same seed gives the same waits"
+hpt-bench sched --gpus 4 --trials 300 --waiting 50 -o jsonl >sched.jsonl || fail "  it ended with $?"
+same "$(grep -c '"group": "sched"' sched.jsonl)" 18
+same "$(grep -c '"utilisation": 0\.0' sched.jsonl)" 0
+waits() { hpt-bench sched --gpus 4 --trials 300 --waiting 50 -o jsonl "$@" | sed 's/"us_per_start.*//'; }
+same "$(waits | sed 1d)" "$(sed 's/"us_per_start.*//' sched.jsonl | sed 1d)"
+[ "$(waits --seed 2 | sed 1d)" != "$(waits | sed 1d)" ] || fail "  another seed changes nothing"
+expect 2 "'0' is not a number from 1" hpt-bench sched --gpus 0
+expect 2 'usage: hpt-bench sched' hpt-bench sched --gpu 1
 fact "arguments that mean nothing end with the usage"
 expect 2 'usage: hpt-bench' hpt-bench --compare a.jsonl
 expect 2 'usage: hpt-bench' hpt-bench engine --compare a.jsonl b.jsonl

@@ -16,6 +16,74 @@ S
 mkdir none broken
 echo "not a library" >broken/libhpt_gpu_cuda.so
 
+fact "devices shows GPUs, MIG instances and who is on them, as a driver tells them"
+cat >driver.txt <<'S'
+gpu GPU-aaaa-1 40960 reserved=512 model=NVIDIA_A100-SXM4-40GB mode=3
+gpu GPU-bbbb-2 81920 mig model=NVIDIA_H100_80GB_HBM3
+instance 1 MIG-1111 9728 1g.10gb
+process GPU-aaaa-1 4242 2048
+S
+fake() {
+    env HPT_NVML_PATH="$build/tests/fake/libfake_nvml.so" FAKE_NVML_SCRIPT="$place/driver.txt" "$@"
+}
+expect 0 "gpu:0" fake hpt devices
+for text in "39.5 GiB" "2.0 GiB" "NVIDIA A100-SXM4-40GB" "one process at a time" "NVIDIA H100 80GB HBM3 MIG 1g.10gb" MIG-1111; do
+    expect 0 "$text" fake hpt devices
+done
+expect 0 '"profile": "1g.10gb", "parent": "GPU-bbbb-2"' fake hpt devices --format json
+expect 0 '"memory_bytes": "42412802048", "used_bytes": "2147483648", "processes": "1"' fake hpt devices --format json
+expect 0 ",exclusive_process,no,GPU-aaaa-1,detected," fake hpt devices --format csv
+expect 0 "'5' and what follows is hidden" fake env CUDA_VISIBLE_DEVICES=GPU-aaaa,5,1 hpt devices
+expect 0 "SLURM_JOB_GPUS" fake env SLURM_JOB_ID=1 SLURM_JOB_GPUS=1 hpt devices
+expect 2 "'GPU-zzzz': no device here has this UUID" fake hpt devices --gpus GPU-zzzz
+expect 2 "which shows none" hpt devices --gpus GPU-zzzz
+one_line fake hpt devices --gpus GPU-zzzz
+
+fact "check refuses in one line what no device can ever hold, and says how many trials fit at once"
+gpu_sweep() { # what a trial asks for
+    cat >gpus.yaml <<S
+method: random
+metric: {name: loss, goal: minimize}
+run_cap: 2
+command: [sh, -c, 'echo loss=1; echo "\$CUDA_VISIBLE_DEVICES" >>seen']
+parameters: {batch: {values: [16, 64, 512]}}
+hpt: {resources: {cpu: 0.01, $1}}
+S
+}
+gpu_sweep "gpu: 0.15"
+expect 0 "at once   48 here" hpt check gpus.yaml --gpus 8
+gpu_sweep "gpu: 9"
+expect 2 "asks for 9 GPUs (hpt:resources.gpu), but this machine has 8" hpt check gpus.yaml --gpus 8
+expect 2 "asks for 9 GPUs (hpt:resources.gpu), but this machine has 8" env HPT_FAKE_DEVICES=8 hpt run gpus.yaml
+gpu_sweep "gpu: 0.5, gpu_memory: 41GiB"
+expect 2 "the largest has 40.0 GiB for trials" hpt check gpus.yaml --gpus 2x40GiB
+gpu_sweep 'gpu: 0.5, gpu_memory: \"{batch} * 100MiB\"'
+sed -i 's/\\"/"/g' gpus.yaml
+expect 2 "50.0 GiB each" hpt check gpus.yaml --gpus 2x40GiB
+expect 0 "at once   4 here" hpt check gpus.yaml --gpus 2x60GiB
+gpu_sweep "gpu: 3g.40gb"
+expect 2 "a MIG instance 3g.40gb (hpt:resources.gpu), but this machine has only 1g.10gb" fake hpt check gpus.yaml
+one_line fake hpt run gpus.yaml
+gpu_sweep "gpu: 1g.10gb"
+expect 0 "at once   1 here" fake hpt check gpus.yaml
+expect 0 "2 done" fake hpt run gpus.yaml
+same "$(sort -u seen)" MIG-1111
+rm -r hpt_runs
+gpu_sweep "gpu: 0.5"
+expect 0 "not checked against GPUs" env HPT_NVML_PATH=/nonexistent hpt check gpus.yaml
+gpu_sweep "cpu: 100000"
+sed -i 's/cpu: 0.01, //' gpus.yaml
+expect 2 "asks for 100000 cores" env HPT_NVML_PATH=/nonexistent hpt check gpus.yaml
+expect 2 "is no list of GPUs" hpt check gpus.yaml --gpus 4xx
+
+fact "devices names MPS daemons, whoever started them"
+ln -s "$(command -v sleep)" nvidia-cuda-mps-control
+CUDA_MPS_PIPE_DIRECTORY=$place/pipes ./nvidia-cuda-mps-control 60 &
+daemon=$!
+expect 0 "MPS control: process $daemon of user $(id -u), pipes in $place/pipes" hpt devices
+kill $daemon
+wait $daemon 2>/dev/null
+
 fact "devices -v has every candidate, and of each that lost the reason"
 hpt devices -v --format csv | tr -d '\r' >devices.csv
 for name in cuda cpu ref; do

@@ -45,6 +45,7 @@ typedef struct plan {
     int64_t n_before;       // trials of somebody else, at random places
     int64_t n;              // asks after these
     const char *n_max, *by; // option gp.n_max; a sampler's name (NULL: gp)
+    bool promised;          // the GPUs are promised to trials: gp.accelerator=false
 } plan;
 
 // The points that are asked while the trial before each still runs. Returns the device's operations.
@@ -59,6 +60,7 @@ static int64_t run(double *points, told *t, const plan *p) {
     OK(hpt__options_set(&l.options, "gp.n_startup", "4"));
     OK(hpt__options_set(&l.options, "auto.n_startup", "4"));
     if (p->n_max) OK(hpt__options_set(&l.options, "gp.n_max", p->n_max));
+    if (p->promised) OK(hpt__options_set(&l.options, "gp.accelerator", "false"));
     l.env.device = p->device;
     fake->fail_at = -1; // it can be opened
     OK(hpt__sampler_find(&l.ops, p->by ? p->by : "gp"));
@@ -159,6 +161,25 @@ Test(sampler_gp_device, that_is_faster_is_moved_to_by_auto_and_asks_the_same, .i
     cr_expect(strstr(t.stats, "\"device\":\"cuda\""), "%s", t.stats);
     for (int i = 0; i < 4; i++) cr_expect(same_points(got + 3 * i, want + 3 * i, 3), "ask %d", i);
     cr_expect_eq(t.warnings, 0);
+}
+
+Test(sampler_gp_device, that_is_promised_to_trials_is_not_touched_by_auto, .init = fake_first)
+{
+    double want[3 * 4], got[3 * 4];
+    told t;
+    plan p = {.device = "ref", .fail_at = -1, .n_before = 320, .n = 4, .n_max = "64"};
+    (void)run(want, &t, &p);
+    FAKE("")->instant = true;
+    p.promised = true;
+    p.device = "auto";
+    cr_expect_eq(run(got, &t, &p), 0, "it is faster by far, and yet no operation ran on it");
+    cr_expect(strstr(t.stats, "\"device\":\"ref\""), "%s", t.stats);
+    cr_expect_arr_eq(got, want, sizeof want);
+    p.device = NULL; // where auto had moved before
+    p.n_before = 0;
+    cr_expect_eq(run(got, &t, &p), 0);
+    p.device = "cuda"; // asked for by name
+    cr_expect_gt(run(got, &t, &p), 0);
 }
 
 // ---- trying again

@@ -11,6 +11,8 @@
 static void clean(void) {
     unsetenv("HPT_FAKE_DEVICES");
     unsetenv("CUDA_VISIBLE_DEVICES");
+    unsetenv("SLURM_JOB_ID");
+    setenv("HPT_NVML_PATH", "/nonexistent", 1); // no driver, whatever this machine has
 }
 TestSuite(sched_inventory, .init = clean);
 
@@ -24,9 +26,11 @@ Test(sched_inventory, cpu_comes_first_with_the_affinity_masks_cores)
     cr_assert_eq(n, 1);
     cr_assert_str_eq(d[0].name, "cpu");
     cr_assert_str_eq(d[0].kind, "cpu");
-    cr_assert_eq(d[0].capacity, (double)CPU_COUNT(&set));
+    cr_assert(d[0].capacity <= (double)CPU_COUNT(&set));
+    cr_assert(d[0].capacity == (double)CPU_COUNT(&set) || strstr(d[0].note, "cores"), "less than the mask, unsaid");
     const int64_t pages = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
-    cr_assert(d[0].memory_bytes > pages / 2 && d[0].memory_bytes < pages * 2);
+    cr_assert(d[0].memory_bytes > 0 && d[0].memory_bytes < pages * 2);
+    cr_assert(d[0].memory_bytes > pages / 2 || strstr(d[0].note, "memory"), "less than the machine's, unsaid");
     hpt_free(d);
 }
 

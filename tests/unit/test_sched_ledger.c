@@ -2,6 +2,7 @@
 // test_sched_ledger.c: shares per device, packing, and what can never fit.
 #include "core/base/rng.h"
 #include "core/sched/ledger.h"
+#include "core/sweep/sweep_impl.h"
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -152,6 +153,150 @@ Test(sched_ledger, senseless_numbers_are_no_demand)
         cr_assert_eq(hpt__demand_make(&d, cpu[i], 0, 0, 0), HPT_E_ARG, "cpu %g", cpu[i]);
     for (size_t i = 0; i < sizeof gpu / sizeof *gpu; i++)
         cr_assert_eq(hpt__demand_make(&d, 1, 0, gpu[i], 0), HPT_E_ARG, "gpu %g", gpu[i]);
+}
+
+// ---- MIG instances, parts of a device, exclusive devices, the engine
+
+static hpt__ledger mixed(void) { // two GPUs of 40 and 80 GiB, three instances of 10, 10 and 20 GiB
+    static const struct {
+        const char *profile;
+        int64_t gib;
+    } gpus[] = {{"", 40}, {"", 80}, {"1g.10gb", 10}, {"1g.10gb", 10}, {"2g.20gb", 20}};
+    hpt_device_info d[6] = {{.kind = "cpu", .memory_bytes = 64 * GIB, .capacity = 64}};
+    hpt__ledger l;
+    for (int i = 0; i < 5; i++) {
+        d[i + 1] = (hpt_device_info){.kind = "gpu", .memory_bytes = gpus[i].gib * GIB, .capacity = 1};
+        strcpy(d[i + 1].profile, gpus[i].profile);
+    }
+    cr_assert_eq(hpt__ledger_init(&l, d, 6), 0);
+    return l;
+}
+
+Test(sched_ledger, a_profile_asks_for_an_instance_of_that_size_and_for_no_other)
+{
+    hpt__ledger l = mixed();
+    hpt__grant g;
+    hpt__demand d = demand(1, 0, 0);
+    cr_assert_eq(hpt__demand_instance(&d, "1g.10gb"), 0);
+    cr_assert_eq(hpt__ledger_check(&l, &d), 0);
+    cr_assert_eq(hpt__ledger_capacity(&l, &d, 100), 2);
+    cr_assert(hpt__ledger_take(&g, &l, &d) && g.gpus[0] == 2 && g.gpu_memory[0] == 10 * GIB);
+    cr_assert(hpt__ledger_take(&g, &l, &d) && g.gpus[0] == 3);
+    cr_assert_not(hpt__ledger_take(&g, &l, &d), "there are two");
+    cr_assert_eq(hpt__demand_instance(&d, "3g.40gb"), 0);
+    cr_assert_eq(hpt__ledger_check(&l, &d), HPT_E_ARG);
+    cr_assert(strstr(hpt_last_error(), "3g.40gb") && strstr(hpt_last_error(), "1g.10gb, 2g.20gb"), "%s",
+              hpt_last_error());
+    static const char *const bad[] = {"", "1g", "g.10gb", "1g.gb", "1g.10", "1g.10gbx", "1g.10gb+", "x1g.10gb", "half"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_assert_eq(hpt__demand_instance(&d, bad[i]), HPT_E_ARG, "'%s'", bad[i]);
+    cr_assert(hpt__sweep_is_profile("7g.80gb") && hpt__sweep_is_profile("1c.3g.40gb") &&
+              hpt__sweep_is_profile("1g.10gb+me"));
+    hpt__ledger_fini(&l);
+}
+
+Test(sched_ledger, several_gpus_never_come_from_mig_instances)
+{
+    hpt__ledger l = mixed();
+    hpt__grant g;
+    const hpt__demand two = demand(1, 2, 0), three = demand(1, 3, 0);
+    cr_assert_eq(hpt__ledger_check(&l, &three), HPT_E_ARG);
+    cr_assert(strstr(hpt_last_error(), "has 2 that one process can use together"), "%s", hpt_last_error());
+    cr_assert(hpt__ledger_take(&g, &l, &two));
+    cr_assert(g.gpus[0] + g.gpus[1] == 1, "the two GPUs");
+    hpt__ledger_fini(&l);
+}
+
+Test(sched_ledger, a_small_trial_leaves_the_large_device_free)
+{
+    hpt__ledger l = mixed();
+    hpt__grant g;
+    const hpt__demand small = demand(1, 0.1, 8 * GIB), large = demand(1, 0.1, 70 * GIB);
+    cr_assert(hpt__ledger_take(&g, &l, &small) && g.gpus[0] == 2, "best fit: the smallest that holds it");
+    cr_assert(hpt__ledger_take(&g, &l, &large) && g.gpus[0] == 1);
+    l.policy = HPT__SPREAD;
+    cr_assert(hpt__ledger_take(&g, &l, &small) && g.gpus[0] == 0, "worst fit: where the most is left");
+    hpt__ledger_fini(&l);
+}
+
+Test(sched_ledger, spread_puts_each_trial_on_another_device_before_any_shares)
+{
+    hpt__ledger l;
+    hpt__grant g;
+    machine(&l, 100, 4, 40 * GIB);
+    l.policy = HPT__SPREAD;
+    const hpt__demand quarter = demand(1, 0.25, 0);
+    for (int i = 0; i < 16; i++) {
+        cr_assert(hpt__ledger_take(&g, &l, &quarter));
+        cr_assert_eq(g.gpus[0], i % 4);
+    }
+    cr_assert_not(hpt__ledger_take(&g, &l, &quarter));
+    hpt__ledger_fini(&l);
+}
+
+Test(sched_ledger, a_part_of_a_device_is_all_there_is_to_share)
+{
+    hpt__ledger l;
+    hpt__grant g;
+    machine(&l, 100, 1, 0);
+    hpt_device_info d[2] = {{.kind = "cpu", .capacity = 100}, l.gpus[0].info};
+    hpt__ledger_fini(&l);
+    d[1].capacity = 0.25;
+    d[1].memory_bytes = 10 * GIB;
+    cr_assert_eq(hpt__ledger_init(&l, d, 2), 0);
+    const hpt__demand eighth = demand(1, 0.125, 0), half = demand(1, 0.5, 0);
+    cr_assert_eq(hpt__ledger_capacity(&l, &eighth, 100), 2);
+    cr_assert(hpt__ledger_take(&g, &l, &eighth) && g.gpu_memory[0] == 5 * GIB, "half of the part's memory");
+    cr_assert_eq(hpt__ledger_check(&l, &half), HPT_E_ARG);
+    cr_assert(strstr(hpt_last_error(), "only 0.25 of one is ours"), "%s", hpt_last_error());
+    hpt__ledger_fini(&l);
+    d[1].capacity = 0;
+    cr_assert_eq(hpt__ledger_init(&l, d, 2), 0);
+    cr_assert_eq(hpt__ledger_check(&l, &eighth), HPT_E_ARG);
+    cr_assert(strstr(hpt_last_error(), "nothing can run on"), "%s", hpt_last_error());
+    hpt__ledger_fini(&l);
+}
+
+Test(sched_ledger, a_device_for_one_process_is_not_shared)
+{
+    hpt__ledger l;
+    hpt__grant g;
+    machine(&l, 100, 1, 40 * GIB);
+    hpt_device_info d[2] = {{.kind = "cpu", .capacity = 100}, l.gpus[0].info};
+    hpt__ledger_fini(&l);
+    strcpy(d[1].compute_mode, "exclusive_process");
+    cr_assert_eq(hpt__ledger_init(&l, d, 2), 0);
+    const hpt__demand quarter = demand(1, 0.25, 0);
+    cr_assert_eq(hpt__ledger_capacity(&l, &quarter, 100), 1);
+    cr_assert(hpt__ledger_take(&g, &l, &quarter));
+    hpt__grant second;
+    cr_assert_not(hpt__ledger_take(&second, &l, &quarter));
+    hpt__ledger_fini(&l);
+    d[1].mps = 1; // through an MPS server all clients are one process to the device
+    cr_assert_eq(hpt__ledger_init(&l, d, 2), 0);
+    cr_assert_eq(hpt__ledger_capacity(&l, &quarter, 100), 4);
+    hpt__ledger_fini(&l);
+}
+
+Test(sched_ledger, what_the_engine_keeps_is_not_granted)
+{
+    hpt__ledger l;
+    hpt__grant g;
+    machine(&l, 100, 2, 40 * GIB);
+    cr_assert_eq(hpt__ledger_engine(&l, 0, 4 * GIB), 0);
+    const hpt__demand quarter = demand(1, 0.25, 0), all = demand(1, 1, 40 * GIB);
+    for (int i = 0; i < 8; i++) {
+        cr_assert(hpt__ledger_take(&g, &l, &quarter), "shares are of what is left, so four fit all the same");
+        cr_assert_eq(g.gpu_memory[0], (g.gpus[0] == 0 ? 9 : 10) * GIB);
+    }
+    hpt__ledger_fini(&l);
+    machine(&l, 100, 1, 40 * GIB);
+    cr_assert_eq(hpt__ledger_engine(&l, 0, 4 * GIB), 0);
+    cr_assert_eq(hpt__ledger_check(&l, &all), HPT_E_ARG);
+    cr_assert(strstr(hpt_last_error(), "36.0 GiB for trials"), "%s", hpt_last_error());
+    cr_assert_eq(hpt__ledger_engine(&l, 0, 40 * GIB), HPT_E_ARG);
+    cr_assert_eq(hpt__ledger_engine(&l, 1, 1), HPT_E_ARG);
+    hpt__ledger_fini(&l);
 }
 
 // Random takes and gives of different demands: never over any device's sum, and everything comes back.

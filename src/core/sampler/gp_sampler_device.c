@@ -42,7 +42,7 @@ static hpt__device *stored_device(const hpt__gp_sampler *s, const hpt__ctx_optio
 int hpt__gp_sampler_open_device(hpt__gp_sampler *s) {
     const hpt__ctx_options options = device_options(s);
     if (!hpt__device_is_auto(s->env.device)) return hpt__device_open(&s->device, s->env.device, &options, NULL);
-    s->device = stored_device(s, &options);
+    s->device = s->env.options->gp_accelerator ? stored_device(s, &options) : NULL;
     return s->device ? 0 : hpt__device_open_host(&s->device, &options);
 }
 
@@ -86,7 +86,8 @@ static int remember(hpt__gp_sampler *s) {
 
 int hpt__gp_sampler_begin_ask(hpt__gp_sampler *s, int64_t m) {
     if (!s->device || !hpt__device_is_host(s->device)) return remember(s);
-    const bool automatic = hpt__device_is_auto(s->env.device) && !s->fallback.device[0];
+    const bool automatic =
+        hpt__device_is_auto(s->env.device) && s->env.options->gp_accelerator && !s->fallback.device[0];
     if (!(s->fallback.away || automatic) || !s->gp || !hpt__gp_fit_due(s->gp, s->n_model + s->archive.n - s->upto))
         return 0;
     const hpt__ctx_options options = device_options(s);

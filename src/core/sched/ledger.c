@@ -1,33 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
-// ledger.c: shares of cores, memory and GPUs.
+// ledger.c: capacity, requests that can never fit, taking and giving back. Where a share goes: ledger_place.c; who is
+// next when there is no room: ledger_queue.c.
 //
-// Rules. A share lies on one device: room is looked for per device, never in the sum of all (eight GPUs hold 48 shares
-// of 0.15, not 53; counting the sum is a known fault, ray-project/ray issue 5902). Shares are packed: of the devices
-// with room the fullest is taken, so that whole devices stay free for trials that need one. Demands above one GPU take
-// whole idle devices. Memory of a device is counted where it is known or asked for; without a figure of its own a
-// share of the device takes that share of its memory.
+// A share lies on one device, so capacities are counted per device, never over their sum (8 GPUs hold 48 shares of 0.15,
+// not 53). Memory of a device is granted with the share, explicitly or in proportion, because memory is what fails first.
+// What the engine's own models may take of a device is set apart before: trials share the rest.
 //
-// Ownership: the ledger copies the device records; a grant is the caller's struct and must be given back once.
+// Ownership: a grant names devices by index and is given back once.
 // Threads: one at a time. Cost: O(devices) a call. The list is short, so nothing is sorted.
 #include "ledger.h"
 
 #include "../base/alloc.h"
 #include "../base/error.h"
+#include "../sweep/sweep_impl.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
+
+static const double GIB = 1073741824.0;
 
 int hpt__ledger_init(hpt__ledger *ledger, const hpt_device_info *devices, int64_t n) {
     *ledger = (hpt__ledger){0};
     ledger->gpus = hpt__calloc((size_t)n + 1, sizeof *ledger->gpus);
     if (!ledger->gpus) return hpt__fail_memory();
     for (int64_t i = 0; i < n; i++) {
-        if (strcmp(devices[i].kind, "cpu") == 0) {
-            ledger->cpu = (int64_t)llround(devices[i].capacity * HPT__CPU_UNITS);
-            ledger->memory = devices[i].memory_bytes;
-        } else {
-            ledger->gpus[ledger->n_gpus++].info = devices[i];
+        const hpt_device_info *d = &devices[i];
+        if (strcmp(d->kind, "cpu") == 0) {
+            ledger->cpu = (int64_t)llround(d->capacity * HPT__CPU_UNITS);
+            ledger->memory = d->memory_bytes;
+            continue;
         }
+        ledger->gpus[ledger->n_gpus++] =
+            (hpt__ledger_gpu){.info = *d,
+                              .units = (int64_t)llround(d->capacity * HPT__GPU_UNITS),
+                              .memory = d->memory_bytes,
+                              .exclusive = strcmp(d->compute_mode, "exclusive_process") == 0 && !d->mps};
     }
     return 0;
 }
@@ -36,6 +44,20 @@ void hpt__ledger_fini(hpt__ledger *ledger) {
     hpt__free(ledger->gpus);
     *ledger = (hpt__ledger){0};
 }
+
+int hpt__ledger_engine(hpt__ledger *ledger, int64_t gpu, int64_t bytes) {
+    if (gpu < 0 || gpu >= ledger->n_gpus)
+        return hpt__fail(HPT_E_ARG, "there is no gpu:%lld to set memory apart on", (long long)gpu);
+    hpt__ledger_gpu *g = &ledger->gpus[gpu];
+    if (bytes < 0 || (g->memory > 0 && bytes >= g->memory))
+        return hpt__fail(HPT_E_ARG, "%s has %.1f GiB; the engine cannot keep %.1f GiB of it (run.engine_memory)",
+                         g->info.name, (double)g->memory / GIB, (double)bytes / GIB);
+    g->engine = bytes;
+    if (g->memory > 0) g->memory -= bytes;
+    return 0;
+}
+
+// ---- demands
 
 int hpt__demand_make(hpt__demand *out, double cpu, int64_t memory, double gpu, int64_t gpu_memory) {
     hpt__demand d = {.memory = memory, .gpu_memory = gpu_memory};
@@ -57,14 +79,56 @@ int hpt__demand_make(hpt__demand *out, double cpu, int64_t memory, double gpu, i
     return 0;
 }
 
-static int64_t memory_wanted(const hpt__ledger_gpu *g, const hpt__demand *d) {
-    if (d->gpu_memory > 0) return d->gpu_memory;
-    return (int64_t)((double)g->info.memory_bytes * ((double)d->gpu / HPT__GPU_UNITS));
+int hpt__demand_instance(hpt__demand *d, const char *profile) {
+    if (!hpt__sweep_is_profile(profile))
+        return hpt__fail(HPT_E_ARG, "hpt:resources.gpu: '%.40s' is no MIG profile; write one as in 1g.10gb", profile);
+    (void)snprintf(d->profile, sizeof d->profile, "%s", profile);
+    d->n_gpus = 1;
+    d->gpu = HPT__GPU_UNITS;
+    return 0;
 }
 
-static bool fits(const hpt__ledger_gpu *g, const hpt__demand *d, int64_t used, int64_t memory_used) {
-    if (used + d->gpu > HPT__GPU_UNITS) return false;
-    return g->info.memory_bytes <= 0 || memory_used + memory_wanted(g, d) <= g->info.memory_bytes;
+// ---- requests that can never fit
+
+static int no_profile(const hpt__ledger *ledger, const hpt__demand *d) {
+    char all[200] = "";
+    for (int64_t i = 0; i < ledger->n_gpus; i++) {
+        const char *profile = ledger->gpus[i].info.profile;
+        const size_t len = strlen(all);
+        if (!profile[0] || strstr(all, profile) || len + strlen(profile) + 3 > sizeof all) continue;
+        (void)snprintf(all + len, sizeof all - len, "%s%s", len ? ", " : "", profile);
+    }
+    return hpt__fail(HPT_E_ARG,
+                     "a trial asks for a MIG instance %s (hpt:resources.gpu), but this machine has %s%s; `hpt devices` "
+                     "lists them",
+                     d->profile, all[0] ? "only " : "no MIG instances", all);
+}
+
+static int too_few(const hpt__ledger *ledger, const hpt__demand *d, int64_t n) {
+    int64_t usable = 0, most = 0, memory = 0;
+    for (int64_t i = 0; i < ledger->n_gpus; i++) {
+        const hpt__ledger_gpu *g = &ledger->gpus[i];
+        usable += g->units > 0 && !(d->n_gpus > 1 && g->info.profile[0]);
+        if (g->units > most) most = g->units;
+        if (g->units > 0 && g->memory > memory) memory = g->memory;
+    }
+    if (most == 0)
+        return hpt__fail(HPT_E_ARG,
+                         "a trial asks for a GPU (hpt:resources.gpu), but nothing can run on the %lld here; "
+                         "`hpt devices` says why",
+                         (long long)ledger->n_gpus);
+    if (d->n_gpus > usable)
+        return hpt__fail(HPT_E_ARG, "a trial asks for %lld GPUs (hpt:resources.gpu), but this machine has %lld%s",
+                         (long long)d->n_gpus, (long long)usable,
+                         usable < ledger->n_gpus ? " that one process can use together" : "");
+    if (d->gpu > most)
+        return hpt__fail(HPT_E_ARG, "a trial asks for %g of a GPU (hpt:resources.gpu), but only %g of one is ours",
+                         (double)d->gpu / HPT__GPU_UNITS, (double)most / HPT__GPU_UNITS);
+    return hpt__fail(HPT_E_ARG,
+                     "a trial asks for %lld GPU(s) with %.1f GiB each (hpt:resources.gpu_memory), but only %lld of the "
+                     "%lld here are that large; the largest has %.1f GiB for trials",
+                     (long long)d->n_gpus, (double)d->gpu_memory / GIB, (long long)n, (long long)ledger->n_gpus,
+                     (double)memory / GIB);
 }
 
 int hpt__ledger_check(const hpt__ledger *ledger, const hpt__demand *d) {
@@ -74,30 +138,28 @@ int hpt__ledger_check(const hpt__ledger *ledger, const hpt__demand *d) {
     if (ledger->memory > 0 && d->memory > ledger->memory)
         return hpt__fail(HPT_E_ARG,
                          "a trial asks for %.1f GiB of memory (hpt:resources.memory), but this machine has %.1f GiB",
-                         (double)d->memory / 1073741824.0, (double)ledger->memory / 1073741824.0);
+                         (double)d->memory / GIB, (double)ledger->memory / GIB);
     if (d->n_gpus == 0) return 0;
     if (ledger->n_gpus == 0)
         return hpt__fail(HPT_E_ARG, "a trial asks for a GPU (hpt:resources.gpu), but this machine has none; `hpt "
                                     "devices` lists what is found, --gpus declares some");
-    int64_t n = 0;
-    for (int64_t i = 0; i < ledger->n_gpus; i++) n += fits(&ledger->gpus[i], d, 0, 0);
+    int64_t n = 0, of_profile = 0;
+    for (int64_t i = 0; i < ledger->n_gpus; i++) {
+        n += hpt__ledger_fits(&ledger->gpus[i], d, 0, 0, 0);
+        of_profile += strcmp(ledger->gpus[i].info.profile, d->profile) == 0;
+    }
     if (n >= d->n_gpus) return 0;
-    if (d->n_gpus > ledger->n_gpus)
-        return hpt__fail(HPT_E_ARG, "a trial asks for %lld GPUs (hpt:resources.gpu), but this machine has %lld",
-                         (long long)d->n_gpus, (long long)ledger->n_gpus);
-    return hpt__fail(HPT_E_ARG,
-                     "a trial asks for %lld GPU(s) with %.1f GiB each (hpt:resources.gpu_memory), but only %lld of the "
-                     "%lld here are that large",
-                     (long long)d->n_gpus, (double)d->gpu_memory / 1073741824.0, (long long)n,
-                     (long long)ledger->n_gpus);
+    return d->profile[0] && of_profile == 0 ? no_profile(ledger, d) : too_few(ledger, d, n);
 }
 
 // How many demands fit on one empty device, at most limit.
 static int64_t per_device(const hpt__ledger_gpu *g, const hpt__demand *d, int64_t limit) {
     int64_t n = limit;
-    if (d->gpu > 0 && HPT__GPU_UNITS / d->gpu < n) n = HPT__GPU_UNITS / d->gpu;
-    const int64_t wanted = memory_wanted(g, d);
-    if (g->info.memory_bytes > 0 && wanted > 0 && g->info.memory_bytes / wanted < n) n = g->info.memory_bytes / wanted;
+    if (!hpt__ledger_fits(g, d, 0, 0, 0)) return 0;
+    if (g->exclusive && n > 1) n = 1;
+    if (d->gpu > 0 && g->units / d->gpu < n) n = g->units / d->gpu;
+    const int64_t wanted = hpt__ledger_memory_wanted(g, d);
+    if (g->memory > 0 && wanted > 0 && g->memory / wanted < n) n = g->memory / wanted;
     return n;
 }
 
@@ -107,36 +169,19 @@ int64_t hpt__ledger_capacity(const hpt__ledger *ledger, const hpt__demand *d, in
     if (d->memory > 0 && ledger->memory > 0 && ledger->memory / d->memory < n) n = ledger->memory / d->memory;
     if (d->n_gpus > 0) {
         int64_t on_gpus = 0;
-        for (int64_t i = 0; i < ledger->n_gpus && on_gpus < limit; i++)
-            on_gpus += per_device(&ledger->gpus[i], d, limit - on_gpus);
+        for (int64_t i = 0; i < ledger->n_gpus && on_gpus / d->n_gpus < limit; i++)
+            on_gpus += per_device(&ledger->gpus[i], d, limit);
         if (on_gpus / d->n_gpus < n) n = on_gpus / d->n_gpus;
     }
     return n;
 }
 
+// ---- taking and giving back
+
 bool hpt__ledger_take(hpt__grant *grant, hpt__ledger *ledger, const hpt__demand *d) {
-    hpt__grant g = {.demand = *d, .held = true};
-    if (ledger->cpu_used + d->cpu > ledger->cpu) return false;
-    if (ledger->memory > 0 && ledger->memory_used + d->memory > ledger->memory) return false;
-    for (int64_t k = 0; k < d->n_gpus; k++) {
-        int32_t best = -1;
-        for (int32_t i = 0; i < ledger->n_gpus; i++) {
-            const hpt__ledger_gpu *gpu = &ledger->gpus[i];
-            bool mine = false;
-            for (int64_t j = 0; j < k; j++) mine = mine || g.gpus[j] == i;
-            if (mine || !fits(gpu, d, gpu->used, gpu->memory_used)) continue;
-            if (best < 0 || gpu->used > ledger->gpus[best].used) best = i;
-        }
-        if (best < 0) return false;
-        g.gpus[k] = best;
-        g.gpu_memory[k] = memory_wanted(&ledger->gpus[best], d);
-    }
-    ledger->cpu_used += d->cpu;
-    ledger->memory_used += d->memory;
-    for (int64_t k = 0; k < d->n_gpus; k++) {
-        ledger->gpus[g.gpus[k]].used += d->gpu;
-        ledger->gpus[g.gpus[k]].memory_used += g.gpu_memory[k];
-    }
+    hpt__grant g;
+    if (!hpt__ledger_place(&g, ledger, d, false)) return false;
+    hpt__ledger_book(ledger, &g);
     *grant = g;
     return true;
 }
@@ -147,8 +192,11 @@ void hpt__ledger_give(hpt__ledger *ledger, hpt__grant *grant) {
     ledger->cpu_used -= d->cpu;
     ledger->memory_used -= d->memory;
     for (int64_t k = 0; k < d->n_gpus; k++) {
-        ledger->gpus[grant->gpus[k]].used -= d->gpu;
-        ledger->gpus[grant->gpus[k]].memory_used -= grant->gpu_memory[k];
+        hpt__ledger_gpu *g = &ledger->gpus[grant->gpus[k]];
+        g->used -= d->gpu;
+        g->memory_used -= grant->gpu_memory[k];
+        g->n_grants--;
     }
     grant->held = false;
+    ledger->given++;
 }

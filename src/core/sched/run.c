@@ -121,14 +121,16 @@ static int open_study(hpt__run *run, const names *n) {
         run->own_storage = true;
     }
     HPT_TRY(hpt__str_status(&url));
-    const int64_t n_options = sweep->n_options + o->n_options;
-    options = hpt__malloc(((size_t)n_options + 1) * sizeof *options);
+    int64_t n_options = 0;
+    options = hpt__malloc((size_t)(sweep->n_options + o->n_options + 3) * sizeof *options);
     if (!options) {
         rc = hpt__fail_memory();
         goto out;
     }
-    for (int64_t i = 0; i < sweep->n_options; i++) options[i] = sweep->options[i];
-    for (int64_t i = 0; i < o->n_options; i++) options[sweep->n_options + i] = o->options[i];
+    for (int64_t i = 0; i < 2; i++) // first, so that what the user says counts
+        if (run->engine_options[i][0]) options[n_options++] = run->engine_options[i];
+    for (int64_t i = 0; i < sweep->n_options; i++) options[n_options++] = sweep->options[i];
+    for (int64_t i = 0; i < o->n_options; i++) options[n_options++] = o->options[i];
     s.name = n->study;
     s.storage = hpt__str_text(&url);
     s.space = sweep->space;
@@ -365,6 +367,7 @@ static void run_fini(hpt__run *run) {
     for (int64_t i = 0; run->slots && i < run->n_slots; i++) hpt__run_clear_slot(run, &run->slots[i]);
     hpt__run_close_loop(run);
     hpt_study_close(run->study);
+    hpt__run_share_fini(run);
     hpt__ledger_fini(&run->ledger);
     hpt__intake_fini(&run->intake);
     hpt__arena_fini(&run->env_arena);

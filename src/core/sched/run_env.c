@@ -142,7 +142,10 @@ int hpt__run_env(char ***envp, hpt__run *run, const hpt__running *t) {
     if (run->dir.socket) put(s, "HPT_SOCKET", run->dir.socket);
     put_gpus(s, run, t);
     hpt__run_wandb_env(s, run, t);
-    if (sets_threads(run)) put_int(s, "OMP_NUM_THREADS", run->sweep->cpu >= 1 ? (int64_t)run->sweep->cpu : 1);
+    if (sets_threads(run)) {
+        const int64_t cores = t->grant.demand.cpu / HPT__CPU_UNITS;
+        put_int(s, "OMP_NUM_THREADS", cores >= 1 ? cores : 1);
+    }
     put_params(s, hpt_study_space(run->study), hpt__trial_point(t->trial));
     int rc = hpt__str_status(s);
     if (rc < 0) return rc;

@@ -9,6 +9,7 @@
 //   run_metrics.c  one metric or several                               run_wandb.c   the W&B agent's environment
 //   run_guard.c    giving up when trials fail                          run_cause.c   kinds of failures
 //   run_log_limit.c  files that grow too long                          run_unread.c  options without effect
+//   run_plan.c     what trials ask for, what there is                  run_share.c   trials that wait for their share
 #ifndef HPT_SCHED_RUN_IMPL_H
 #define HPT_SCHED_RUN_IMPL_H
 
@@ -17,7 +18,7 @@
 #include "../study/study_impl.h"
 #include "../sweep/sweep_impl.h"
 #include "intake.h"
-#include "ledger.h"
+#include "ledger_queue.h"
 #include "process.h"
 #include "report_socket.h"
 #include "run_dir.h"
@@ -30,6 +31,11 @@ typedef enum hpt__stop_cause { // why a trial was asked to end
     HPT__STOP_RUN,  // the run ends: the trial stays RUNNING in the study
     HPT__STOP_USER, // `hpt stop NUMBER`
 } hpt__stop_cause;
+
+typedef struct hpt__parked { // a trial that waits for its share; its id in the queue is its index
+    hpt_trial *trial;        // owned; NULL: free
+    int64_t attempt;
+} hpt__parked;
 
 typedef struct hpt__running { // one slot
     hpt_trial *trial;         // owned; NULL: the slot is free
@@ -92,7 +98,12 @@ typedef struct hpt__run {
     hpt_study *study;
     hpt__run_dir dir;
     hpt__ledger ledger;
-    hpt__demand demand;
+    hpt__demand demand; // of a trial; where it is computed from parameters, the smallest
+    hpt__demand most;   // the largest
+    hpt__queue queue;   // where it is computed: trials that were asked and wait for room
+    hpt__parked *parked;
+    int64_t cap_parked;
+    char engine_options[2][48]; // what the engine's own models may use, as options of the study; "": as they are
     hpt__intake intake;
     const char *const *metrics; // names and directions are the sweep's
     const hpt_direction *directions;
@@ -163,10 +174,24 @@ void hpt__origin_fini(hpt__origin *origin);
 HPT_NODISCARD int hpt__origin_write(const hpt__run *run, const char *explicit_storage, int64_t n_trials);
 // Finds the program of the command; HPT_E_NOT_FOUND names it. Sets run->program and program_name.
 HPT_NODISCARD int hpt__run_check_program(hpt__run *run);
-// Demand, ledger and number of slots. HPT_E_ARG: a trial can never fit.
-HPT_NODISCARD int hpt__run_plan(hpt__run *run);
 // "sqlite:///x.db" below the working folder -> absolute. Other URLs unchanged. NULL: out of memory.
 char *hpt__absolute_url(const char *url);
+
+// ---- run_plan.c
+// Demand, ledger and number of slots. HPT_E_ARG: a trial can never fit.
+HPT_NODISCARD int hpt__run_plan(hpt__run *run);
+// Demand of the trial at a point in the sweep's order. HPT_E_ARG: none that this machine can give.
+HPT_NODISCARD int hpt__run_demand(hpt__demand *out, const hpt__run *run, const double *point);
+
+// ---- run_share.c: trials whose demand is known only once they were asked
+bool hpt__run_parks(const hpt__run *run);       // whether this sweep has such
+bool hpt__run_parked_many(const hpt__run *run); // no more should be asked for before some of them start
+// Takes ownership. The trial counts as running. One whose demand cannot be had is told as failed.
+HPT_NODISCARD int hpt__run_park(hpt__run *run, hpt_trial *trial, int64_t attempt);
+// The next one that has room, with its share; false: none has.
+bool hpt__run_unpark(hpt_trial **trial, int64_t *attempt, hpt__grant *grant, hpt__run *run);
+void hpt__run_drop_parked(hpt__run *run); // they stay RUNNING in the study, like trials that are stopped with the run
+void hpt__run_share_fini(hpt__run *run);
 
 // ---- run_loop.c
 HPT_NODISCARD int hpt__run_loop(hpt__run *run);

@@ -90,6 +90,7 @@ void hpt__run_close_loop(hpt__run *run) {
 }
 
 static void stop_all(hpt__run *run) {
+    hpt__run_drop_parked(run);
     for (int64_t i = 0; i < run->n_slots; i++)
         if (run->slots[i].trial) hpt__run_stop_trial(run, &run->slots[i], HPT__STOP_RUN);
 }

@@ -176,7 +176,7 @@ out:
 }
 
 // Takes ownership of trial and grant.
-static int start(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__grant *grant) {
+static int begin(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__grant *grant) {
     int rc = 0;
     char **argv = NULL;
     hpt__running *t = run->slots;
@@ -228,6 +228,25 @@ out:
         hpt__error_set(text);
     }
     return rc;
+}
+
+// Takes ownership of trial and grant. Where each trial asks for its own amount, what was taken is the smallest: it is given
+// back, and the trial queues for its own.
+static int start(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__grant *grant) {
+    hpt__grant smallest = *grant;
+    if (!hpt__run_parks(run)) return begin(run, trial, attempt, grant);
+    hpt__ledger_give(&run->ledger, &smallest);
+    return hpt__run_park(run, trial, attempt);
+}
+
+static int start_parked(hpt__run *run) {
+    int rc = 0;
+    int64_t attempt = 0;
+    hpt_trial *trial = NULL;
+    hpt__grant grant;
+    if (run->phase != HPT__RUN_GOING || run->target_reached || run->flapping) hpt__run_drop_parked(run);
+    while (rc >= 0 && hpt__run_unpark(&trial, &attempt, &grant, run)) rc = begin(run, trial, attempt, &grant);
+    return rc < 0 ? rc : 0;
 }
 
 static int restart_one(hpt__run *run) {
@@ -294,14 +313,16 @@ out:
 }
 
 int hpt__run_start_trials(hpt__run *run) {
+    int rc = start_parked(run);
+    if (rc < 0 || hpt__run_parked_many(run)) return rc;
     // At most as many attempts as there are slots: should every start fail at once, the loop still gets its turn.
     for (int64_t i = 0; i < run->n_slots; i++) {
         if (run->phase != HPT__RUN_GOING || run->target_reached || run->flapping || run->n_running >= run->n_slots ||
             !hpt__run_has_more(run))
             break;
-        int rc = run->next_restart < run->n_restart ? restart_one(run) : ask_and_start(run);
+        rc = run->next_restart < run->n_restart ? restart_one(run) : ask_and_start(run);
         if (rc < 0) return rc;
         if (rc == HPT_S_NOTHING) break;
     }
-    return 0;
+    return start_parked(run);
 }

@@ -39,4 +39,8 @@ HPT_NODISCARD int hpt__study_attr_set(hpt_study *study, const char *key, const c
 // Internal values of a trial: d doubles borrowed from the handle.
 const double *hpt__trial_point(const hpt_trial *trial);
 
+// study_device.c: number of the accelerator that a device request (NULL: HPT_DEVICE) is about; -1: the host's, -2: auto, which
+// may move to number 0.
+int64_t hpt__study_accelerator(const char *device);
+
 #endif

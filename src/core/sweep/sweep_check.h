@@ -56,6 +56,8 @@ HPT_NODISCARD int hpt__check_parameter(const hpt__check *c, hpt_space *space, co
                                        const char *path);
 // sweep_hpt.c: the `hpt:` block into sweep.
 HPT_NODISCARD int hpt__check_hpt(const hpt__check *c, const hpt__json *node);
+// sweep_resources.c: `hpt.resources` into sweep; needs the space.
+HPT_NODISCARD int hpt__check_resources(const hpt__check *c, const hpt__json *node, const char *path);
 // sweep_command.c: `command` into sweep; warns of unknown macros.
 HPT_NODISCARD int hpt__check_command(const hpt__check *c, const hpt__json *node);
 

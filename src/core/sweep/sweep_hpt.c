@@ -159,44 +159,6 @@ out:
     return rc;
 }
 
-static int read_bytes(int64_t *out, const hpt__check *c, const hpt__json *node, const char *path) {
-    const char *text = hpt__json_string(node);
-    if (text ? !hpt__parse_bytes(out, text, strlen(text)) : !hpt__json_integer(out, node))
-        return hpt__check_fail(c, node, path, "needs a size: bytes, or e.g. 4GiB or 512MiB");
-    if (*out < 1) return hpt__check_fail(c, node, path, "must be at least one byte");
-    return HPT_OK;
-}
-
-static int read_amount(double *out, const hpt__check *c, const hpt__json *node, const char *path) {
-    int rc = hpt__check_number(out, c, node, path);
-    if (rc < 0) return rc;
-    if (*out <= 0 || *out > 1e6) return hpt__check_fail(c, node, path, "must be greater than 0; fractions are fine");
-    return HPT_OK;
-}
-
-static int read_resources(const hpt__check *c, const hpt__json *node, const char *path) {
-    static const char *const keys[] = {"cpu", "memory", "gpu", "gpu_memory", NULL};
-    int rc = 0;
-    hpt_sweep *s = c->sweep;
-    HPT_TRY(hpt__check_map(c, node, path));
-    HPT_TRY(hpt__check_keys(c, node, path, keys));
-    for (int64_t i = 0; i < node->o.n; i++) {
-        const char *key = node->o.keys[i], *where = hpt__check_path(c, path, key);
-        const hpt__json *v = node->o.values[i];
-        if (!where) return hpt__fail_memory();
-        if (strcmp(key, "cpu") == 0) HPT_TRY(read_amount(&s->cpu, c, v, where));
-        if (strcmp(key, "gpu") == 0) HPT_TRY(read_amount(&s->gpu, c, v, where));
-        if (strcmp(key, "memory") == 0) HPT_TRY(read_bytes(&s->memory_bytes, c, v, where));
-        if (strcmp(key, "gpu_memory") == 0) HPT_TRY(read_bytes(&s->gpu_memory_bytes, c, v, where));
-    }
-    if (s->gpu_memory_bytes && s->gpu == 0)
-        return hpt__check_fail(c, node, path,
-                               "gpu_memory without gpu; say how much of a GPU a trial gets, e.g. gpu: 0.5");
-    rc = 0;
-out:
-    return rc;
-}
-
 // What regcomp would take without a word and the user would regret: \d, which POSIX reads as the letter d; \1, a glibc
 // extension that takes exponential time; and repetitions of repetitions, which glibc writes out in memory: x{n} as n
 // copies of x, x+ as two. So the written-out size is counted, group by group. NULL if the pattern is fine.
@@ -296,7 +258,7 @@ static int read_key(const hpt__check *c, const char *key, const hpt__json *v, co
     if (strcmp(key, "storage") == 0) return hpt__check_text(&s->storage, c, v, where);
     if (strcmp(key, "sampler") == 0) return read_tool(&s->sampler, c, v, where, hpt_sampler_name);
     if (strcmp(key, "pruner") == 0) return read_pruner(c, v, where);
-    if (strcmp(key, "resources") == 0) return read_resources(c, v, where);
+    if (strcmp(key, "resources") == 0) return hpt__check_resources(c, v, where);
     if (strcmp(key, "parallel") == 0) return hpt__check_int(&s->parallel, c, v, where, 1, 100000);
     if (strcmp(key, "retries") == 0) return hpt__check_int(&s->retries, c, v, where, 0, 1000);
     if (strcmp(key, "timeout") == 0) return read_timeout(c, v, where);

@@ -16,6 +16,11 @@ typedef struct hpt__sweep_pattern {
     const char *regex; // POSIX extended, compiled once by the checker to prove it
 } hpt__sweep_pattern;
 
+typedef struct hpt__amounts { // what a trial asks for; 0: not given
+    double cpu, gpu, memory, gpu_memory;
+} hpt__amounts;
+struct hpt__formula;
+
 struct hpt_sweep {
     hpt__arena arena;              // everything below
     const char *name, *path, *dir; // dir: absolute folder of the file ("" when parsed from text)
@@ -39,6 +44,10 @@ struct hpt_sweep {
     double cpu;                             // cores a trial asks for; 0: not given (1)
     double gpu;                             // GPUs a trial asks for, fractions allowed; 0: none
     int64_t memory_bytes, gpu_memory_bytes; // 0: not given
+    const char *gpu_profile;                // gpu is a whole MIG instance of this profile; NULL: any device
+    // Computed from a trial's parameters; the four above are then the largest, `least` the smallest. NULL: constant.
+    const struct hpt__formula *cpu_of, *gpu_of, *memory_of, *gpu_memory_of;
+    hpt__amounts least;
     int64_t parallel;                       // most trials at once; 0: what the resources allow
     int64_t retries;                        // more attempts of a failed trial
     double trial_timeout, sweep_timeout;    // seconds; 0: none
@@ -61,6 +70,12 @@ hpt__json *hpt__yaml_scalar(hpt__arena *arena, const char *text, size_t n);
 // A `parameters` block (YAML or JSON tree) -> space. file NULL: no "file:line:" prefix in messages (serve).
 // Warnings are appended to *warnings (arena array). sweep may be NULL.
 HPT_NODISCARD int hpt__sweep_space(hpt_space **out, const hpt__json *parameters, const char *file, hpt_sweep *sweep);
+
+bool hpt__sweep_is_profile(const char *text); // "1g.10gb", "7g.80gb", "1c.3g.40gb", "1g.10gb+me"
+// Whether trials ask for different amounts.
+bool hpt__sweep_has_formula(const hpt_sweep *sweep);
+// What the trial at a point of the sweep's space asks for; HPT_E_ARG: a formula gives nothing that can be asked for.
+HPT_NODISCARD int hpt__sweep_amounts(hpt__amounts *out, const hpt_sweep *sweep, const double *point);
 
 // Expands the command for one trial. point: internal values (absent NaN). config_path: file for ${args_json_file}.
 // *argv: NULL-terminated, one block, owned (hpt__free frees it all at once).

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// host_limits.h: how much of this machine's cores and memory is ours.
+#ifndef HPT_SCHED_HOST_LIMITS_H
+#define HPT_SCHED_HOST_LIMITS_H
+
+#include <hpt/export.h>
+#include <stdint.h>
+
+typedef struct hpt__host_limits {
+    double cores;         // smallest of affinity mask, control groups' quotas and Slurm's grant
+    int64_t memory_bytes; // smallest of MemTotal, control groups' limits and Slurm's grant; 0: unknown
+    char cores_from[32];  // what set it: "affinity", "cgroup cpu quota", "SLURM_CPUS_PER_TASK"
+    char memory_from[32]; // "MemTotal", "cgroup memory limit", "SLURM_MEM_PER_NODE"
+} hpt__host_limits;
+
+// root: put before every path that is read, "" for this machine; tests give a folder.
+void hpt__host_limits_read(hpt__host_limits *out, const char *root);
+
+#endif
