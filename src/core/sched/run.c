@@ -9,7 +9,7 @@
 //
 // Retries are trials of the study like any other and count towards run_cap.
 //
-// Ownership: everything hangs on hpt__run and is freed by fini. Threads: the caller's; one run per process at a time,
+// Ownership: everything hangs on hpt__run and is freed by fini. Threads: the caller's, and one that asks; one run per process at a time,
 // because signals, the working folder and the subreaper flag belong to the process.
 #include "../base/alloc.h"
 #include "../base/clock.h"
@@ -272,10 +272,9 @@ static void restore_sweep_dir(process_state *p) {
 static int make_slots(hpt__run *run) {
     const size_t n = (size_t)run->n_slots;
     run->slots = hpt__calloc(n, sizeof *run->slots);
-    run->asked = hpt__calloc(n, sizeof *run->asked);
     run->grants = hpt__calloc(n, sizeof *run->grants);
     run->leaders = hpt__calloc(n, sizeof *run->leaders);
-    if (!run->slots || !run->asked || !run->grants || !run->leaders) return hpt__fail_memory();
+    if (!run->slots || !run->grants || !run->leaders) return hpt__fail_memory();
     return hpt__run_metrics_slots(run);
 }
 
@@ -296,6 +295,7 @@ static int prepare(hpt__run *run, const names *n) {
     HPT_TRY(hpt__run_env_init(run));
     HPT_TRY(make_slots(run));
     HPT_TRY(hpt__run_open_loop(run));
+    HPT_TRY(hpt__run_open_asker(run));
     hpt__run_dir_mark_latest(&run->dir);
     rc = 0;
 out:
@@ -362,6 +362,7 @@ out:
 }
 
 static void run_fini(hpt__run *run) {
+    hpt__run_close_asker(run);
     for (int64_t i = 0; run->slots && i < run->n_slots; i++) hpt__run_clear_slot(run, &run->slots[i]);
     hpt__run_close_loop(run);
     hpt_study_close(run->study);
@@ -372,7 +373,6 @@ static void run_fini(hpt__run *run) {
     hpt__free(run->env);
     hpt__free(run->envp);
     hpt__free(run->slots);
-    hpt__free(run->asked);
     hpt__free(run->grants);
     hpt__free(run->leaders);
     hpt__free(run->reports);
@@ -399,6 +399,7 @@ int hpt_run_sweep(hpt_run_summary *out, const hpt_sweep *sweep, const hpt_run_op
     bool entered = false, has_dir_variable = false, prepared = false;
     run.server = (hpt__report_server)HPT__REPORT_SERVER_INIT;
     run.dir = (hpt__run_dir)HPT__RUN_DIR_INIT;
+    run.asker = (hpt__asker)HPT__ASKER_INIT;
     run.o = options ? options : &none;
     run.t0 = hpt__now_mono();
     run.best = NAN;

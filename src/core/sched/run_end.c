@@ -281,6 +281,7 @@ static int conclude(hpt__run *run, hpt__running *t) {
 }
 
 int hpt__run_conclude(hpt__run *run, hpt__running *t) {
+    if (t->cause != HPT__STOP_RUN) hpt__run_note_duration(run, hpt__now_mono() - t->started);
     int rc = conclude(run, t);
     hpt__run_clear_slot(run, t);
     return rc;

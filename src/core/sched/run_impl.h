@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// run_impl.h: the state of one hpt_run_sweep, shared by the run_*.c files. One thread; nothing here is locked.
+// run_impl.h: the state of one hpt_run_sweep, shared by the run_*.c files. One thread, the loop's;
+// only hpt__asker is shared with a second one.
 //
 //   run.c          the call: checks, folder, study, summary            run_loop.c    epoll, signals, timers
 //   run_start.c    which trial next, its folder and process            run_env.c     its environment
@@ -9,6 +10,7 @@
 //   run_metrics.c  one metric or several                               run_wandb.c   the W&B agent's environment
 //   run_guard.c    giving up when trials fail                          run_cause.c   kinds of failures
 //   run_log_limit.c  files that grow too long                          run_unread.c  options without effect
+//   run_ask.c      asks, in a thread of their own
 #ifndef HPT_SCHED_RUN_IMPL_H
 #define HPT_SCHED_RUN_IMPL_H
 
@@ -22,6 +24,7 @@
 #include "report_socket.h"
 #include "run_dir.h"
 #include <hpt/sched.h>
+#include <pthread.h>
 
 typedef enum hpt__stop_cause { // why a trial was asked to end
     HPT__STOP_NONE,
@@ -86,6 +89,34 @@ typedef struct hpt__wandb {
     bool set_sweep_id, set_dir, set_mode;
 } hpt__wandb;
 
+typedef enum hpt__ask_state {
+    HPT__ASK_IDLE,
+    HPT__ASK_WANTED, // the thread has it, or soon
+    HPT__ASK_DONE,   // the loop has not looked yet
+} hpt__ask_state;
+
+typedef struct hpt__asker { // run_ask.c
+    hpt_study *study;
+    pthread_t thread;
+    bool started;
+    int event; // eventfd: an ask is done
+    double mean; // seconds of an ask; the loop's
+    atomic_bool cancel;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    // ---- guarded by lock; while an ask is wanted the rest is its thread's, else the loop's
+    bool quit;
+    hpt__ask_state state;
+    int64_t q, ahead, n;
+    hpt_trial **trials; // n_slots
+    int rc;
+    double seconds;
+    char error[HPT__ERROR_MAX];
+} hpt__asker;
+
+#define HPT__ASKER_INIT \
+    { .event = -1, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER }
+
 typedef struct hpt__run {
     const hpt_sweep *sweep;
     const hpt_run_options *o;
@@ -118,9 +149,11 @@ typedef struct hpt__run {
     char **envp;       // scratch
     int64_t cap_envp;
     hpt__running *slots;
-    hpt_trial **asked;  // scratch, n_slots
-    hpt__grant *grants; // scratch, n_slots
-    pid_t *leaders;     // scratch, n_slots
+    hpt__asker asker;
+    hpt__grant *grants;   // n_slots; the first n_granted are held for the ask under way
+    int64_t n_granted;
+    double trial_seconds; // mean time of a trial; 0: none has ended
+    pid_t *leaders;       // scratch, n_slots
     int64_t n_slots, n_running;
     int epoll, signals, inotify, null_fd;
     sigset_t old_mask; // of the calling thread, for the trials
@@ -154,6 +187,7 @@ typedef enum hpt__source {
     HPT__SOURCE_LISTEN,
     HPT__SOURCE_CONNECTION,
     HPT__SOURCE_TRIAL,
+    HPT__SOURCE_ASK,
 } hpt__source;
 HPT_NODISCARD int hpt__run_watch(hpt__run *run, int fd, hpt__source source, int64_t index, uint32_t events);
 
@@ -177,9 +211,23 @@ void hpt__run_break(hpt__run *run, int error); // remembers the recorded error a
 // ---- run_start.c
 HPT_NODISCARD int hpt__run_start_trials(hpt__run *run); // as many as there is room for
 bool hpt__run_has_more(const hpt__run *run);            // something could be started, were there room
+bool hpt__run_may_start(const hpt__run *run);           // the run goes on
+// Takes ownership of the trial; the grant is the slot's, and *grant holds nothing any more.
+HPT_NODISCARD int hpt__run_start_asked(hpt__run *run, hpt_trial *trial, hpt__grant *grant);
 void hpt__run_clear_slot(hpt__run *run, hpt__running *t);
 // A point of the study in the sweep's order of parameters; borrowed until the next call.
 const double *hpt__run_point(hpt__run *run, const double *point);
+
+// ---- run_ask.c
+HPT_NODISCARD int hpt__run_open_asker(hpt__run *run);
+void hpt__run_close_asker(hpt__run *run); // waits for the ask under way; what it gave goes back to the queue
+bool hpt__run_asking(hpt__run *run);      // from hpt__run_ask until hpt__run_asked has taken the result
+void hpt__run_cancel_ask(hpt__run *run);  // its result is not wanted any more
+int64_t hpt__run_ahead(const hpt__run *run); // how many suggestions should wait
+void hpt__run_note_duration(hpt__run *run, double seconds); // of a trial that has ended
+// q trials to start, whose grants are held, and more to wait. Not while hpt__run_asking.
+void hpt__run_ask(hpt__run *run, int64_t q, int64_t ahead);
+HPT_NODISCARD int hpt__run_asked(hpt__run *run); // the asker has called: starts what it has
 
 // ---- run_env.c
 HPT_NODISCARD int hpt__run_env_init(hpt__run *run);

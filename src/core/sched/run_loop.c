@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// run_loop.c: one epoll loop in the caller's thread.
+// run_loop.c: one epoll loop in the caller's thread. Nothing in it takes long: asks have a thread of their own
+// (run_ask.c).
 //
 // Sources: signals (signalfd: SIGINT, SIGTERM, SIGHUP, SIGCHLD), the end of each trial's first process (pidfd), files
-// that trials write (inotify), the socket and its connections; what is timed (limits, grace, ticks) is the timeout of
+// that trials write (inotify), the socket and its connections, asks that are done; what is timed (limits, grace, ticks) is the timeout of
 // epoll_wait. Nothing is polled while nothing happens. inotify reports once and is armed again after the files were
 // read, at most a hundred times a second: a trial that prints a million lines costs reads of a quarter megabyte, not a
 // million wake-ups. Where inotify cannot be had the files are read five times a second.
@@ -175,6 +176,8 @@ static int dispatch(hpt__run *run, uint64_t tag) {
         return hpt__report_server_read(&run->server, i, hpt__run_request, run);
     case HPT__SOURCE_TRIAL:
         return on_trial(run, &run->slots[i]);
+    case HPT__SOURCE_ASK:
+        return hpt__run_asked(run);
     }
     return 0;
 }
@@ -283,8 +286,9 @@ int hpt__run_loop(hpt__run *run) {
     int rc = 0;
     for (;;) {
         HPT_TRY(hpt__run_start_trials(run));
-        if (run->n_running == 0) {
-            if (run->phase != HPT__RUN_GOING || run->target_reached || run->flapping || !hpt__run_has_more(run)) break;
+        if (!hpt__run_may_start(run)) hpt__run_cancel_ask(run);
+        if (run->n_running == 0 && !hpt__run_asking(run)) {
+            if (!hpt__run_may_start(run) || !hpt__run_has_more(run)) break;
             HPT_TRY(hpt__run_refresh(run)); // the counts may lag behind other processes
             if (!hpt__run_has_more(run)) break;
             HPT_TRY(turn(run));
