@@ -99,7 +99,7 @@ typedef struct hpt__asker { // run_ask.c
     hpt_study *study;
     pthread_t thread;
     bool started;
-    int event; // eventfd: an ask is done
+    int event;   // eventfd: an ask is done
     double mean; // seconds of an ask; the loop's
     atomic_bool cancel;
     pthread_mutex_t lock;
@@ -150,7 +150,7 @@ typedef struct hpt__run {
     int64_t cap_envp;
     hpt__running *slots;
     hpt__asker asker;
-    hpt__grant *grants;   // n_slots; the first n_granted are held for the ask under way
+    hpt__grant *grants; // n_slots; the first n_granted are held for the ask under way
     int64_t n_granted;
     double trial_seconds; // mean time of a trial; 0: none has ended
     pid_t *leaders;       // scratch, n_slots
@@ -220,9 +220,9 @@ const double *hpt__run_point(hpt__run *run, const double *point);
 
 // ---- run_ask.c
 HPT_NODISCARD int hpt__run_open_asker(hpt__run *run);
-void hpt__run_close_asker(hpt__run *run); // waits for the ask under way; what it gave goes back to the queue
-bool hpt__run_asking(hpt__run *run);      // from hpt__run_ask until hpt__run_asked has taken the result
-void hpt__run_cancel_ask(hpt__run *run);  // its result is not wanted any more
+void hpt__run_close_asker(hpt__run *run);    // waits for the ask under way; what it gave goes back to the queue
+bool hpt__run_asking(hpt__run *run);         // from hpt__run_ask until hpt__run_asked has taken the result
+void hpt__run_cancel_ask(hpt__run *run);     // its result is not wanted any more
 int64_t hpt__run_ahead(const hpt__run *run); // how many suggestions should wait
 void hpt__run_note_duration(hpt__run *run, double seconds); // of a trial that has ended
 // q trials to start, whose grants are held, and more to wait. Not while hpt__run_asking.

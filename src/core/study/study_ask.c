@@ -68,8 +68,7 @@ static bool legal(const hpt_space *space, const double *point) {
 
 int hpt__study_mirror(hpt_study *study) {
     int rc = 0;
-    if (!study->mirror_made)
-        HPT_TRY(hpt__trials_init(&study->mirror, study->space, study->k, study->directions[0]));
+    if (!study->mirror_made) HPT_TRY(hpt__trials_init(&study->mirror, study->space, study->k, study->directions[0]));
     study->mirror_made = true;
     HPT_TRY(hpt__trials_mirror(&study->mirror, &study->table));
 out:

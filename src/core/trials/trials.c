@@ -345,8 +345,7 @@ static int mirror_row(hpt__trials *to, const hpt__trials *from, int64_t row) {
     HPT_TRY(hpt__grow(&b->reports, &b->cap_reports, a->n_reports, sizeof *b->reports));
     if (a->n_reports > 0) memcpy(b->reports, a->reports, (size_t)a->n_reports * sizeof *b->reports);
     b->n_reports = a->n_reports;
-    for (int64_t i = 0; i < a->n_attrs; i++)
-        HPT_TRY(hpt__trials_set_attr(to, row, a->attr_keys[i], a->attr_values[i]));
+    for (int64_t i = 0; i < a->n_attrs; i++) HPT_TRY(hpt__trials_set_attr(to, row, a->attr_keys[i], a->attr_values[i]));
     for (int64_t c = 0; c < from->n_columns; c++) to->columns[c].values[row] = from->columns[c].values[row];
     b->trial_id = a->trial_id;
     b->start_us = a->start_us;
