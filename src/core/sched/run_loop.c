@@ -227,6 +227,7 @@ static int on_time(hpt__run *run) {
     if (now - run->looked_at >= REFRESH) {
         run->looked_at = now;
         int rc = reap(run);
+        if (rc == 0) rc = hpt__run_asked(run); // its thread's call may have failed
         if (rc < 0) return rc;
         hpt__run_trim_all(run);
         return run->phase == HPT__RUN_BROKEN ? 0 : hpt__run_refresh(run);
