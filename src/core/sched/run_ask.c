@@ -3,7 +3,8 @@
 //
 // A model may think for seconds; reports, stops and starts must not wait for it. So one thread asks, one ask at a time,
 // and wakes the loop through an eventfd when it is done; the study's lock is free while a model thinks (study_ask.c).
-// The thread touches the study and the fields of hpt__asker under its lock, nothing else of the run.
+// The thread touches the study and the fields of hpt__asker under its lock, nothing else of the run. A sampler that takes
+// microseconds is asked by the loop itself: two changes of threads cost more than the ask, above all on a busy machine.
 //
 // Asking ahead. While an ask takes A seconds and trials end every D/n_slots seconds, A n_slots / D trials end during an
 // ask and their slots stand idle. Where that is more than IDLE of the slots' time (A > IDLE D) as many suggestions are
@@ -30,6 +31,15 @@
 static const double IDLE = 0.05, WEIGHT = 0.3;
 enum { AHEAD_MAX = 8 };
 
+static void ask_now(hpt__asker *a) {
+    const double t0 = hpt__now_mono();
+    int64_t n = 0;
+    a->rc = hpt__study_ask_ahead(a->trials, &n, a->study, a->q, a->ahead, &a->cancel);
+    a->n = a->rc < 0 ? 0 : n;
+    a->seconds = hpt__now_mono() - t0;
+    if (a->rc < 0) hpt__error_copy(a->error);
+}
+
 static void *ask_thread(void *payload) {
     hpt__asker *a = payload;
     const uint64_t one = 1;
@@ -38,14 +48,8 @@ static void *ask_thread(void *payload) {
         while (!a->quit && a->state != HPT__ASK_WANTED) pthread_cond_wait(&a->wake, &a->lock);
         if (a->quit) break;
         pthread_mutex_unlock(&a->lock); // q, ahead and the results are this thread's until it is done
-        const double t0 = hpt__now_mono();
-        int64_t n = 0;
-        const int rc = hpt__study_ask_ahead(a->trials, &n, a->study, a->q, a->ahead, &a->cancel);
+        ask_now(a);
         pthread_mutex_lock(&a->lock);
-        a->n = rc < 0 ? 0 : n;
-        a->rc = rc;
-        a->seconds = hpt__now_mono() - t0;
-        if (rc < 0) hpt__error_copy(a->error);
         a->state = HPT__ASK_DONE;
         if (write(a->event, &one, sizeof one) < 0) continue; // full counter: the loop has not read the last one yet
     }
@@ -121,16 +125,23 @@ void hpt__run_note_duration(hpt__run *run, double seconds) {
     run->trial_seconds += run->trial_seconds > 0 ? WEIGHT * (seconds - run->trial_seconds) : seconds;
 }
 
-void hpt__run_ask(hpt__run *run, int64_t q, int64_t ahead) {
+int hpt__run_ask(hpt__run *run, int64_t q, int64_t ahead) {
     hpt__asker *a = &run->asker;
+    const bool here = hpt__study_asks_quickly(run->study);
     pthread_mutex_lock(&a->lock);
     HPT_ASSERT(a->state == HPT__ASK_IDLE);
     a->q = q;
     a->ahead = ahead;
-    a->state = HPT__ASK_WANTED;
     atomic_store(&a->cancel, false);
-    pthread_cond_signal(&a->wake);
+    if (here) {
+        ask_now(a);
+        a->state = HPT__ASK_DONE;
+    } else {
+        a->state = HPT__ASK_WANTED;
+        pthread_cond_signal(&a->wake);
+    }
     pthread_mutex_unlock(&a->lock);
+    return here ? hpt__run_asked(run) : 0;
 }
 
 int hpt__run_asked(hpt__run *run) {

@@ -44,6 +44,7 @@ typedef struct hpt__running { // one slot
     int64_t punched_out, punched_err, punched_report; // run_log_limit.c: how far space was given back
     hpt__intake_trial steps;
     hpt__intake_stream out, report;
+    bool written;  // its files have something to read, as inotify says
     bool reported; // since the pruner was asked last
     double started, timeout_at, kill_at;
     hpt__stop_cause cause;
@@ -226,7 +227,7 @@ void hpt__run_cancel_ask(hpt__run *run);     // its result is not wanted any mor
 int64_t hpt__run_ahead(const hpt__run *run); // how many suggestions should wait
 void hpt__run_note_duration(hpt__run *run, double seconds); // of a trial that has ended
 // q trials to start, whose grants are held, and more to wait. Not while hpt__run_asking.
-void hpt__run_ask(hpt__run *run, int64_t q, int64_t ahead);
+HPT_NODISCARD int hpt__run_ask(hpt__run *run, int64_t q, int64_t ahead);
 HPT_NODISCARD int hpt__run_asked(hpt__run *run); // the asker has called: starts what it has
 
 // ---- run_env.c

@@ -299,8 +299,7 @@ static int ask(hpt__run *run) {
     q = run->n_granted;
     if (room < INT64_MAX && ahead > room - q) ahead = room - q;
     if (ahead < 0) ahead = 0;
-    if (q + ahead > 0) hpt__run_ask(run, q, ahead);
-    return 0;
+    return q + ahead > 0 ? hpt__run_ask(run, q, ahead) : 0;
 }
 
 int hpt__run_start_trials(hpt__run *run) {

@@ -323,6 +323,10 @@ out:
     return rc;
 }
 
+bool hpt__study_asks_quickly(const hpt_study *study) {
+    return study->sampler && study->sampler->cheap;
+}
+
 int hpt_study_ask_batch(hpt_trial **out, int64_t *n_out, hpt_study *study, int64_t q) {
     return hpt__study_ask_ahead(out, n_out, study, q, 0, NULL);
 }

@@ -35,6 +35,8 @@ HPT_NODISCARD int hpt__study_export_lines(hpt_study *study, int64_t since, hpt_w
 // waited may have been claimed all the same.
 HPT_NODISCARD int hpt__study_ask_ahead(hpt_trial **out, int64_t *n, hpt_study *study, int64_t q, int64_t ahead,
                                        const atomic_bool *cancel);
+// Whether the sampler takes microseconds, so that an ask is the storage's transaction and little else.
+bool hpt__study_asks_quickly(const hpt_study *study);
 // The oldest waiting trial begins to run, without waiting for an ask under way. HPT_S_NOTHING: none waits, or the sampler
 // has to complete the oldest one first, which an ask does.
 HPT_NODISCARD int hpt__study_claim(hpt_trial **out, hpt_study *study);
