@@ -367,6 +367,7 @@ static void run_fini(hpt__run *run) {
     hpt__run_close_loop(run);
     hpt_study_close(run->study);
     hpt__ledger_fini(&run->ledger);
+    hpt__cores_fini(&run->cores);
     hpt__intake_fini(&run->intake);
     hpt__arena_fini(&run->env_arena);
     hpt__str_fini(&run->env_text);
@@ -416,6 +417,7 @@ int hpt_run_sweep(hpt_run_summary *out, const hpt_sweep *sweep, const hpt_run_op
     HPT_TRY(settle_folders(&run, &n));
     run.cap = n.n_trials > 0 ? n.n_trials : sweep->run_cap;
     HPT_TRY(hpt__run_plan(&run));
+    if (sweep->cpu > 0) HPT_TRY(hpt__cores_init(&run.cores));
     HPT_TRY(hpt__run_metrics_init(&run));
     HPT_TRY(hpt__run_log_limit_init(&run));
     HPT_TRY(set_sweep_dir(&run, &process));

@@ -128,7 +128,7 @@ int hpt__run_next_attempt(int64_t *attempt, hpt__run *run, hpt_trial *trial) {
         char reason[96];
         (void)snprintf(reason, sizeof reason, "lost %lld times with the run that had started it", (long long)n_lost);
         HPT_TRY(write_attempts(run, trial, attempts));
-        HPT_TRY(hpt__run_ended_bad(run, trial, HPT_TRIAL_FAIL, HPT_OUTCOME_LOST, reason, NULL, 0));
+        HPT_TRY(hpt__run_ended_bad(run, trial, NULL, HPT_TRIAL_FAIL, HPT_OUTCOME_LOST, reason, NULL, 0));
         rc = HPT_S_NOTHING;
         goto out;
     }

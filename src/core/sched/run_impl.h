@@ -10,7 +10,7 @@
 //   run_metrics.c  one metric or several                               run_wandb.c   the W&B agent's environment
 //   run_guard.c    giving up when trials fail                          run_cause.c   kinds of failures
 //   run_log_limit.c  files that grow too long                          run_unread.c  options without effect
-//   run_ask.c      asks, in a thread of their own
+//   run_ask.c      asks, in a thread of their own                      run_share.c   cores, limits, use
 #ifndef HPT_SCHED_RUN_IMPL_H
 #define HPT_SCHED_RUN_IMPL_H
 
@@ -18,6 +18,7 @@
 #include "../base/options.h"
 #include "../study/study_impl.h"
 #include "../sweep/sweep_impl.h"
+#include "cores.h"
 #include "intake.h"
 #include "ledger.h"
 #include "process.h"
@@ -25,6 +26,7 @@
 #include "run_dir.h"
 #include <hpt/sched.h>
 #include <pthread.h>
+#include <sys/resource.h>
 
 typedef enum hpt__stop_cause { // why a trial was asked to end
     HPT__STOP_NONE,
@@ -52,6 +54,7 @@ typedef struct hpt__running { // one slot
     bool ended;  // its process is gone; waits to be told
     bool status_known;
     int status; // as waitpid gives it
+    struct rusage usage;
     hpt__grant grant;
     char *dir;
 } hpt__running;
@@ -124,6 +127,8 @@ typedef struct hpt__run {
     hpt_study *study;
     hpt__run_dir dir;
     hpt__ledger ledger;
+    hpt__cores cores;                    // a slot's index holds them
+    cpu_set_t core_mask[HPT__CORE_SETS]; // scratch
     hpt__demand demand;
     hpt__intake intake;
     const char *const *metrics; // names and directions are the sweep's
@@ -235,6 +240,12 @@ HPT_NODISCARD int hpt__run_env_init(hpt__run *run);
 // *envp: valid until the next call.
 HPT_NODISCARD int hpt__run_env(char ***envp, hpt__run *run, const hpt__running *t);
 
+// ---- run_share.c
+void hpt__run_thread_env(hpt__str *s, const hpt__run *run); // entries of thread counts, NUL after each
+// Takes the cores of a trial and sets the limits of its process. The slot gives them back.
+void hpt__run_limit(hpt__spawn *spawn, hpt__run *run, const hpt__running *t);
+void hpt__run_use_json(hpt__str *s, const hpt__run *run, const hpt__running *t); // s:hpt:use; s is empty
+
 // ---- run_intake.c
 HPT_NODISCARD int hpt__run_pump(hpt__run *run);                   // reads what the running trials wrote
 HPT_NODISCARD int hpt__run_drain(hpt__run *run, hpt__running *t); // reads an ended trial's files to their end
@@ -246,14 +257,12 @@ void hpt__run_stop_trial(hpt__run *run, hpt__running *t, hpt__stop_cause cause);
 void hpt__run_kill_trial(hpt__run *run, hpt__running *t);
 HPT_NODISCARD int hpt__run_trial_exited(hpt__run *run, hpt__running *t); // reaps it and what it left
 HPT_NODISCARD int hpt__run_conclude(hpt__run *run, hpt__running *t);     // tells it and frees the slot
-// Tells a trial that has no value; reason becomes its attribute.
-HPT_NODISCARD int hpt__run_tell_bad(hpt__run *run, hpt_trial *trial, hpt_trial_state state, hpt_outcome outcome,
-                                    const char *reason);
-// The same with everything that follows from it. how: HPT__BAD_RETRY: its point is worth another trial;
+// Tells a trial that has no value, with everything that follows from it; reason becomes its attribute. t: what ran of it,
+// NULL: nothing. how: HPT__BAD_RETRY: its point is worth another trial;
 // HPT__BAD_EXCUSED: says nothing about the program, so that the guard (run_guard.c) does not count it.
 enum { HPT__BAD_RETRY = 1, HPT__BAD_EXCUSED = 2 };
-HPT_NODISCARD int hpt__run_ended_bad(hpt__run *run, hpt_trial *trial, hpt_trial_state state, hpt_outcome outcome,
-                                     const char *reason, const char *log_path, unsigned how);
+HPT_NODISCARD int hpt__run_ended_bad(hpt__run *run, hpt_trial *trial, const hpt__running *t, hpt_trial_state state,
+                                     hpt_outcome outcome, const char *reason, const char *log_path, unsigned how);
 
 // ---- run_attempts.c
 HPT_NODISCARD int hpt__run_find_lost(hpt__run *run);

@@ -36,6 +36,7 @@ void hpt__run_clear_slot(hpt__run *run, hpt__running *t) {
     hpt__intake_stream_fini(&t->out);
     hpt__intake_stream_fini(&t->report);
     hpt__ledger_give(&run->ledger, &t->grant);
+    hpt__cores_give(&run->cores, t - run->slots);
     hpt__free(t->dir);
     hpt_trial_destroy(t->trial);
     *t = (hpt__running){0};
@@ -143,7 +144,7 @@ static int program_path(const char **path, hpt__run *run, const char *name) {
 static int could_not_start(hpt__run *run, hpt__running *t, const char *why) {
     char reason[HPT__ERROR_MAX + 32];
     (void)snprintf(reason, sizeof reason, "could not be started: %s", why);
-    return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED, reason, NULL, 0);
+    return hpt__run_ended_bad(run, t->trial, NULL, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED, reason, NULL, 0);
 }
 
 static int spawn(hpt__run *run, hpt__running *t, char **argv) {
@@ -161,6 +162,7 @@ static int spawn(hpt__run *run, hpt__running *t, char **argv) {
                     .fd_err = t->fd_err,
                     .fd_report = t->fd_report,
                     .mask = run->old_mask};
+    hpt__run_limit(&s, run, t);
     HPT_TRY(hpt__process_spawn(&t->pid, &why, &s));
     t->pidfd = (int)syscall(SYS_pidfd_open, t->pid, 0U);
     if (t->pidfd < 0 || hpt__run_watch(run, t->pidfd, HPT__SOURCE_TRIAL, t - run->slots, EPOLLIN) < 0) {

@@ -124,6 +124,7 @@ extern const hpt__storage_ops hpt__storage_sqlite_ops;
 
 // Kept in a study's attributes: "s:hpt:space", "s:hpt:config" (sampler, pruner, seed, options),
 // "s:hpt:sampler_state" (what the sampler saves), "s:hpt:run_id".
-// Kept in a trial's: "s:hpt:grid_id", "s:hpt:outcome", "s:hpt:attempts", "s:hpt:reason", "s:hpt:by" (what chose it).
+// Kept in a trial's: "s:hpt:grid_id", "s:hpt:outcome", "s:hpt:attempts", "s:hpt:reason", "s:hpt:use",
+// "s:hpt:by" (what chose it).
 
 #endif

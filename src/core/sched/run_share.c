@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// run_share.c: what of a trial's share is enforced on the host, and what the trial used.
+//
+//   cores    a sweep that names whole cores (hpt:resources.cpu) gives each trial a set of its own (cores.c); where there
+//            are not enough free ones (another run's trials hold them) the trial runs on all. Fractions are not pinned.
+//   threads  the usual variables of thread counts are set to the share, unless the user has set them. OMP_NUM_THREADS
+//            counts for most libraries, so that one who set it has set them all.
+//   memory   hpt:resources.memory limits the private data (RLIMIT_DATA) of each process of a trial that asks for no GPU. Not
+//            RLIMIT_AS: CUDA reserves address space for all memory of host and devices and would not start. The
+//            limit holds per process, not for their sum, which only a cgroup counts.
+//
+// The tier says what holds the memory: "rlimit" or "none". What a trial had and used is one attribute, s:hpt:use, written
+// with its result: {"cpu": 2, "cores": "0-1", "gpus": "gpu:0", "gpu": 0.25, "gpu_memory": 1, "memory": 1, "tier": "none",
+// "peak_memory": 1, "cpu_seconds": 0.5}. peak_memory (bytes) is the largest resident memory of one process, cpu_seconds the
+// time of all, as far as they were waited for (getrusage(2)).
+//
+// Ownership: everything is the run's. Threads: the run's.
+#include "../base/num.h"
+#include "run_impl.h"
+
+#include <string.h>
+
+static const char *const THREADS[] = {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
+                                      "NUMEXPR_NUM_THREADS"};
+
+static bool has_variable(const hpt__run *run, const char *name) {
+    const size_t n = strlen(name);
+    for (int64_t i = 0; i < run->n_env; i++)
+        if (strncmp(run->env[i], name, n) == 0 && run->env[i][n] == '=') return true;
+    return false;
+}
+
+void hpt__run_thread_env(hpt__str *s, const hpt__run *run) {
+    const double cpu = run->sweep->cpu;
+    if (!(cpu > 0) || has_variable(run, THREADS[0])) return;
+    for (size_t i = 0; i < sizeof THREADS / sizeof *THREADS; i++) {
+        if (has_variable(run, THREADS[i])) continue;
+        hpt__str_addf(s, "%s=%lld", THREADS[i], cpu >= 1 ? (long long)cpu : 1LL);
+        hpt__str_addc(s, '\0');
+    }
+}
+
+void hpt__run_limit(hpt__spawn *spawn, hpt__run *run, const hpt__running *t) {
+    const int64_t holder = t - run->slots, cpu = t->grant.demand.cpu;
+    if (run->sweep->cpu > 0 && cpu % HPT__CPU_UNITS == 0 && cpu / HPT__CPU_UNITS <= run->cores.n &&
+        hpt__cores_take(&run->cores, holder, cpu / HPT__CPU_UNITS) &&
+        hpt__cores_mask(run->core_mask, &run->cores, holder))
+        spawn->cores = run->core_mask;
+    if (t->grant.demand.memory > 0 && t->grant.demand.n_gpus == 0) spawn->data_limit = t->grant.demand.memory;
+}
+
+static void put_number(hpt__str *s, const char *key, double value) {
+    char number[HPT__DOUBLE_MAX];
+    (void)hpt__double_repr(number, value);
+    hpt__str_addf(s, "%s\"%s\": %s", s->len > 1 ? ", " : "", key, number);
+}
+
+static void put_bytes(hpt__str *s, const char *key, int64_t bytes) {
+    if (bytes > 0) hpt__str_addf(s, "%s\"%s\": %lld", s->len > 1 ? ", " : "", key, (long long)bytes);
+}
+
+void hpt__run_use_json(hpt__str *s, const hpt__run *run, const hpt__running *t) {
+    const hpt__grant *g = &t->grant;
+    const hpt__demand *d = &g->demand;
+    const struct rusage *u = &t->usage;
+    int64_t memory = 0;
+    hpt__str_addc(s, '{');
+    put_number(s, "cpu", (double)d->cpu / HPT__CPU_UNITS);
+    hpt__str_add(s, ", \"cores\": \"");
+    hpt__cores_text(s, &run->cores, t - run->slots);
+    hpt__str_addc(s, '"');
+    put_bytes(s, "memory", d->memory);
+    if (d->n_gpus > 0) {
+        hpt__str_add(s, ", \"gpus\": \"");
+        for (int64_t i = 0; i < d->n_gpus; i++) {
+            hpt__str_addf(s, "%s%s", i ? "," : "", run->ledger.gpus[g->gpus[i]].info.name);
+            memory += g->gpu_memory[i];
+        }
+        hpt__str_addc(s, '"');
+        put_number(s, "gpu", (double)(d->gpu * d->n_gpus) / HPT__GPU_UNITS);
+        put_bytes(s, "gpu_memory", memory);
+    }
+    hpt__str_addf(s, ", \"tier\": \"%s\"", d->memory > 0 && d->n_gpus == 0 ? "rlimit" : "none");
+    put_bytes(s, "peak_memory", (int64_t)u->ru_maxrss * 1024);
+    put_number(s, "cpu_seconds",
+               (double)(u->ru_utime.tv_sec + u->ru_stime.tv_sec) +
+                   1e-6 * (double)(u->ru_utime.tv_usec + u->ru_stime.tv_usec));
+    hpt__str_addc(s, '}');
+}
