@@ -55,6 +55,7 @@ typedef struct hpt__running { // one slot
     bool status_known;
     int status; // as waitpid gives it
     struct rusage usage;
+    long own_peak; // kB of this program when the process was made, see run_share.c
     hpt__grant grant;
     char *dir;
 } hpt__running;

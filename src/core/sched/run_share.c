@@ -12,7 +12,8 @@
 // The tier says what holds the memory: "rlimit" or "none". What a trial had and used is one attribute, s:hpt:use, written
 // with its result: {"cpu": 2, "cores": "0-1", "gpus": "gpu:0", "gpu": 0.25, "gpu_memory": 1, "memory": 1, "tier": "none",
 // "peak_memory": 1, "cpu_seconds": 0.5}. peak_memory (bytes) is the largest resident memory of one process, cpu_seconds the
-// time of all, as far as they were waited for (getrusage(2)).
+// time of all, as far as they were waited for (getrusage(2)). The kernel carries the peak over exec, so that a process which
+// takes less memory than this program had when it was made shows this program's: such a peak is not known, and left out.
 //
 // Ownership: everything is the run's. Threads: the run's.
 #include "../base/num.h"
@@ -81,7 +82,7 @@ void hpt__run_use_json(hpt__str *s, const hpt__run *run, const hpt__running *t) 
         put_bytes(s, "gpu_memory", memory);
     }
     hpt__str_addf(s, ", \"tier\": \"%s\"", d->memory > 0 && d->n_gpus == 0 ? "rlimit" : "none");
-    put_bytes(s, "peak_memory", (int64_t)u->ru_maxrss * 1024);
+    if (u->ru_maxrss > t->own_peak) put_bytes(s, "peak_memory", (int64_t)u->ru_maxrss * 1024);
     put_number(s, "cpu_seconds",
                (double)(u->ru_utime.tv_sec + u->ru_stime.tv_sec) +
                    1e-6 * (double)(u->ru_utime.tv_usec + u->ru_stime.tv_usec));

@@ -164,6 +164,8 @@ static int spawn(hpt__run *run, hpt__running *t, char **argv) {
                     .mask = run->old_mask};
     hpt__run_limit(&s, run, t);
     HPT_TRY(hpt__process_spawn(&t->pid, &why, &s));
+    struct rusage own;
+    if (getrusage(RUSAGE_SELF, &own) == 0) t->own_peak = own.ru_maxrss;
     t->pidfd = (int)syscall(SYS_pidfd_open, t->pid, 0U);
     if (t->pidfd < 0 || hpt__run_watch(run, t->pidfd, HPT__SOURCE_TRIAL, t - run->slots, EPOLLIN) < 0) {
         rc = hpt__fail(HPT_E_IO, "trial %lld cannot be watched: %s", (long long)t->number, strerror(errno));
