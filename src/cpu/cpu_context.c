@@ -51,6 +51,7 @@ const hpt__backend hpt__backend_cpu = {
     .joint = cpu__joint,
     .cross_apply = cpu__cross_apply,
     .screen = cpu__screen,
+    .mll_many = cpu__mll_many,
     .supports = cpu__supports,
     .need_bytes = cpu__need_bytes,
 };

@@ -189,6 +189,7 @@ const hpt__backend hpt__backend_ref = {
     .joint = ref_joint,
     .cross_apply = ref_cross_apply,
     .screen = NULL,
+    .mll_many = NULL,
     .supports = ref_supports,
     .need_bytes = ref_need_bytes,
 };

@@ -74,6 +74,9 @@ HPT_NODISCARD int hpt__model_solve(hpt__model *model, bool transposed, double *b
 // back.
 HPT_NODISCARD int hpt__model_mll(hpt__model *model, const double *theta, const double *y, int64_t n, double *value,
                                  double *grad);
+// The same for each of k jobs (their jitter is chosen here, their info is 0), together where the backend gains by it. Values
+// are those of hpt__model_mll: bit for bit on a host, to rounding on others. Counted as k likelihoods.
+HPT_NODISCARD int hpt__model_mll_many(hpt__model *model, hpt__mll_job *jobs, int64_t k, int64_t n);
 HPT_NODISCARD int hpt__model_posterior(hpt__model *model, const double *z, const uint64_t *zmask, int64_t m,
                                        double *mean, double *var, double *dmean, double *dvar);
 HPT_NODISCARD int hpt__model_acquire(hpt__model *model, const hpt__acq *acq, const double *z, const uint64_t *zmask,

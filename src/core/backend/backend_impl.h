@@ -31,7 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { HPT__BACKEND_ABI = 1, HPT__BLOCKS_MAX = 64 };
+enum { HPT__BACKEND_ABI = 2, HPT__BLOCKS_MAX = 64 };
 
 typedef enum hpt__cov_kind {
     HPT__COV_MATERN52 = 0,
@@ -68,6 +68,15 @@ typedef struct hpt__acq {
     double tau;   // PE
     double noise; // LOGEI: variance of a result's noise, for which repeats are worth less; 0: none
 } hpt__acq;
+
+typedef struct hpt__mll_job { // one of several likelihoods: in and out; arrays are the caller's
+    const double *theta;      // p
+    const double *y;          // n
+    double jitter;            // absolute; the wrappers of backend.h choose it
+    double value;
+    double *grad; // p; NULL: not wanted
+    int64_t info; // as of mll
+} hpt__mll_job;
 
 typedef struct hpt__device_desc {
     char name[96];        // "AMD EPYC ..., 2 threads"
@@ -165,6 +174,9 @@ typedef struct hpt__backend {
     // may screen if the result is what double precision gives.
     int (*screen)(void *model, const hpt__acq *acq, const double *z, const uint64_t *zmask, int64_t m, int64_t k,
                   int64_t *index, double *value);
+    // Several likelihoods over the model's first n points: mll of each of the k jobs, which may differ in everything but the
+    // points. What a job gives does not depend on the others. After an error all values and gradients are undefined.
+    int (*mll_many)(void *model, hpt__mll_job *jobs, int64_t k, int64_t n);
 
     // ---- queries
     bool (*supports)(hpt__op op, const hpt__model_shape *shape);
