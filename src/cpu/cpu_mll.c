@@ -11,9 +11,9 @@
 // 4 d flops an entry, 2 % of an evaluation at n = 1000 and d = 10.
 // Cost: n^3 flops. Threads: tiles over the pool; their sums are added in the order of the tiles.
 //
-// Several likelihoods of few points: one for each thread, since a factor of n = 100 is one tile, and below 60 the pool is not even
-// woken for it. The tiles and their order are the same, so a job has the bits that it has alone. From SPREAD on tiles fill the
-// threads as well. Each thread has a lane (matrix, packed points, scratch) that keeps its size between the calls; where the
+// Several likelihoods of few points: one for each thread, since up to SPREAD points the inverse is one task, and below 60 the pool is
+// not even woken for one. The tiles and their order are the same, so a job has the bits that it has alone. With more points the tiles
+// fill the threads as well. Each thread has a lane (matrix, packed points, scratch) that keeps its size between the calls; where the
 // memory limit forbids it the jobs are done one after the other.
 #include "cpu_impl.h"
 
@@ -167,7 +167,7 @@ out:
 
 // ---- several
 
-enum { SPREAD = 320 }; // points; measured on two threads
+enum { SPREAD = CPU__CHUNK }; // points
 
 typedef struct spread {
     const cpu__model *m;
@@ -199,7 +199,7 @@ static int reserve_lanes(cpu__model *m, int64_t lanes, int64_t n) {
     int rc = HPT_OK;
     for (int64_t i = 0; i < lanes; i++) {
         cpu__lane *lane = &m->lanes[i];
-        if (!lane->kernel.cov) HPT_TRY(cpu__kernel_init(&lane->kernel, m->cov));
+        if (!lane->kernel.memory) HPT_TRY(cpu__kernel_init(&lane->kernel, m->cov));
         HPT_TRY(reserve(c, lane, n));
         HPT_TRY(cpu__buf_reserve(c, &lane->scratch, lane_scratch(&lane->kernel), "a likelihood"));
         lane->alone = *c;
