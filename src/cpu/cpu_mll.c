@@ -110,6 +110,15 @@ static int64_t leading(int64_t n) {
     return cpu__round(n, CPU__LANES) + CPU__PAD;
 }
 
+static int64_t square_size(int64_t n) {
+    return leading(n) * n + CPU__PAD;
+}
+
+static int64_t work_size(int64_t n, int64_t p) {
+    const int64_t tiles = (n + CPU__TILE - 1) / CPU__TILE;
+    return cpu__round(n, CPU__LANES) * (1 + CPU__BASE + cpu__diagonal_ld(n)) + tiles * (tiles + 1) / 2 * p;
+}
+
 // Memory of a likelihood of n points, counted in the model's context.
 static int reserve(cpu__ctx *c, cpu__lane *lane, int64_t n) {
     const int64_t p = hpt__cov_n_theta(lane->kernel.cov), tiles = (n + CPU__TILE - 1) / CPU__TILE;
@@ -194,6 +203,16 @@ static int64_t lane_scratch(const cpu__kernel *k) {
     return factor > sums ? factor : sums;
 }
 
+// Whether the memory limit allows it. Points count twice: they grow beside the old ones.
+static bool lanes_fit(const cpu__model *m, int64_t lanes, int64_t n) {
+    const cpu__kernel *k = &m->lanes[0].kernel;
+    const int64_t p = hpt__cov_n_theta(m->cov), points = (cpu__round(n, CPU__GROW) + CPU__PAD) * p;
+    const int64_t one = square_size(n) + work_size(n, p) + 2 * points + lane_scratch(k);
+    int64_t more = lanes * one;
+    for (int64_t i = 0; i < lanes; i++) more -= cpu__lane_size(&m->lanes[i]);
+    return 8.0 * (double)more <= (double)(m->ctx->limit - m->ctx->used);
+}
+
 static int reserve_lanes(cpu__model *m, int64_t lanes, int64_t n) {
     cpu__ctx *c = m->ctx;
     int rc = HPT_OK;
@@ -214,7 +233,8 @@ int cpu__mll_many(void *model, hpt__mll_job *jobs, int64_t k, int64_t n) {
     cpu__model *m = model;
     const int64_t lanes = k < m->ctx->n_threads ? k : m->ctx->n_threads;
     int rc = HPT_OK;
-    if (lanes > 1 && n <= SPREAD && reserve_lanes(m, lanes, n) >= 0) {
+    if (lanes > 1 && n <= SPREAD && lanes_fit(m, lanes, n)) {
+        HPT_TRY(reserve_lanes(m, lanes, n));
         spread f = {.m = m, .jobs = jobs, .k = k, .n = n};
         atomic_init(&f.next, 0);
         cpu__blas_enter();
