@@ -33,7 +33,7 @@ const hpt__backend hpt__backend_cuda = {
     .joint = cuda__joint,
     .cross_apply = cuda__cross_apply,
     .screen = cuda__screen,
-    .mll_many = NULL,
+    .mll_many = cuda__mll_many,
     .supports = cuda__supports,
     .need_bytes = cuda__need_bytes,
 };
