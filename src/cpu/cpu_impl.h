@@ -170,6 +170,11 @@ int cpu__mll(void *model, const double *theta, double jitter, const double *y, i
              int64_t *info);
 int cpu__mll_many(void *model, hpt__mll_job *jobs, int64_t k, int64_t n);
 
+// ---- cpu_fill.c
+int cpu__fill_sobol(void *ctx, const uint32_t *columns, const uint32_t *shift, int64_t d, int64_t first, int64_t n,
+                    double *out);
+int cpu__fill_normal(void *ctx, uint64_t seed, uint64_t stream, int64_t first, int64_t n, double *out);
+
 // ---- cpu_predict.c
 int cpu__posterior(void *model, const double *z, const uint64_t *zmask, int64_t m, double *mean, double *var,
                    double *dmean, double *dvar);

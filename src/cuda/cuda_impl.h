@@ -170,6 +170,11 @@ int cuda__cov_build(void *ctx, const hpt__cov *cov, const double *theta, const d
 int cuda__cov_cross(void *ctx, const hpt__cov *cov, const double *theta, const double *x, const uint64_t *xmask,
                     int64_t n, const double *z, const uint64_t *zmask, int64_t m, double *k, int64_t ldk);
 
+// ---- cuda_fill.c
+int cuda__fill_sobol(void *ctx, const uint32_t *columns, const uint32_t *shift, int64_t d, int64_t first, int64_t n,
+                     double *out);
+int cuda__fill_normal(void *ctx, uint64_t seed, uint64_t stream, int64_t first, int64_t n, double *out);
+
 // ---- cuda_mll.c
 int cuda__mll(void *model, const double *theta, double jitter, const double *y, int64_t n, double *value, double *grad,
               int64_t *info);

@@ -156,6 +156,20 @@ typedef struct cuda__copy_args {
     int32_t transposed, lower;
 } cuda__copy_args;
 
+// Coordinates of n points of d columns, row-major, from point `first` on; columns: 32 of each; grid: threads over n d.
+typedef struct cuda__sobol_args {
+    const uint32_t *columns, *shift;
+    double *out;
+    int64_t d, first, n;
+} cuda__sobol_args;
+
+// n normal numbers of a Philox stream from the first on; grid: threads over n.
+typedef struct cuda__normal_args {
+    uint64_t seed, stream;
+    double *out;
+    int64_t first, n;
+} cuda__normal_args;
+
 // A round of choosing the k best of m values (larger first, ties by the smaller index): each block orders SORT of them and
 // writes its k best at block k; index NULL: the values are the first round's, their places are the indices. Entries past the
 // end have index -1. grid: ceil(m / SORT); k <= SORT / 2.
@@ -185,6 +199,8 @@ typedef struct cuda__top_args {
     X(cuda_many_gram, cuda__many_args, CUDA__THREADS)          \
     X(cuda_small_lauum, cuda__small_lauum_args, CUDA__THREADS) \
     X(cuda_copy, cuda__copy_args, CUDA__THREADS)               \
+    X(cuda_sobol, cuda__sobol_args, CUDA__THREADS)             \
+    X(cuda_normal, cuda__normal_args, CUDA__THREADS)           \
     X(cuda_top, cuda__top_args, CUDA__SORT / 2)
 
 #endif

@@ -150,6 +150,11 @@ static int run(life *l, const char *request) {
     STEP(hpt__cov_build(device, cov, theta, x, mask, 10, v, 10));
     v = take(l, 50);
     STEP(hpt__cov_cross(device, cov, theta, x, mask, 10, x, mask, 5, v, 10));
+    v = take(l, 60);
+    STEP(hpt__fill_normal(device, 3, 4, 5, 60, v));
+    static const uint32_t columns[32] = {UINT32_C(1) << 31, UINT32_C(1) << 30, UINT32_C(1) << 29}, shift[1] = {77};
+    v = take(l, 8);
+    STEP(hpt__fill_sobol(device, columns, shift, 1, 0, 8, v));
 out:
     hpt__model_destroy(m);
     hpt__device_close(device);

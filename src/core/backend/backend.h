@@ -93,6 +93,12 @@ HPT_NODISCARD int hpt__cov_cross(hpt__device *device, const hpt__cov *cov, const
                                  const uint64_t *xmask, int64_t n, const double *z, const uint64_t *zmask, int64_t m,
                                  double *k, int64_t ldk);
 
+// Bulk numbers of the host's streams, whatever the device (backend_impl.h). HPT_E_ARG: NULL, a negative range, Sobol points from 2^32 on.
+HPT_NODISCARD int hpt__fill_sobol(hpt__device *device, const uint32_t *columns, const uint32_t *shift, int64_t d,
+                                  int64_t first, int64_t n, double *out);
+HPT_NODISCARD int hpt__fill_normal(hpt__device *device, uint64_t seed, uint64_t stream, int64_t first, int64_t n,
+                                   double *out);
+
 // ---- acquisition values from moments: shared by the host backends and by tests (acq_value.c). A variance below
 // 1e-20 counts as 1e-20.
 double hpt__acq_value(const hpt__acq *acq, double mean, double var);

@@ -125,6 +125,15 @@ typedef struct hpt__backend {
     int (*cov_cross)(void *ctx, const hpt__cov *cov, const double *theta, const double *x, const uint64_t *xmask,
                      int64_t n, const double *z, const uint64_t *zmask, int64_t m, double *k, int64_t ldk);
 
+    // ---- random and quasi-random numbers, for bulk: what the host's own streams give (base/rng.h, space/sobol.h)
+    // out (n x d row-major): points first .. first + n - 1 of a Sobol sequence in Gray order, bit for bit; columns: d x 32,
+    // shift: d, as hpt__sobol_matrix has them. first + n <= 2^32.
+    int (*fill_sobol)(void *ctx, const uint32_t *columns, const uint32_t *shift, int64_t d, int64_t first, int64_t n,
+                      double *out);
+    // out (n): normal numbers first .. first + n - 1 of a stream, as hpt__rng_normal draws them: bit for bit on a host, elsewhere
+    // to a relative error of 2e-14 (the inverse of the distribution is the device's; the uniform below it has the same bits).
+    int (*fill_normal)(void *ctx, uint64_t seed, uint64_t stream, int64_t first, int64_t n, double *out);
+
     // ---- model life. cap grows by itself (to multiples of 64, by half); growing keeps points, factor and weights.
     int (*model_create)(void **model, void *ctx, const hpt__cov *cov, int64_t cap);
     void (*model_destroy)(void *model);
