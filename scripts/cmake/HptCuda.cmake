@@ -4,7 +4,7 @@
 #                                environment
 #   HPT_NVCC                     nvcc, for the kernels; sought by CUDA_PATH, CUDA_HOME and PATH
 #   HPT_NVCC_HOST                the C++ compiler that nvcc calls
-#   hpt_cuda_headers             interface target: cuda.h, cublas_v2.h, cusolverDn.h, curand.h
+#   hpt_cuda_headers             interface target: cuda.h, cublas_v2.h, cusolverDn.h
 #   HPT_CUDA_HEADERS_FOUND, HPT_CUDA_FOUND (headers and nvcc)
 set(hpt_cuda_default AUTO)
 if(DEFINED ENV{HPT_CUDA})
@@ -20,8 +20,7 @@ if(NOT HPT_CUDA STREQUAL "OFF")
   cmake_path(GET hpt_nvcc_bin PARENT_PATH hpt_cuda_root)
   find_program(HPT_NVCC_HOST NAMES g++ c++ clang++)
   find_path(HPT_CUDA_INCLUDE cusolverDn.h HINTS "${hpt_cuda_root}" PATHS /usr/local/cuda PATH_SUFFIXES include)
-  if(HPT_CUDA_INCLUDE AND EXISTS "${HPT_CUDA_INCLUDE}/cuda.h" AND EXISTS "${HPT_CUDA_INCLUDE}/cublas_v2.h" AND
-     EXISTS "${HPT_CUDA_INCLUDE}/curand.h")
+  if(HPT_CUDA_INCLUDE AND EXISTS "${HPT_CUDA_INCLUDE}/cuda.h" AND EXISTS "${HPT_CUDA_INCLUDE}/cublas_v2.h")
     set(HPT_CUDA_HEADERS_FOUND TRUE)
     add_library(hpt_cuda_headers INTERFACE)
     target_include_directories(hpt_cuda_headers SYSTEM INTERFACE "${HPT_CUDA_INCLUDE}")
@@ -30,7 +29,7 @@ if(NOT HPT_CUDA STREQUAL "OFF")
     set(HPT_CUDA_FOUND TRUE)
   elseif(HPT_CUDA STREQUAL "ON")
     message(FATAL_ERROR "HPT_CUDA=ON needs the CUDA toolkit 12 or 13: nvcc (${HPT_NVCC}), a C++ compiler for it "
-                        "(${HPT_NVCC_HOST}) and the headers of cuBLAS, cuSOLVER and cuRAND (${HPT_CUDA_INCLUDE}); put nvcc on PATH, or set HPT_CUDA=AUTO or OFF")
+                        "(${HPT_NVCC_HOST}) and the headers of cuBLAS and cuSOLVER (${HPT_CUDA_INCLUDE}); put nvcc on PATH, or set HPT_CUDA=AUTO or OFF")
   endif()
 endif()
 if(HPT_CUDA_FOUND)

@@ -34,6 +34,8 @@ const hpt__backend hpt__backend_cpu = {
     .sync = sync_nothing,
     .cov_build = cpu__cov_build,
     .cov_cross = cpu__cov_cross,
+    .fill_sobol = cpu__fill_sobol,
+    .fill_normal = cpu__fill_normal,
     .model_create = cpu__model_create,
     .model_destroy = cpu__model_destroy,
     .model_bytes = cpu__model_bytes,
@@ -51,6 +53,7 @@ const hpt__backend hpt__backend_cpu = {
     .joint = cpu__joint,
     .cross_apply = cpu__cross_apply,
     .screen = cpu__screen,
+    .mll_many = cpu__mll_many,
     .supports = cpu__supports,
     .need_bytes = cpu__need_bytes,
 };

@@ -147,13 +147,22 @@ static void factor_task(void *payload, int64_t task, double *scratch) {
     for (int64_t i = from; i < end; i++) atomic_store_explicit(&f->done[i], k + 1, memory_order_release);
 }
 
+static int64_t group_of(int64_t tile) {
+    return tile < ROWS ? ROWS / tile : 1;
+}
+
+int64_t cpu__factor_scratch(int64_t n) {
+    const int64_t tile = tile_of(n), factor = group_of(tile) * tile * BASE, inverse = BLOCK * BASE;
+    return factor > inverse ? factor : inverse;
+}
+
 enum { COUNTERS = 1024 };
 
 int cpu__cholesky(cpu__ctx *c, double *a, int64_t lda, int64_t n, double *inverses, int64_t *info) {
     counter done[COUNTERS];
     factoring f = {.ctx = c, .a = a, .u = inverses, .lda = lda, .n = n, .tile = tile_of(n), .done = done};
     while ((n + f.tile - 1) / f.tile > COUNTERS) f.tile *= 2;
-    f.group = f.tile < ROWS ? ROWS / f.tile : 1;
+    f.group = group_of(f.tile);
     f.n_tiles = (n + f.tile - 1) / f.tile;
     int64_t tasks = 0;
     for (int64_t i = 0; i < f.n_tiles; i++) {

@@ -105,6 +105,7 @@ int cpu__cov_cross(void *ctx, const hpt__cov *cov, const double *theta, const do
 // A (n x n, lower) = L L' in place. *info: 0, or the pivot from 1 at which it is not positive definite. inverses (BASE x n):
 // those of L's blocks of BASE on the diagonal, transposed, as the solves and cpu__invert need them.
 int cpu__cholesky(cpu__ctx *c, double *a, int64_t lda, int64_t n, double *inverses, int64_t *info);
+int64_t cpu__factor_scratch(int64_t n); // doubles of a thread's scratch, for factor and inverse
 // The inverses that rows from .. n - 1 have a part in.
 void cpu__invert_blocks(const cpu__ctx *c, const double *l, int64_t ldl, int64_t from, int64_t n, double *inverses);
 double cpu__logdet(const double *l, int64_t ldl, int64_t n); // of L L'
@@ -125,16 +126,24 @@ void cpu__inverse_block(const cpu__ctx *c, const double *a, int64_t lda, int64_t
                         int64_t first, int64_t rows, int64_t i, double *t, int64_t ldt);
 
 // ---- cpu_model.c
+typedef struct cpu__lane { // what one likelihood takes beside the model's points
+    cpu__kernel kernel;
+    cpu__points points;
+    cpu__buf square, work;
+    cpu__buf scratch; // of `alone`
+    cpu__ctx alone;   // one thread, for a likelihood beside others; its buffers have their size beforehand
+} cpu__lane;
+
 typedef struct cpu__model {
     cpu__ctx *ctx;
     const hpt__cov *cov; // borrowed
     cpu__kernel fit;     // hyperparameters of the factor
-    cpu__kernel trial;   // those of a likelihood
     cpu__points points;  // packed for fit; as many rows as the factor has
-    cpu__points trial_points, candidates;
-    cpu__buf raw;   // cap x d, row-major
-    uint64_t *mask; // cap
-    cpu__buf factor, inverses, alpha, square, work,
+    cpu__points candidates;
+    cpu__lane *lanes; // n_threads; the first is always there, the others from when they are first needed
+    cpu__buf raw;     // cap x d, row-major
+    uint64_t *mask;   // cap
+    cpu__buf factor, inverses, alpha, work,
         cross;                      // inverses: of the factor's blocks on the diagonal, BASE x cap
     int64_t n, cap, ldl, rows, n_y; // points, room, the factor's leading dimension and rows, points that have weights
     double jitter;
@@ -155,8 +164,16 @@ bool cpu__supports(hpt__op op, const hpt__model_shape *shape);
 int64_t cpu__need_bytes(const hpt__model_shape *shape);
 
 // ---- cpu_mll.c
+void cpu__lane_fini(cpu__ctx *c, cpu__lane *lane);
+int64_t cpu__lane_size(const cpu__lane *lane); // doubles
 int cpu__mll(void *model, const double *theta, double jitter, const double *y, int64_t n, double *value, double *grad,
              int64_t *info);
+int cpu__mll_many(void *model, hpt__mll_job *jobs, int64_t k, int64_t n);
+
+// ---- cpu_fill.c
+int cpu__fill_sobol(void *ctx, const uint32_t *columns, const uint32_t *shift, int64_t d, int64_t first, int64_t n,
+                    double *out);
+int cpu__fill_normal(void *ctx, uint64_t seed, uint64_t stream, int64_t first, int64_t n, double *out);
 
 // ---- cpu_predict.c
 int cpu__posterior(void *model, const double *z, const uint64_t *zmask, int64_t m, double *mean, double *var,

@@ -21,7 +21,12 @@ int cpu__model_create(void **model, void *ctx, const hpt__cov *cov, int64_t cap)
     m->cov = cov;
     m->cap = cpu__round(cap > 1 ? cap : 1, CPU__GROW);
     HPT_TRY(cpu__kernel_init(&m->fit, cov));
-    HPT_TRY(cpu__kernel_init(&m->trial, cov));
+    m->lanes = hpt__calloc((size_t)m->ctx->n_threads, sizeof *m->lanes);
+    if (!m->lanes) {
+        rc = hpt__fail_memory();
+        goto out;
+    }
+    HPT_TRY(cpu__kernel_init(&m->lanes[0].kernel, cov));
     HPT_TRY(cpu__buf_reserve(m->ctx, &m->raw, m->cap * cov->d, "points of a model"));
     m->mask = hpt__malloc((size_t)m->cap * sizeof *m->mask);
     if (!m->mask) {
@@ -38,19 +43,22 @@ out:
 void cpu__model_destroy(void *model) {
     cpu__model *m = model;
     if (!m) return;
-    cpu__buf *bufs[] = {&m->raw,   &m->factor,     &m->inverses,         &m->alpha,         &m->square, &m->work,
-                        &m->cross, &m->points.buf, &m->trial_points.buf, &m->candidates.buf};
+    cpu__buf *bufs[] = {&m->raw,  &m->factor, &m->inverses,   &m->alpha,
+                        &m->work, &m->cross,  &m->points.buf, &m->candidates.buf};
     for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++) cpu__buf_free(m->ctx, bufs[i]);
+    for (int64_t i = 0; m->lanes && i < m->ctx->n_threads; i++) cpu__lane_fini(m->ctx, &m->lanes[i]);
+    hpt__free(m->lanes);
     cpu__kernel_fini(&m->fit);
-    cpu__kernel_fini(&m->trial);
     hpt__free(m->mask);
     hpt__free(m);
 }
 
 int64_t cpu__model_bytes(const void *model) {
     const cpu__model *m = model;
-    return 8 * (m->raw.size + m->factor.size + m->inverses.size + m->alpha.size + m->square.size + m->work.size +
-                m->cross.size + m->points.buf.size + m->trial_points.buf.size + m->candidates.buf.size + m->cap);
+    int64_t numbers = m->raw.size + m->factor.size + m->inverses.size + m->alpha.size + m->work.size + m->cross.size +
+                      m->points.buf.size + m->candidates.buf.size + m->cap;
+    for (int64_t i = 0; i < m->ctx->n_threads; i++) numbers += cpu__lane_size(&m->lanes[i]);
+    return 8 * numbers;
 }
 
 // Grows b to size, keeping the first `keep` of its columns of `rows` numbers, whose distance becomes ld.
@@ -235,7 +243,8 @@ bool cpu__supports(hpt__op op, const hpt__model_shape *shape) {
     return shape->n < INT32_MAX / 2 && shape->m < INT32_MAX / 2 && shape->s < INT32_MAX / 2;
 }
 
-// Factor of capacity, the square of a likelihood with its diagonal blocks, points three times, workspace of 256 candidates.
+// Factor of capacity, the square of a likelihood with its diagonal blocks, points three times, workspace of 256 candidates. Several
+// likelihoods at once take more, a few MB, and do without it where it is not to be had (cpu_mll.c).
 int64_t cpu__need_bytes(const hpt__model_shape *shape) {
     const double n = (double)cpu__round(shape->n > 1 ? shape->n : 1, CPU__GROW), d = (double)shape->d,
                  t = (double)shape->n_terms;

@@ -48,6 +48,11 @@ int ref_model_set_y(void *model, const double *y, int64_t n);
 int ref_mll(void *model, const double *theta, double jitter, const double *y, int64_t n, double *value, double *grad,
             int64_t *info);
 
+// ---- ref_fill.c
+int ref_fill_sobol(void *ctx, const uint32_t *columns, const uint32_t *shift, int64_t d, int64_t first, int64_t n,
+                   double *out);
+int ref_fill_normal(void *ctx, uint64_t seed, uint64_t stream, int64_t first, int64_t n, double *out);
+
 // ---- ref_predict.c
 int ref_posterior(void *model, const double *z, const uint64_t *zmask, int64_t m, double *mean, double *var,
                   double *dmean, double *dvar);

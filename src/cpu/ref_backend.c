@@ -172,6 +172,8 @@ const hpt__backend hpt__backend_ref = {
     .sync = ref_sync,
     .cov_build = ref_cov_build,
     .cov_cross = ref_cov_cross,
+    .fill_sobol = ref_fill_sobol,
+    .fill_normal = ref_fill_normal,
     .model_create = ref_model_create,
     .model_destroy = ref_model_destroy,
     .model_bytes = ref_model_bytes,
@@ -189,6 +191,7 @@ const hpt__backend hpt__backend_ref = {
     .joint = ref_joint,
     .cross_apply = ref_cross_apply,
     .screen = NULL,
+    .mll_many = NULL,
     .supports = ref_supports,
     .need_bytes = ref_need_bytes,
 };

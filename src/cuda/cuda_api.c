@@ -27,7 +27,6 @@ typedef struct function {
 static const function driver_functions[] = {CUDA__DRIVER_FUNCTIONS(ENTRY){NULL, 0}};
 static const function blas_functions[] = {CUDA__BLAS_FUNCTIONS(ENTRY){NULL, 0}};
 static const function solver_functions[] = {CUDA__SOLVER_FUNCTIONS(ENTRY){NULL, 0}};
-static const function rand_functions[] = {CUDA__RAND_FUNCTIONS(ENTRY){NULL, 0}};
 
 typedef struct library {
     const char *what, *folder; // folder: pip's
@@ -53,11 +52,6 @@ static library libraries[CUDA__LIBRARIES] = {
      .folder = "cusolver",
      .names = {"libcusolver.so.12", "libcusolver.so.11"},
      .functions = solver_functions,
-     .remedy = TOOLKIT},
-    {.what = "cuRAND",
-     .folder = "curand",
-     .names = {"libcurand.so.10"},
-     .functions = rand_functions,
      .remedy = TOOLKIT},
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// cuda_api.h: every function of the driver, cuBLAS, cuSOLVER and cuRAND that the backend calls, in one table of pointers.
+// cuda_api.h: every function of the driver, cuBLAS and cuSOLVER that the backend calls, in one table of pointers.
 //
 // Why a table: no library of the toolkit is linked, so that one build serves nodes without a GPU, toolkits 12 and 13 and
 // sets of libraries that pip installed; and tests put functions of their own behind the same pointers. Why the driver's
@@ -12,11 +12,10 @@
 
 #include <cublas_v2.h>
 #include <cuda.h>
-#include <curand.h>
 #include <cusolverDn.h>
 #include <stddef.h>
 
-// X(library, symbol). Libraries: driver, blas, solver, rand.
+// X(library, symbol). Libraries: driver, blas, solver.
 #define CUDA__DRIVER_FUNCTIONS(X)           \
     X(driver, cuInit)                       \
     X(driver, cuDriverGetVersion)           \
@@ -72,16 +71,7 @@
     X(solver, cusolverDnXtrtri_bufferSize) \
     X(solver, cusolverDnXtrtri)
 
-#define CUDA__RAND_FUNCTIONS(X)                 \
-    X(rand, curandCreateGenerator)              \
-    X(rand, curandDestroyGenerator)             \
-    X(rand, curandSetStream)                    \
-    X(rand, curandSetPseudoRandomGeneratorSeed) \
-    X(rand, curandSetGeneratorOffset)           \
-    X(rand, curandGenerateNormalDouble)
-
-#define CUDA__FUNCTIONS(X) \
-    CUDA__DRIVER_FUNCTIONS(X) CUDA__BLAS_FUNCTIONS(X) CUDA__SOLVER_FUNCTIONS(X) CUDA__RAND_FUNCTIONS(X)
+#define CUDA__FUNCTIONS(X) CUDA__DRIVER_FUNCTIONS(X) CUDA__BLAS_FUNCTIONS(X) CUDA__SOLVER_FUNCTIONS(X)
 
 #define CUDA__POINTER(library, symbol) __typeof__(symbol) *symbol;
 typedef struct cuda__api {
@@ -92,7 +82,6 @@ typedef enum cuda__library {
     CUDA__LIBRARY_DRIVER = 0,
     CUDA__LIBRARY_BLAS,
     CUDA__LIBRARY_SOLVER,
-    CUDA__LIBRARY_RAND,
     CUDA__LIBRARIES,
 } cuda__library;
 

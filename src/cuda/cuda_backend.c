@@ -16,6 +16,8 @@ const hpt__backend hpt__backend_cuda = {
     .sync = cuda__sync,
     .cov_build = cuda__cov_build,
     .cov_cross = cuda__cov_cross,
+    .fill_sobol = cuda__fill_sobol,
+    .fill_normal = cuda__fill_normal,
     .model_create = cuda__model_create,
     .model_destroy = cuda__model_destroy,
     .model_bytes = cuda__model_bytes,
@@ -33,6 +35,7 @@ const hpt__backend hpt__backend_cuda = {
     .joint = cuda__joint,
     .cross_apply = cuda__cross_apply,
     .screen = cuda__screen,
+    .mll_many = cuda__mll_many,
     .supports = cuda__supports,
     .need_bytes = cuda__need_bytes,
 };

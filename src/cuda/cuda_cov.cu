@@ -33,14 +33,16 @@ CUDA__KERNEL(cuda_lower, cuda__lower_args, CUDA__THREADS) {
     CUDA__SHARED(double, xs, COV_CHUNK);
     CUDA__SHARED(double, zs, COV_CHUNK);
     const int tx = (int)threadIdx.x % CUDA__SIDE, ty = (int)threadIdx.x / CUDA__SIDE;
+    const int64_t q = blockIdx.y;
+    const double diagonal = a.diagonals ? a.diagonals[q] : a.diagonal;
     int64_t row, column;
     double k[COV_EDGE][COV_EDGE];
     cuda__lower_tile((int64_t)blockIdx.x, &row, &column);
-    cuda__cov_tile<COV_EDGE>(k, a.cov, a.x, row * CUDA__TILE, a.x, column * CUDA__TILE, xs, zs);
+    cuda__cov_tile<COV_EDGE>(k, cuda__cov_of(a.cov, q), a.x, row * CUDA__TILE, a.x, column * CUDA__TILE, xs, zs);
     CUDA__EACH (s, COV_EDGE)
         CUDA__EACH (r, COV_EDGE) {
             const int64_t i = row * CUDA__TILE + tx + CUDA__SIDE * r, j = column * CUDA__TILE + ty + CUDA__SIDE * s;
-            if (i < a.x.n && j <= i) a.k[i + j * a.ldk] = k[r][s] + (i == j ? a.diagonal : 0);
+            if (i < a.x.n && j <= i) a.k[q * a.step + i + j * a.ldk] = k[r][s] + (i == j ? diagonal : 0);
         }
 }
 

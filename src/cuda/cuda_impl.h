@@ -132,7 +132,10 @@ bool cuda__supports(hpt__op op, const hpt__model_shape *shape);
 
 int cuda__sorting_init(cuda__sorting *s, const hpt__cov *cov);
 void cuda__sorting_fini(cuda__sorting *s);
+// With several: noise is the first's.
 int cuda__kernel_set(cuda__ctx *c, cuda__kernel *k, const hpt__cov *cov, const cuda__sorting *s, const double *theta);
+int cuda__kernel_set_many(cuda__ctx *c, cuda__kernel *k, const hpt__cov *cov, const cuda__sorting *s,
+                          const hpt__mll_job *jobs, int64_t n);
 // Rows at .. at + k - 1 of the set from row-major points; it has room for them.
 int cuda__set_write(cuda__ctx *c, cuda__set *set, const hpt__cov *cov, const cuda__sorting *s, int64_t at,
                     const double *x, const uint64_t *mask, int64_t k);
@@ -167,9 +170,17 @@ int cuda__cov_build(void *ctx, const hpt__cov *cov, const double *theta, const d
 int cuda__cov_cross(void *ctx, const hpt__cov *cov, const double *theta, const double *x, const uint64_t *xmask,
                     int64_t n, const double *z, const uint64_t *zmask, int64_t m, double *k, int64_t ldk);
 
+// ---- cuda_fill.c
+int cuda__fill_sobol(void *ctx, const uint32_t *columns, const uint32_t *shift, int64_t d, int64_t first, int64_t n,
+                     double *out);
+int cuda__fill_normal(void *ctx, uint64_t seed, uint64_t stream, int64_t first, int64_t n, double *out);
+
 // ---- cuda_mll.c
 int cuda__mll(void *model, const double *theta, double jitter, const double *y, int64_t n, double *value, double *grad,
               int64_t *info);
+
+// ---- cuda_mll_many.c
+int cuda__mll_many(void *model, hpt__mll_job *jobs, int64_t k, int64_t n);
 
 // ---- cuda_predict.c
 int cuda__posterior(void *model, const double *z, const uint64_t *zmask, int64_t m, double *mean, double *var,

@@ -28,6 +28,7 @@ typedef struct cuda__cov {
     const double *inv_l;         // d, sorted
     const double *amplitude;     // n_terms
     const uint64_t *term_blocks; // n_terms
+    int64_t step; // from inv_l and amplitude of a problem to those of the next, where a launch has several
 } cuda__cov;
 
 typedef struct cuda__points { // columns of numbers, sorted: number of point i in column c at x[c ld + i]
@@ -36,13 +37,15 @@ typedef struct cuda__points { // columns of numbers, sorted: number of point i i
     int64_t n, ld;
 } cuda__points;
 
-// Lower triangle of K(x, x) plus `diagonal` on the diagonal; blocks: lower tiles, rows first.
+// Lower triangle of K(x, x) plus `diagonal` on the diagonal; grid: lower tiles, rows first; problems. Problem q has its
+// hyperparameters, its diagonals[q] (NULL: diagonal) and its matrix at k + q step.
 typedef struct cuda__lower_args {
     cuda__cov cov;
     cuda__points x;
     double diagonal;
+    const double *diagonals;
     double *k;
-    int64_t ldk;
+    int64_t ldk, step;
 } cuda__lower_args;
 
 // K(x, z), x.n x z.n; grid: tiles of rows, tiles of columns.
@@ -97,17 +100,19 @@ typedef struct cuda__chain_args {
 
 // partial[block p + i] = this block's part of the sums that make the gradient of the likelihood:
 //   sum_ij w_ij dK_ij / d theta_i, w = alpha alpha' - inverse (lower triangle), for columns (unsorted), terms, and tr w last
-// grid: as many blocks as there are rows in partial; block b takes the lower tiles b, b + grid, ...
+// grid: as many blocks as there are rows in partial, block b takes the lower tiles b, b + grid, ...; problems. Problem q has
+// alpha + q x.n, inverse + q step, and its rows of partial behind those of the problems before it.
 typedef struct cuda__slope_sums_args {
     cuda__cov cov;
     cuda__points x;
     const double *alpha, *inverse;
-    int64_t ld;
+    int64_t ld, step;
     double *partial;
     int64_t p;
 } cuda__slope_sums_args;
 
-// out[i] = sum over rows of partial (rows x p, row-major), in the order of the rows; grid: threads over p.
+// out[i] = sum over rows of partial (rows x p, row-major), in the order of the rows; grid: threads over p; problems, whose
+// rows and results follow one another.
 typedef struct cuda__add_rows_args {
     const double *partial;
     double *out;
@@ -127,6 +132,20 @@ typedef struct cuda__small_lauum_args {
     int64_t n, lda;
 } cuda__small_lauum_args;
 
+// Several matrices of one size, problem q (the grid's second dimension) `step` numbers after q - 1; both are lower triangles:
+//   cuda_many_factor   A -> L;  blocks of SMALL on the diagonal of M = their inverses;  info[q] = pivot (from 1) that failed
+//   cuda_many_invert   M -> L^-1 from L and those blocks; grid: block columns
+//   cuda_many_weights  v = M y, alpha = M' v (n for each q); out[2 q] = log det A, out[2 q + 1] = v'v
+//   cuda_many_gram     L -> M'M = A^-1; grid: lower tiles of SMALL
+// A problem with an info is left alone by the last three; its alpha is zero.
+typedef struct cuda__many_args {
+    double *a, *m;
+    const double *y;
+    double *v, *alpha, *out;
+    int32_t *info;
+    int64_t n, lda, step;
+} cuda__many_args;
+
 // to (n x m, ldt) = scale from (n x m, ldf), or its transpose (m x n) where transposed; lower: zeros above the diagonal.
 // grid: tiles of 32 x 32.
 typedef struct cuda__copy_args {
@@ -136,6 +155,20 @@ typedef struct cuda__copy_args {
     double scale;
     int32_t transposed, lower;
 } cuda__copy_args;
+
+// Coordinates of n points of d columns, row-major, from point `first` on; columns: 32 of each; grid: threads over n d.
+typedef struct cuda__sobol_args {
+    const uint32_t *columns, *shift;
+    double *out;
+    int64_t d, first, n;
+} cuda__sobol_args;
+
+// n normal numbers of a Philox stream from the first on; grid: threads over n.
+typedef struct cuda__normal_args {
+    uint64_t seed, stream;
+    double *out;
+    int64_t first, n;
+} cuda__normal_args;
 
 // A round of choosing the k best of m values (larger first, ties by the smaller index): each block orders SORT of them and
 // writes its k best at block k; index NULL: the values are the first round's, their places are the indices. Entries past the
@@ -160,8 +193,14 @@ typedef struct cuda__top_args {
     X(cuda_slope_sums, cuda__slope_sums_args, CUDA__THREADS)   \
     X(cuda_add_rows, cuda__add_rows_args, CUDA__THREADS)       \
     X(cuda_logdet, cuda__logdet_args, CUDA__THREADS)           \
+    X(cuda_many_factor, cuda__many_args, CUDA__THREADS)        \
+    X(cuda_many_invert, cuda__many_args, CUDA__THREADS)        \
+    X(cuda_many_weights, cuda__many_args, CUDA__THREADS)       \
+    X(cuda_many_gram, cuda__many_args, CUDA__THREADS)          \
     X(cuda_small_lauum, cuda__small_lauum_args, CUDA__THREADS) \
     X(cuda_copy, cuda__copy_args, CUDA__THREADS)               \
+    X(cuda_sobol, cuda__sobol_args, CUDA__THREADS)             \
+    X(cuda_normal, cuda__normal_args, CUDA__THREADS)           \
     X(cuda_top, cuda__top_args, CUDA__SORT / 2)
 
 #endif

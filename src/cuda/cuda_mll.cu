@@ -20,18 +20,19 @@ enum {
 
 // Adds sum over the tile of g ((x_c - z_c) / l_c)^2 to out[order[c]] for the columns c of block b. The shared arrays are free
 // to be written when it is called, and again on return.
-CUDA__DEVICE void cuda__column_sums(double *out, const double (&g)[SUM_EDGE][SUM_EDGE], const cuda__slope_sums_args &a,
-                                    int b, int64_t i0, int64_t j0, double *xs, double *zs, double *parts) {
+CUDA__DEVICE void cuda__column_sums(double *out, const double (&g)[SUM_EDGE][SUM_EDGE], const cuda__cov &cov,
+                                    const cuda__points &x, int b, int64_t i0, int64_t j0, double *xs, double *zs,
+                                    double *parts) {
     const int rows = CUDA__SUM_TILE, tx = (int)threadIdx.x % CUDA__SIDE, ty = (int)threadIdx.x / CUDA__SIDE;
-    const int lane = (int)threadIdx.x % CUDA__WARP, warp = (int)threadIdx.x / CUDA__WARP, end = a.cov.first[b + 1];
-    for (int c0 = a.cov.first[b]; c0 < end; c0 += CUDA__CHUNK) {
+    const int lane = (int)threadIdx.x % CUDA__WARP, warp = (int)threadIdx.x / CUDA__WARP, end = cov.first[b + 1];
+    for (int c0 = cov.first[b]; c0 < end; c0 += CUDA__CHUNK) {
         const int width = end - c0 < CUDA__CHUNK ? end - c0 : CUDA__CHUNK;
-        cuda__load(xs, rows, a.cov, a.x, i0, c0, width);
-        cuda__load(zs, rows, a.cov, a.x, j0, c0, width);
+        cuda__load(xs, rows, cov, x, i0, c0, width);
+        cuda__load(zs, rows, cov, x, j0, c0, width);
         CUDA__SYNC();
         for (int c = 0; c < width; c++) {
-            const double apart = a.cov.inv_l[c0 + c] * a.cov.inv_l[c0 + c];
-            const bool categorical = a.cov.categorical[c0 + c] != 0;
+            const double apart = cov.inv_l[c0 + c] * cov.inv_l[c0 + c];
+            const bool categorical = cov.categorical[c0 + c] != 0;
             double sum = 0;
             CUDA__EACH (r, SUM_EDGE)
                 CUDA__EACH (s, SUM_EDGE) {
@@ -46,7 +47,7 @@ CUDA__DEVICE void cuda__column_sums(double *out, const double (&g)[SUM_EDGE][SUM
         if ((int)threadIdx.x < width) { // a column is always the same thread's
             double sum = 0;
             for (int w = 0; w < CUDA__WARPS; w++) sum += parts[(int)threadIdx.x * CUDA__WARPS + w];
-            out[a.cov.order[c0 + (int)threadIdx.x]] += sum;
+            out[cov.order[c0 + (int)threadIdx.x]] += sum;
         }
         CUDA__SYNC(); // the caller's next sum may come without a barrier before it
     }
@@ -58,7 +59,10 @@ CUDA__KERNEL(cuda_slope_sums, cuda__slope_sums_args, CUDA__THREADS) {
     CUDA__SHARED(double, parts, SUM_PARTS);
     const int tx = (int)threadIdx.x % CUDA__SIDE, ty = (int)threadIdx.x / CUDA__SIDE;
     const int64_t side = (a.x.n + CUDA__SUM_TILE - 1) / CUDA__SUM_TILE, tiles = side * (side + 1) / 2;
-    double *out = a.partial + (int64_t)blockIdx.x * a.p;
+    const int64_t problem = blockIdx.y;
+    const double *alpha = a.alpha + problem * a.x.n, *inverse = a.inverse + problem * a.step;
+    const cuda__cov cov = cuda__cov_of(a.cov, problem);
+    double *out = a.partial + (problem * gridDim.x + blockIdx.x) * a.p;
     double trace = 0;
     for (int64_t i = threadIdx.x; i < a.p; i += CUDA__THREADS) out[i] = 0;
     CUDA__SYNC();
@@ -72,32 +76,32 @@ CUDA__KERNEL(cuda_slope_sums, cuda__slope_sums_args, CUDA__THREADS) {
             CUDA__EACH (s, SUM_EDGE) {
                 const int64_t i = i0 + tx + CUDA__SIDE * r, j = j0 + ty + CUDA__SIDE * s;
                 const bool mine = i < a.x.n && j <= i;
-                const double one = mine ? a.alpha[i] * a.alpha[j] - a.inverse[i + j * a.ld] : 0;
+                const double one = mine ? alpha[i] * alpha[j] - inverse[i + j * a.ld] : 0;
                 both[r][s] = mine ? a.x.mask[i] & a.x.mask[j] : 0;
                 w[r][s] = i == j ? one : 2 * one; // a pair below the diagonal stands for two
                 trace += mine && i == j ? one : 0;
                 q0[r][s] = g0[r][s] = 0;
             }
-        cuda__distances<SUM_EDGE>(q0, a.cov, 0, a.x, i0, a.x, j0, xs, zs);
-        for (int t = 0; t < a.cov.n_terms; t++) {
+        cuda__distances<SUM_EDGE>(q0, cov, 0, a.x, i0, a.x, j0, xs, zs);
+        for (int t = 0; t < cov.n_terms; t++) {
             double sum = 0;
-            cuda__term_distances<SUM_EDGE>(g, q0, a.cov, t, a.x, i0, a.x, j0, xs, zs);
+            cuda__term_distances<SUM_EDGE>(g, q0, cov, t, a.x, i0, a.x, j0, xs, zs);
             CUDA__EACH (r, SUM_EDGE)
                 CUDA__EACH (s, SUM_EDGE) {
-                    const bool active = cuda__active(a.cov, t, both[r][s]);
+                    const bool active = cuda__active(cov, t, both[r][s]);
                     double h = 0;
-                    const double m = cuda__shape(&h, a.cov.kind, active ? g[r][s] : 0);
-                    const double weight = active ? w[r][s] * a.cov.amplitude[t] : 0;
+                    const double m = cuda__shape(&h, cov.kind, active ? g[r][s] : 0);
+                    const double weight = active ? w[r][s] * cov.amplitude[t] : 0;
                     sum += weight * m;
                     g[r][s] = weight * h;
-                    if (a.cov.term_blocks[t] & 1) g0[r][s] += g[r][s];
+                    if (cov.term_blocks[t] & 1) g0[r][s] += g[r][s];
                 }
             sum = cuda__block_sum(sum, parts);
-            if (threadIdx.x == 0) out[a.cov.d + t] += sum;
-            for (int b = 1; b < a.cov.n_blocks; b++)
-                if (a.cov.term_blocks[t] >> b & 1) cuda__column_sums(out, g, a, b, i0, j0, xs, zs, parts);
+            if (threadIdx.x == 0) out[cov.d + t] += sum;
+            for (int b = 1; b < cov.n_blocks; b++)
+                if (cov.term_blocks[t] >> b & 1) cuda__column_sums(out, g, cov, a.x, b, i0, j0, xs, zs, parts);
         }
-        cuda__column_sums(out, g0, a, 0, i0, j0, xs, zs, parts);
+        cuda__column_sums(out, g0, cov, a.x, 0, i0, j0, xs, zs, parts);
     }
     CUDA__SYNC();
     trace = cuda__block_sum(trace, parts);
@@ -107,9 +111,10 @@ CUDA__KERNEL(cuda_slope_sums, cuda__slope_sums_args, CUDA__THREADS) {
 CUDA__KERNEL(cuda_add_rows, cuda__add_rows_args, CUDA__THREADS) {
     const int64_t i = (int64_t)blockIdx.x * CUDA__THREADS + threadIdx.x;
     if (i >= a.p) return;
+    const double *partial = a.partial + blockIdx.y * a.rows * a.p;
     double sum = 0;
-    for (int64_t row = 0; row < a.rows; row++) sum += a.partial[row * a.p + i];
-    a.out[i] = sum;
+    for (int64_t row = 0; row < a.rows; row++) sum += partial[row * a.p + i];
+    a.out[blockIdx.y * a.p + i] = sum;
 }
 
 CUDA__KERNEL(cuda_logdet, cuda__logdet_args, CUDA__THREADS) {

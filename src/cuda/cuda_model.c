@@ -47,39 +47,50 @@ void cuda__sorting_fini(cuda__sorting *s) {
 
 // ---- hyperparameters
 
-// One piece of memory: inv_l (d), amplitude (T), term_blocks (T), then first, order, categorical.
-int cuda__kernel_set(cuda__ctx *c, cuda__kernel *k, const hpt__cov *cov, const cuda__sorting *s, const double *theta) {
-    const int64_t d = cov->d, terms = cov->n_terms, blocks = cov->n_blocks;
-    const int64_t bytes = 8 * (d + 2 * terms) + 4 * (blocks + 1 + 2 * d);
+// One piece of memory: of each problem inv_l (d) and amplitude (T), then term_blocks (T), first, order, categorical.
+int cuda__kernel_set_many(cuda__ctx *c, cuda__kernel *k, const hpt__cov *cov, const cuda__sorting *s,
+                          const hpt__mll_job *jobs, int64_t n) {
+    const int64_t d = cov->d, terms = cov->n_terms, blocks = cov->n_blocks, step = d + terms;
+    const int64_t bytes = 8 * (n * step + terms) + 4 * (blocks + 1 + 2 * d);
     int rc = HPT_OK;
     unsigned char *packed = hpt__malloc((size_t)bytes);
     if (!packed) return hpt__fail_memory();
-    double *inv_l = (double *)(void *)packed, *amplitude = inv_l + d;
-    int32_t *first = (int32_t *)(void *)(amplitude + 2 * terms), *order = first + blocks + 1, *categorical = order + d;
-    for (int64_t i = 0; i < d; i++) inv_l[i] = exp(-theta[s->order[i]]);
-    for (int64_t t = 0; t < terms; t++) amplitude[t] = exp(theta[d + t]);
-    memcpy(amplitude + terms, cov->term_blocks, (size_t)terms * sizeof *cov->term_blocks);
+    double *numbers = (double *)(void *)packed;
+    int32_t *first = (int32_t *)(void *)(numbers + n * step + terms), *order = first + blocks + 1,
+            *categorical = order + d;
+    for (int64_t q = 0; q < n; q++) {
+        const double *theta = jobs[q].theta;
+        for (int64_t i = 0; i < d; i++) numbers[q * step + i] = exp(-theta[s->order[i]]);
+        for (int64_t t = 0; t < terms; t++) numbers[q * step + d + t] = exp(theta[d + t]);
+    }
+    memcpy(numbers + n * step, cov->term_blocks, (size_t)terms * sizeof *cov->term_blocks);
     memcpy(first, s->first, (size_t)(blocks + 1) * sizeof *first);
     memcpy(order, s->order, (size_t)d * sizeof *order);
     memcpy(categorical, s->categorical, (size_t)d * sizeof *categorical);
     HPT_TRY(cuda__reserve(c, &k->buf, bytes, "hyperparameters"));
     HPT_TRY(cuda__upload(c, k->buf.at, packed, bytes));
     const double *on_device = cuda__doubles(k->buf.at);
-    const int32_t *numbers = (const int32_t *)(uintptr_t)(k->buf.at + (CUdeviceptr)(8 * (d + 2 * terms)));
+    const uint64_t *terms_there = (const uint64_t *)(uintptr_t)(on_device + n * step);
+    const int32_t *whole = (const int32_t *)(uintptr_t)(on_device + n * step + terms);
     k->dev = (cuda__cov){.kind = (int32_t)cov->kind,
                          .d = (int32_t)d,
                          .n_blocks = (int32_t)blocks,
                          .n_terms = (int32_t)terms,
                          .inv_l = on_device,
                          .amplitude = on_device + d,
-                         .term_blocks = (const uint64_t *)(uintptr_t)(k->buf.at + (CUdeviceptr)(8 * (d + terms))),
-                         .first = numbers,
-                         .order = numbers + blocks + 1,
-                         .categorical = numbers + blocks + 1 + d};
-    k->noise = exp(theta[d + terms]);
+                         .term_blocks = terms_there,
+                         .first = whole,
+                         .order = whole + blocks + 1,
+                         .categorical = whole + blocks + 1 + d,
+                         .step = step};
+    k->noise = exp(jobs[0].theta[d + terms]);
 out:
     hpt__free(packed);
     return rc;
+}
+
+int cuda__kernel_set(cuda__ctx *c, cuda__kernel *k, const hpt__cov *cov, const cuda__sorting *s, const double *theta) {
+    return cuda__kernel_set_many(c, k, cov, s, &(hpt__mll_job){.theta = theta}, 1);
 }
 
 // ---- points

@@ -38,7 +38,7 @@ int hpt__fail(int status, const char *fmt, ...) {
 }
 
 int hpt__fail_memory(void) {
-    return host->fail(HPT_E_MEMORY, "out of memory");
+    return host->fail(HPT_E_MEMORY, HPT__OUT_OF_MEMORY);
 }
 
 void *hpt__malloc(size_t size) {

@@ -34,6 +34,14 @@ CUDA__DEVICE bool cuda__active(const cuda__cov &cov, int t, uint64_t both) {
     return (cov.term_blocks[t] & ~both) == 0;
 }
 
+// The covariance with the hyperparameters of problem q.
+CUDA__DEVICE cuda__cov cuda__cov_of(const cuda__cov &cov, int64_t q) {
+    cuda__cov own = cov;
+    own.inv_l += q * cov.step;
+    own.amplitude += q * cov.step;
+    return own;
+}
+
 // Columns c0 .. c0 + width - 1 of `rows` points from row i0 on into to[column][row], divided by their length scales; zero past
 // the last point.
 CUDA__DEVICE void cuda__load(double *to, int rows, const cuda__cov &cov, const cuda__points &x, int64_t i0, int c0,

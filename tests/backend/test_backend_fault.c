@@ -37,6 +37,9 @@ static int whole_life(hpt__device *device, problem *p, const double *x, const ui
     STEP(hpt__model_set_points(m, N - 10, x + (N - 10) * p->cov.d, mask, 10)); // beyond the first capacity
     STEP(hpt__model_append(m, &logdet));
     STEP(hpt__model_mll(m, p->theta, y, N, &value, out));
+    STEP(hpt__model_mll_many(
+        m, (hpt__mll_job[]){{.theta = p->theta, .y = y, .grad = out}, {.theta = p->theta, .y = y, .grad = out + 700}},
+        2, N));
     STEP(hpt__model_posterior(m, x, mask, M, out, out + M, NULL, NULL));
     STEP(hpt__model_acquire(m, &acq, x, mask, M, out + 2 * M, out + 3 * M));
     STEP(hpt__model_joint(m, x, mask, M, NULL, out + 1000, M));

@@ -123,3 +123,125 @@ BACKEND_TEST(mll, out_of_range_is_minus_infinity_so_that_a_search_steps_back) {
     }
     fitted_fini(&f);
 }
+
+// ---- several at once
+
+enum { JOBS = 5, P_MAX = D_MAX + BLOCKS + 1 };
+
+typedef struct several { // likelihoods of the same points, each with hyperparameters and values of its own
+    hpt__mll_job jobs[JOBS];
+    double theta[JOBS][P_MAX], grad[JOBS][P_MAX];
+    double *y;
+} several;
+
+static void several_init(several *s, fitted *f, int64_t n) {
+    *s = (several){.y = numbers(JOBS * n)};
+    for (int64_t i = 0; i < JOBS; i++) {
+        for (int64_t j = 0; j < f->p.p; j++) s->theta[i][j] = f->p.theta[j] + uniform(&f->p.rng, -0.4, 0.4);
+        for (int64_t j = 0; j < n; j++) s->y[i * n + j] = f->y[j] * (1 + (double)i) - (double)(i % 2);
+        s->jobs[i] = (hpt__mll_job){.theta = s->theta[i], .y = s->y + i * n, .grad = s->grad[i], .info = 77};
+    }
+}
+
+BACKEND_TEST(mll_many, each_is_what_it_is_alone) {
+    static const int64_t n_of[] = {1, 2, 31, 32, 33, 64, 65, 127, 129, 200};
+    for (int64_t s = 0; s < COUNT(n_of); s++) {
+        fitted f;
+        several many;
+        fitted_init(&f, device, (uint64_t)(300 + s), (hpt__cov_kind)(s % 3), 1 + (7 * s) % 20, 1 + s % 6, n_of[s]);
+        several_init(&many, &f, f.n);
+        OK(hpt__model_mll_many(f.model, many.jobs, JOBS, f.n));
+        for (int64_t i = 0; i < JOBS; i++) {
+            const hpt__mll_job *j = &many.jobs[i];
+            double value, grad[P_MAX];
+            OK(hpt__model_mll(f.model, j->theta, j->y, f.n, &value, grad));
+            cr_expect_eq(j->info, 0);
+            near_number(j->value, value, 1e-9, 1e-10, "value", i);
+            for (int64_t p = 0; p < f.p.p; p++) near_number(j->grad[p], grad[p], 1e-8, 1e-9, "gradient", p);
+            if (hpt__device_is_host(device)) {
+                cr_expect_eq(j->value, value);
+                cr_expect_arr_eq(j->grad, grad, (size_t)f.p.p * sizeof *grad, "n = %d", (int)f.n);
+            }
+        }
+        free(many.y);
+        fitted_fini(&f);
+    }
+}
+
+BACKEND_TEST(mll_many, does_not_depend_on_the_others) {
+    fitted f;
+    several many;
+    double grad[P_MAX];
+    fitted_init(&f, device, 7, HPT__COV_MATERN52, 4, 3, 70);
+    several_init(&many, &f, 50);
+    OK(hpt__model_mll_many(f.model, many.jobs, JOBS, 50));
+    hpt__mll_job pair[2] = {many.jobs[4], many.jobs[1]};
+    pair[0].grad = grad;
+    OK(hpt__model_mll_many(f.model, pair, 2, 50));
+    cr_expect_eq(pair[0].value, many.jobs[4].value);
+    cr_expect_eq(pair[1].value, many.jobs[1].value);
+    cr_expect_arr_eq(grad, many.grad[4], (size_t)f.p.p * sizeof *grad);
+    cr_expect_eq(hpt__model_rows(f.model), 70, "the factor is left alone");
+    OK(hpt__model_mll_many(f.model, many.jobs, 0, 50));
+    free(many.y);
+    fitted_fini(&f);
+}
+
+// The same point twice with next to no noise needs jitter; a theta out of range is -infinity; the others do not notice.
+BACKEND_TEST(mll_many, one_that_fails_is_alone_in_it) {
+    fitted f;
+    several many;
+    fitted_init(&f, device, 8, HPT__COV_RBF, 2, 1, 60);
+    memcpy(f.x + 2 * 59, f.x, 2 * sizeof *f.x);
+    OK(hpt__model_set_points(f.model, 0, f.x, f.mask, 60));
+    several_init(&many, &f, 60);
+    many.theta[2][f.p.p - 1] = -90;
+    for (int round = 0; round < 2; round++) {
+        OK(hpt__model_mll_many(f.model, many.jobs, JOBS, 60));
+        for (int64_t i = 0; i < JOBS; i++) {
+            double value, grad[P_MAX];
+            OK(hpt__model_mll(f.model, many.theta[i], many.jobs[i].y, 60, &value, grad));
+            if (!isinf(value)) near_number(many.jobs[i].value, value, 1e-9, 1e-9, "value", i);
+            cr_expect_eq(isinf(many.jobs[i].value), isinf(value));
+            for (int64_t p = 0; p < f.p.p; p++) cr_expect(isfinite(many.grad[i][p]));
+        }
+        cr_expect_eq(many.jobs[3].value == -INFINITY, round == 1);
+        many.theta[3][0] = 101; // for the second round
+    }
+    free(many.y);
+    fitted_fini(&f);
+}
+
+BACKEND_TEST(mll_many, without_gradients) {
+    fitted f;
+    several many;
+    fitted_init(&f, device, 9, HPT__COV_MATERN32, 3, 2, 40);
+    several_init(&many, &f, 40);
+    for (int64_t i = 0; i < JOBS; i += 2) many.jobs[i].grad = NULL;
+    OK(hpt__model_mll_many(f.model, many.jobs, JOBS, 40));
+    for (int64_t i = 0; i < JOBS; i++)
+        near_number(many.jobs[i].value, definition(&f.p, many.theta[i], f.x, f.mask, many.jobs[i].y, 40), 1e-9, 1e-10,
+                    "value", i);
+    cr_expect_eq(many.grad[0][0], 0, "a gradient that was not asked for is not written");
+    free(many.y);
+    fitted_fini(&f);
+}
+
+BACKEND_TEST(mll_many, bad_arguments_are_named) {
+    fitted f;
+    several many;
+    fitted_init(&f, device, 10, HPT__COV_RBF, 1, 1, 10);
+    several_init(&many, &f, 10);
+    FAILS(HPT_E_ARG, hpt__model_mll_many(NULL, many.jobs, 2, 10));
+    FAILS(HPT_E_ARG, hpt__model_mll_many(f.model, NULL, 2, 10));
+    FAILS(HPT_E_ARG, hpt__model_mll_many(f.model, many.jobs, -1, 10));
+    FAILS(HPT_E_ARG, hpt__model_mll_many(f.model, many.jobs, 2, 11));
+    FAILS(HPT_E_ARG, hpt__model_mll_many(f.model, many.jobs, 2, 0));
+    many.y[13] = NAN;
+    FAILS(HPT_E_ARG, hpt__model_mll_many(f.model, many.jobs, 2, 10));
+    cr_expect(strstr(hpt_last_error(), "value 3 is nan"), "%s", hpt_last_error());
+    many.jobs[1].theta = NULL;
+    FAILS(HPT_E_ARG, hpt__model_mll_many(f.model, many.jobs, 2, 10));
+    free(many.y);
+    fitted_fini(&f);
+}

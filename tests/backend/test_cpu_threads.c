@@ -62,6 +62,34 @@ Test(cpu_threads, results_do_not_depend_on_their_number)
     }
 }
 
+// On both sides of the size from which on jobs are done one after the other (cpu_mll.c).
+Test(cpu_threads, several_likelihoods_at_once_have_the_bits_of_one_after_the_other)
+{
+    enum { K = 7, P = 32 };
+    const int64_t threads[] = {1, 2, 3, 5}, sizes[] = {16, 129, 256, 257};
+    for (int64_t s = 0; s < COUNT(sizes); s++)
+        for (int64_t t = 0; t < COUNT(threads); t++) {
+            const int64_t n = sizes[s];
+            hpt__device *device = open_cpu(threads[t], 0);
+            hpt__mll_job jobs[K];
+            double theta[K][P], grad[K][P], one_grad[P], value;
+            fitted f;
+            fitted_init(&f, device, 11, HPT__COV_MATERN52, D, 3, n);
+            for (int64_t i = 0; i < K; i++) {
+                for (int64_t j = 0; j < f.p.p; j++) theta[i][j] = f.p.theta[j] + 0.1 * (double)(i * j % 5);
+                jobs[i] = (hpt__mll_job){.theta = theta[i], .y = f.y, .grad = grad[i]};
+            }
+            OK(hpt__model_mll_many(f.model, jobs, K, n));
+            for (int64_t i = 0; i < K; i++) {
+                OK(hpt__model_mll(f.model, theta[i], f.y, n, &value, one_grad));
+                cr_expect_eq(jobs[i].value, value, "n = %lld, %lld threads", (long long)n, (long long)threads[t]);
+                cr_expect_arr_eq(grad[i], one_grad, (size_t)f.p.p * sizeof value);
+            }
+            fitted_fini(&f);
+            hpt__device_close(device);
+        }
+}
+
 // Sizes beside the tiles' and blocks' ends, too large for the suite's sums in long double.
 Test(cpu_tiles, factor_weights_and_gradient_of_large_matrices_are_those_of_ref)
 {
@@ -174,6 +202,19 @@ Test(cpu_memory, a_limit_is_an_error_that_names_need_and_limit)
     cr_expect(strstr(hpt_last_error(), "MB") && strstr(hpt_last_error(), "limit is 4.0 MB"), "%s", hpt_last_error());
     FAILS(HPT_E_MEMORY, cpu->mll(model, p.theta, 0, x, 1500, &logdet, NULL, &info));
     cpu->model_destroy(model);
+    cpu->close(ctx);
+    // Room for one likelihood of 250 points and not for two: one after the other.
+    const hpt__ctx_options less = {.n_threads = 2, .memory_limit = 2400000};
+    hpt__mll_job jobs[2] = {{.theta = p.theta, .y = x}, {.theta = p.theta, .y = x}};
+    OK(cpu->open(&ctx, 0, &less));
+    OK(cpu->model_create(&model, ctx, &p.cov, 16));
+    OK(cpu->model_set_points(model, 0, x, mask, 250));
+    OK(cpu->mll_many(model, jobs, 2, 250));
+    OK(cpu->mll(model, p.theta, 0, x, 250, &logdet, NULL, &info));
+    cr_expect(jobs[0].value == logdet && jobs[1].value == logdet);
+    cpu->model_destroy(model);
+    cpu->close(ctx);
+    OK(cpu->open(&ctx, 0, &o));
     OK(cpu->model_create(&model, ctx, &p.cov, 16)); // and it goes on with less
     OK(cpu->model_set_points(model, 0, x, mask, 300));
     OK(cpu->model_factor(model, p.theta, 0, &logdet, &info));

@@ -118,6 +118,14 @@ export HPT_CUDA_PATH="$place/broken"
 expect 0 "loss = 1" hpt run study.yaml --study auto -o gp.n_startup=1
 unset HPT_CUDA_PATH
 
+fact "who only tells needs no device, who asks does"
+expect 0 "" hpt run study.yaml --study begun --storage sqlite:///begun.db
+expect 0 "" hpt ask --storage sqlite:///begun.db
+export HPT_CUDA_PATH="$place/broken"
+expect 0 "" env HPT_DEVICE=cuda hpt tell 3 0.5 --storage sqlite:///begun.db
+expect 1 "device 'cuda' is not available" env HPT_DEVICE=cuda hpt ask --storage sqlite:///begun.db
+unset HPT_CUDA_PATH
+
 if [ -e "$build/lib/libhpt_gpu_cuda_mock.so" ]; then
     fact "a device that fails in the middle of a run is told once, stands in hpt show, and costs no trial"
     for kind in lost launch; do

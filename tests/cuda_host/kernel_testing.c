@@ -90,7 +90,7 @@ void sorted_init(sorted *s, const problem *p) {
         term_blocks[t] = p->terms[t];
     }
     s->cov = (cuda__cov){(int32_t)p->cov.kind, (int32_t)d, (int32_t)blocks, (int32_t)terms, first, order,
-                         categorical,          inv_l,      amplitude,       term_blocks};
+                         categorical,          inv_l,      amplitude,       term_blocks,    0};
 }
 
 void sorted_fini(sorted *s) {

@@ -1,4 +1,4 @@
-# The mock of the CUDA driver, cuBLAS, cuSOLVER and cuRAND (mock.h): objects that take the place of src/cuda/cuda_api.c, and
+# The mock of the CUDA driver, cuBLAS and cuSOLVER (mock.h): objects that take the place of src/cuda/cuda_api.c, and
 # its tests. Needs the toolkit's headers only. -O2: its loops do the linear algebra of whole studies in the debug build too.
 if(NOT HPT_CUDA_HEADERS_FOUND)
   message(STATUS "The mock of CUDA is left out: no headers of the CUDA toolkit (HptCuda.cmake)")
@@ -20,7 +20,9 @@ if(TARGET cuda_mock_functions)
 endif()
 
 # Our random numbers against cuRAND's own, whose host generators run anywhere.
-hpt_criterion(cuda_curand_oracle LABEL cuda SOURCES test_curand_oracle.c)
+if(EXISTS "${HPT_CUDA_INCLUDE}/curand.h")
+  hpt_criterion(cuda_curand_oracle LABEL cuda SOURCES test_curand_oracle.c)
+endif()
 if(TARGET cuda_curand_oracle)
   target_link_libraries(cuda_curand_oracle PRIVATE hpt_cuda_headers)
   target_compile_definitions(cuda_curand_oracle PRIVATE HPT_CUDA_ROOT="${HPT_CUDA_INCLUDE}/..")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// mock.h: a CUDA driver, cuBLAS, cuSOLVER and cuRAND over host memory, for a backend's host code on a machine without a GPU:
+// mock.h: a CUDA driver, cuBLAS and cuSOLVER over host memory, for a backend's host code on a machine without a GPU:
 // what a test can set and ask. mock_api.c fills cuda_api.h's table with it in place of src/cuda/cuda_api.c.
 //
 // What it is strict about, beyond the results: the first misuse is kept and mock_check tells it.
@@ -31,7 +31,7 @@ typedef enum mock_fault {
 // As at the start: frees everything, forgets misuse, reads the environment:
 //   HPT_MOCK_MEMORY=bytes        of a device (1 GiB)
 //   HPT_MOCK_FAIL=k:kind         memory, launch, lost, uninitialised, value
-//   HPT_MOCK_MISSING=name,...    libraries that cannot be loaded: driver, blas, solver, rand
+//   HPT_MOCK_MISSING=name,...    libraries that cannot be loaded: driver, blas, solver
 void mock_reset(void);
 enum { MOCK_DEVICES = 4 };
 // 0 .. MOCK_DEVICES devices (1 at first); `free` bytes of `total` are what others leave.

@@ -7,8 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-static const char *const paths[CUDA__LIBRARIES] = {"the mock's driver", "the mock's cuBLAS", "the mock's cuSOLVER",
-                                                   "the mock's cuRAND"};
+static const char *const paths[CUDA__LIBRARIES] = {"the mock's driver", "the mock's cuBLAS", "the mock's cuSOLVER"};
 // In place of cuda_image.c's; mock_driver.c knows it again.
 const unsigned char cuda__kernels_image[] = "kernels of the mock";
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -24,10 +23,8 @@ const cuda__api *cuda__api_load(cuda__library library, char *why, size_t size) {
         CUDA__DRIVER_FUNCTIONS(FILL)
     } else if (loaded && library == CUDA__LIBRARY_BLAS) {
         CUDA__BLAS_FUNCTIONS(FILL)
-    } else if (loaded && library == CUDA__LIBRARY_SOLVER) {
-        CUDA__SOLVER_FUNCTIONS(FILL)
     } else if (loaded) {
-        CUDA__RAND_FUNCTIONS(FILL)
+        CUDA__SOLVER_FUNCTIONS(FILL)
     }
 #undef FILL
     (void)pthread_mutex_unlock(&lock);

@@ -20,7 +20,6 @@ typedef enum mock_kind { // of handles
     MOCK__BLAS,
     MOCK__SOLVER,
     MOCK__PARAMS,
-    MOCK__GENERATOR,
     MOCK__KINDS,
 } mock_kind;
 
@@ -28,10 +27,9 @@ typedef struct mock_object { // what a handle stands for
     uintptr_t handle;
     mock_kind kind;
     int device;
-    uintptr_t parent;      // FUNCTION: its module
-    uintptr_t stream;      // libraries: 0 before it is set
-    const void *kernel;    // FUNCTION: a shim_kernel
-    uint64_t seed, offset; // GENERATOR
+    uintptr_t parent;   // FUNCTION: its module
+    uintptr_t stream;   // libraries: 0 before it is set
+    const void *kernel; // FUNCTION: a shim_kernel
     struct mock_object *next;
 } mock_object;
 

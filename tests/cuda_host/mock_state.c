@@ -97,7 +97,7 @@ CUresult mock__misuse(const char *call, const char *fmt, ...) {
 // ---- life of the mock
 
 static const char *const fault_names[MOCK_FAULTS] = {"none", "memory", "launch", "lost", "uninitialised", "value"};
-static const char *const library_names[CUDA__LIBRARIES] = {"driver", "blas", "solver", "rand"};
+static const char *const library_names[CUDA__LIBRARIES] = {"driver", "blas", "solver"};
 
 static void read_environment(void) {
     const char *memory = getenv("HPT_MOCK_MEMORY"), *fail = getenv("HPT_MOCK_FAIL"), *list = getenv("HPT_MOCK_MISSING");
@@ -120,7 +120,7 @@ static void read_environment(void) {
         bool known = false;
         for (int i = 0; i < CUDA__LIBRARIES; i++)
             if (n == strlen(library_names[i]) && strncmp(p, library_names[i], n) == 0) known = mock.missing[i] = true;
-        if (!known) (void)mock__misuse("HPT_MOCK_MISSING", "'%s' is not driver, blas, solver or rand", p);
+        if (!known) (void)mock__misuse("HPT_MOCK_MISSING", "'%s' is not driver, blas or solver", p);
         p += n;
         p += *p == ',';
     }
@@ -287,8 +287,7 @@ int mock_check(char *why, size_t size) {
                                                    [MOCK__MODULE] = "module",
                                                    [MOCK__BLAS] = "cuBLAS handle",
                                                    [MOCK__SOLVER] = "cuSOLVER handle",
-                                                   [MOCK__PARAMS] = "cuSOLVER parameters",
-                                                   [MOCK__GENERATOR] = "generator"};
+                                                   [MOCK__PARAMS] = "cuSOLVER parameters"};
     int rc = -1;
     lock();
     const mock_object *o = mock.objects;

@@ -50,7 +50,7 @@ bytes=$(wc -c <"$plugin")
 echo "plugin: $bytes bytes, exports $exported, $(nm -D --undefined-only "$plugin" | wc -l) symbols of the C library"
 
 # ---- every function of cuda_api.h is in the toolkit's library of its name
-functions=$(sed -n 's/.*X(\(driver\|blas\|solver\|rand\), \([A-Za-z0-9_]*\)).*/\1 \2/p' "$source/src/cuda/cuda_api.h")
+functions=$(sed -n 's/.*X(\(driver\|blas\|solver\), \([A-Za-z0-9_]*\)).*/\1 \2/p' "$source/src/cuda/cuda_api.h")
 [ "$(echo "$functions" | wc -l)" -gt 20 ] || fail "cuda_api.h was not understood"
 find_library() {
     for folder in "$toolkit/lib64" "$toolkit/lib" "$toolkit"/targets/*/lib; do
@@ -59,7 +59,7 @@ find_library() {
         done
     done
 }
-for library in driver:libcuda blas:libcublas solver:libcusolver rand:libcurand; do
+for library in driver:libcuda blas:libcublas solver:libcusolver; do
     file=$(find_library "${library#*:}")
     names=$(echo "$functions" | awk -v l="${library%%:*}" '$1 == l { print $2 }')
     if [ -z "$file" ]; then

@@ -97,6 +97,9 @@ static inline double erfcx(double x) {
 static inline double normcdf(double x) {
     return hpt__ndtr(x);
 }
+static inline double normcdfinv(double p) {
+    return hpt__ndtri(p);
+}
 template <class T> static inline T __ldg(const T *p) {
     return *p;
 }

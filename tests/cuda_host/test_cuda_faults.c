@@ -83,6 +83,15 @@ static int solve(hpt__model *m, const double *b, double *x) { // B is overwritte
     return hpt__model_solve(m, true, x, N, 2);
 }
 
+static int several(hpt__model *m, const life *l, double *out) { // three likelihoods of the same values
+    const int64_t p = l->p.p;
+    hpt__mll_job jobs[3];
+    for (int i = 0; i < 3; i++) jobs[i] = (hpt__mll_job){.theta = l->p.theta, .y = l->y, .grad = out + 3 + i * p};
+    const int rc = hpt__model_mll_many(m, jobs, 3, N);
+    for (int i = 0; i < 3; i++) out[i] = jobs[i].value;
+    return rc;
+}
+
 static int run(life *l, const char *request) {
     hpt__device *device = NULL;
     hpt__model *m = NULL;
@@ -115,6 +124,8 @@ static int run(life *l, const char *request) {
     STEP(hpt__model_append(m, v));
     v = take(l, 1 + l->p.p);
     STEP(hpt__model_mll(m, theta, l->y, N, v, v + 1));
+    v = take(l, 3 * (1 + l->p.p));
+    STEP(several(m, l, v));
     v = take(l, 2 * M + 2 * M * D);
     STEP(hpt__model_posterior(m, x, mask, M, v, v + M, v + 2 * M, v + 2 * M + M * D));
     v = take(l, M + M * D);
@@ -139,6 +150,11 @@ static int run(life *l, const char *request) {
     STEP(hpt__cov_build(device, cov, theta, x, mask, 10, v, 10));
     v = take(l, 50);
     STEP(hpt__cov_cross(device, cov, theta, x, mask, 10, x, mask, 5, v, 10));
+    v = take(l, 60);
+    STEP(hpt__fill_normal(device, 3, 4, 5, 60, v));
+    static const uint32_t columns[32] = {UINT32_C(1) << 31, UINT32_C(1) << 30, UINT32_C(1) << 29}, shift[1] = {77};
+    v = take(l, 8);
+    STEP(hpt__fill_sobol(device, columns, shift, 1, 0, 8, v));
 out:
     hpt__model_destroy(m);
     hpt__device_close(device);

@@ -21,7 +21,7 @@ Test(kernel_cov, lower_is_the_lower_triangle_of_k_and_nothing_else_is_touched)
             const int64_t n = c.n, ldk = n + 3, side = tiles(n, CUDA__TILE), size = (n - 1) * ldk + n;
             double *k = marked(size);
             const cuda__points x = cloud_points(&c, 0, n, n + 5);
-            const cuda__lower_args args = {c.s.cov, x, 0.25, k, ldk};
+            const cuda__lower_args args = {c.s.cov, x, 0.25, NULL, k, ldk, 0};
             kernel_run("cuda_lower", side * (side + 1) / 2, 1, &args, &(output){k, (size_t)size * sizeof *k}, 1);
             for (int64_t i = 0; i < size; i++) {
                 const int64_t row = i % ldk, column = i / ldk;
@@ -72,7 +72,7 @@ Test(kernel_cov, points_far_apart_have_covariance_zero_and_no_nan)
         c.x[0] = 1e170; // the square of the distance is infinite
         c.x[1] = -1e170;
         const cuda__points x = cloud_points(&c, 0, 2, 2);
-        const cuda__lower_args args = {c.s.cov, x, 0, k, 2};
+        const cuda__lower_args args = {c.s.cov, x, 0, NULL, k, 2, 0};
         kernel_run("cuda_lower", 1, 1, &args, &(output){k, sizeof k}, 1);
         cr_expect(k[0] == c.s.cov.amplitude[0] && k[1] == 0 && k[3] == k[0], "%g %g %g", k[0], k[1], k[3]);
         points_free(x);

@@ -38,7 +38,7 @@ static void slopes_agree_of(const cloud *c, int64_t blocks) {
     const int64_t n = c->n, p = c->p.p, ld = n + 2;
     double *alpha = columns(n, 1, n), *inverse = lower(n, ld), *partial = marked(blocks * p), *out = marked(p);
     const cuda__points x = cloud_points(c, 0, n, n + 3);
-    const cuda__slope_sums_args args = {c->s.cov, x, alpha, inverse, ld, partial, p};
+    const cuda__slope_sums_args args = {c->s.cov, x, alpha, inverse, ld, 0, partial, p};
     kernel_run("cuda_slope_sums", blocks, 1, &args, &(output){partial, (size_t)(blocks * p) * sizeof *partial}, 1);
     const cuda__add_rows_args add = {partial, out, blocks, p};
     kernel_run("cuda_add_rows", tiles(p, CUDA__THREADS), 1, &add, &(output){out, (size_t)p * sizeof *out}, 1);

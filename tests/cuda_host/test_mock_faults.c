@@ -17,7 +17,6 @@ static life live(const cuda__api *api) {
     CUdeviceptr at = 0;
     cublasHandle_t blas = NULL;
     cusolverDnHandle_t solver = NULL;
-    curandGenerator_t generator = NULL;
     bool pushed = false;
 #define STEP(call)                                 \
     do {                                           \
@@ -31,17 +30,13 @@ static life live(const cuda__api *api) {
     STEP(api->cublasCreate_v2(&blas));
     STEP(api->cublasSetStream_v2(blas, stream));
     STEP(api->cusolverDnCreate(&solver));
-    STEP(api->curandCreateGenerator(&generator, CURAND_RNG_PSEUDO_DEFAULT));
-    STEP(api->curandSetStream(generator, stream));
     STEP(api->cuMemAlloc_v2(&at, 80));
-    STEP(api->curandGenerateNormalDouble(generator, (double *)(uintptr_t)at, 10, 0, 1));
     STEP(api->cuMemsetD8Async(at, 0, 80, stream));
     STEP(api->cuMemcpyDtoHAsync_v2(&r.value, at, 8, stream));
     STEP(api->cuStreamSynchronize(stream));
     r.arrived = true;
 failed:
     if (at) (void)api->cuMemFree_v2(at);
-    if (generator) (void)api->curandDestroyGenerator(generator);
     if (solver) (void)api->cusolverDnDestroy(solver);
     if (blas) (void)api->cublasDestroy_v2(blas);
     if (stream) (void)api->cuStreamDestroy_v2(stream);
@@ -56,7 +51,7 @@ Test(mock_faults, the_kth_call_fails_and_a_caller_that_cleans_up_leaves_nothing)
     mock_fail_at(0, MOCK_NONE);
     cr_assert_eq(live(api).status, 0);
     const int64_t calls = mock_calls();
-    cr_assert_eq(calls, 21);
+    cr_assert_eq(calls, 17);
     expect_clean();
     for (int kind = MOCK_MEMORY; kind < MOCK_FAULTS; kind++) {
         for (int64_t k = 1; k <= calls + 1; k++) {
@@ -64,9 +59,9 @@ Test(mock_faults, the_kth_call_fails_and_a_caller_that_cleans_up_leaves_nothing)
             mock_fail_at(k, (mock_fault)kind);
             const life r = live(api);
             cr_assert_eq(mock_fired(), k <= calls, "kind %d, call %lld", kind, (long long)k);
-            cr_assert_eq(r.status != 0, k <= 14, "kind %d, call %lld: %d", kind, (long long)k, r.status);
-            cr_assert_eq(r.arrived, k > 14);
-            if (k == 14) cr_assert(isnan(r.value), "a failed wait leaves the memory as it was");
+            cr_assert_eq(r.status != 0, k <= 11, "kind %d, call %lld: %d", kind, (long long)k, r.status);
+            cr_assert_eq(r.arrived, k > 11);
+            if (k == 11) cr_assert(isnan(r.value), "a failed wait leaves the memory as it was");
             if (r.arrived) cr_assert_eq(r.value, 0);
             expect_clean();
         }
@@ -74,20 +69,15 @@ Test(mock_faults, the_kth_call_fails_and_a_caller_that_cleans_up_leaves_nothing)
 }
 
 typedef struct statuses {
-    int driver, blas, solver, rand;
+    int driver, blas, solver;
 } statuses;
 
 static const statuses expected[MOCK_FAULTS] = {
-    [MOCK_MEMORY] = {CUDA_ERROR_OUT_OF_MEMORY, CUBLAS_STATUS_ALLOC_FAILED, CUSOLVER_STATUS_ALLOC_FAILED,
-                     CURAND_STATUS_ALLOCATION_FAILED},
-    [MOCK_LAUNCH] = {CUDA_ERROR_LAUNCH_FAILED, CUBLAS_STATUS_EXECUTION_FAILED, CUSOLVER_STATUS_EXECUTION_FAILED,
-                     CURAND_STATUS_LAUNCH_FAILURE},
-    [MOCK_LOST] = {CUDA_ERROR_DEVICE_UNAVAILABLE, CUBLAS_STATUS_INTERNAL_ERROR, CUSOLVER_STATUS_INTERNAL_ERROR,
-                   CURAND_STATUS_PREEXISTING_FAILURE},
-    [MOCK_UNINITIALISED] = {CUDA_ERROR_NOT_INITIALIZED, CUBLAS_STATUS_NOT_INITIALIZED, CUSOLVER_STATUS_NOT_INITIALIZED,
-                            CURAND_STATUS_INITIALIZATION_FAILED},
-    [MOCK_VALUE] = {CUDA_ERROR_INVALID_VALUE, CUBLAS_STATUS_INVALID_VALUE, CUSOLVER_STATUS_INVALID_VALUE,
-                    CURAND_STATUS_OUT_OF_RANGE},
+    [MOCK_MEMORY] = {CUDA_ERROR_OUT_OF_MEMORY, CUBLAS_STATUS_ALLOC_FAILED, CUSOLVER_STATUS_ALLOC_FAILED},
+    [MOCK_LAUNCH] = {CUDA_ERROR_LAUNCH_FAILED, CUBLAS_STATUS_EXECUTION_FAILED, CUSOLVER_STATUS_EXECUTION_FAILED},
+    [MOCK_LOST] = {CUDA_ERROR_DEVICE_UNAVAILABLE, CUBLAS_STATUS_INTERNAL_ERROR, CUSOLVER_STATUS_INTERNAL_ERROR},
+    [MOCK_UNINITIALISED] = {CUDA_ERROR_NOT_INITIALIZED, CUBLAS_STATUS_NOT_INITIALIZED, CUSOLVER_STATUS_NOT_INITIALIZED},
+    [MOCK_VALUE] = {CUDA_ERROR_INVALID_VALUE, CUBLAS_STATUS_INVALID_VALUE, CUSOLVER_STATUS_INVALID_VALUE},
 };
 
 Test(mock_faults, each_library_says_a_fault_in_its_own_words_and_broken_contexts_stay_so)
@@ -96,10 +86,9 @@ Test(mock_faults, each_library_says_a_fault_in_its_own_words_and_broken_contexts
     for (int kind = MOCK_MEMORY; kind < MOCK_FAULTS; kind++) {
         const statuses want = expected[kind];
         const bool stays = kind == MOCK_LAUNCH || kind == MOCK_LOST;
-        for (int library = 0; library < 4; library++) {
+        for (int library = 0; library < 3; library++) {
             cublasHandle_t blas;
             cusolverDnHandle_t solver;
-            curandGenerator_t generator;
             CUstream stream;
             mock_reset();
             gpu g = gpu_open();
@@ -112,12 +101,9 @@ Test(mock_faults, each_library_says_a_fault_in_its_own_words_and_broken_contexts
                 } else if (library == 1) {
                     GIVES(fails ? want.blas : 0, api->cublasCreate_v2(&blas));
                     if (!fails) OK(api->cublasDestroy_v2(blas));
-                } else if (library == 2) {
+                } else {
                     GIVES(fails ? want.solver : 0, api->cusolverDnCreate(&solver));
                     if (!fails) OK(api->cusolverDnDestroy(solver));
-                } else {
-                    GIVES(fails ? want.rand : 0, api->curandCreateGenerator(&generator, CURAND_RNG_PSEUDO_DEFAULT));
-                    if (!fails) OK(api->curandDestroyGenerator(generator));
                 }
             }
             GIVES(stays ? want.driver : 0, api->cuStreamSynchronize(g.stream));

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_mock_solver.c: the mock's cuSOLVER (factors multiplied back, inverses too) and cuRAND (moments, and numbers that depend
-// on seed and place alone), and what each refuses.
+// test_mock_solver.c: the mock's cuSOLVER (factors multiplied back, inverses too), and what it refuses.
 #include "testing_mock.h"
 
 typedef struct work { // workspaces as bufferSize says
@@ -241,79 +240,4 @@ Test(mock_solver, shapes_that_it_does_not_have_are_refused)
           api->cusolverDnXtrtri_bufferSize((cusolverDnHandle_t)g.blas, CUBLAS_FILL_MODE_LOWER, CUBLAS_DIAG_NON_UNIT, 5,
                                            CUDA_R_64F, NULL, 5, &device, &host));
     gpu_close(&g);
-}
-
-// ---- cuRAND
-
-static curandGenerator_t generator_new(gpu *g, unsigned long long seed) {
-    curandGenerator_t generator;
-    OK(g->api->curandCreateGenerator(&generator, CURAND_RNG_PSEUDO_PHILOX4_32_10));
-    OK(g->api->curandSetStream(generator, g->stream));
-    OK(g->api->curandSetPseudoRandomGeneratorSeed(generator, seed));
-    return generator;
-}
-
-static void fetch(gpu *g, double *to, CUdeviceptr from, size_t n) {
-    OK(g->api->cuMemcpyDtoHAsync_v2(to, from, n * sizeof *to, g->stream));
-    OK(g->api->cuStreamSynchronize(g->stream));
-}
-
-Test(mock_rand, normals_have_the_moments_asked_for_and_depend_on_seed_and_place_alone)
-{
-    enum { COUNT = 100000 };
-    gpu g = gpu_open();
-    CUdeviceptr at;
-    double *x = malloc(COUNT * sizeof *x), part[8], other[8];
-    long double mean = 0, square = 0;
-    cr_assert_not_null(x);
-    OK(g.api->cuMemAlloc_v2(&at, COUNT * sizeof *x));
-    curandGenerator_t generator = generator_new(&g, 42);
-    OK(g.api->curandGenerateNormalDouble(generator, (double *)(uintptr_t)at, COUNT, 3, 0.5));
-    fetch(&g, x, at, COUNT);
-    for (int i = 0; i < COUNT; i++) mean += x[i] / COUNT;
-    for (int i = 0; i < COUNT; i++) square += (x[i] - mean) * (x[i] - mean) / COUNT;
-    cr_assert_float_eq((double)mean, 3, 5 * 0.5 / sqrt(COUNT));
-    cr_assert_float_eq(sqrt((double)square), 0.5, 5 * 0.5 / sqrt(2.0 * COUNT));
-    OK(g.api->curandSetGeneratorOffset(generator, 1000));
-    OK(g.api->curandGenerateNormalDouble(generator, (double *)(uintptr_t)at, 8, 3, 0.5));
-    fetch(&g, part, at, 8);
-    cr_assert_arr_eq(part, x + 1000, sizeof part);
-    OK(g.api->curandSetPseudoRandomGeneratorSeed(generator, 43));
-    OK(g.api->curandGenerateNormalDouble(generator, (double *)(uintptr_t)at, 8, 3, 0.5));
-    fetch(&g, other, at, 8);
-    cr_assert_arr_neq(other, x, sizeof other);
-    OK(g.api->curandDestroyGenerator(generator));
-    OK(g.api->cuMemFree_v2(at));
-    free(x);
-    gpu_close(&g);
-    expect_clean();
-}
-
-Test(mock_rand, odd_counts_dead_generators_and_short_memory_are_refused)
-{
-    for (int s = 0; s < 4; s++) {
-        mock_reset();
-        gpu g = gpu_open();
-        CUdeviceptr at;
-        curandGenerator_t generator = generator_new(&g, 1), wrong;
-        OK(g.api->cuMemAlloc_v2(&at, 80));
-        double *out = (double *)(uintptr_t)at;
-        if (s == 0) {
-            GIVES(CURAND_STATUS_LENGTH_NOT_MULTIPLE, g.api->curandGenerateNormalDouble(generator, out, 7, 0, 1));
-            expect_misuse("7 numbers, which is odd");
-        } else if (s == 1) {
-            GIVES(CURAND_STATUS_LAUNCH_FAILURE, g.api->curandGenerateNormalDouble(generator, out, 12, 0, 1));
-            expect_misuse("output: 96 bytes at 0 of a block of 80");
-        } else if (s == 2) {
-            GIVES(CURAND_STATUS_TYPE_ERROR, g.api->curandCreateGenerator(&wrong, CURAND_RNG_QUASI_SOBOL32));
-            expect_misuse("no generator of type 201");
-        }
-        OK(g.api->curandDestroyGenerator(generator));
-        if (s == 3) {
-            GIVES(CURAND_STATUS_NOT_INITIALIZED, g.api->curandGenerateNormalDouble(generator, out, 8, 0, 1));
-            expect_misuse("is dead, or never was one");
-        }
-        OK(g.api->cuMemFree_v2(at));
-        gpu_close(&g);
-    }
 }

@@ -2,6 +2,8 @@
 // test_gp_fit.c: the fit against samples of known Gaussian processes; the schedule; calibration.
 #include "gp_testing.h"
 
+#include "core/base/lbfgsb.h"
+
 // z = L e with K + noise I = L L' at the rows: a sample of the prior under theta.
 static void sample_prior(double *y, bench *b, const double *rows, const uint64_t *mask, int64_t n, const double *theta,
                          hpt__rng *rng) {
@@ -66,6 +68,62 @@ Test(gp_fit, recovers_the_lengthscales_of_a_sample)
         const double up = log_posterior(&b, b.gp, near);
         near[j] -= 2e-3;
         cr_expect(fabs(up - log_posterior(&b, b.gp, near)) / 2e-3 < 0.5, "slope in direction %d", j);
+    }
+    bench_close(&b);
+}
+
+// One search alone, as gp_fit.c sets it up.
+static void search_alone(double *best, double *theta, bench *b, const double *start, int64_t n) {
+    const int64_t p = hpt__cov_n_theta(&b->code.cov);
+    const hpt__lbfgsb_options options = {
+        .gradient_tolerance = 1e-2, .decrease_tolerance = 1e-6, .max_evaluations = 60, .first_step = 0.5};
+    double low[16], high[16], gradient[16], f;
+    hpt__lbfgsb s = {0};
+    hpt__gp_bounds(low, high, &b->code.cov, 1e-6);
+    OK(hpt__lbfgsb_init(&s, p, low, high, start, &options));
+    do {
+        OK(hpt__model_mll(hpt__gp_model(b->gp), hpt__lbfgsb_point(&s), hpt__gp_z(b->gp), n, &f, gradient));
+        f = -(f + hpt__gp_log_prior(&b->code.cov, hpt__lbfgsb_point(&s), gradient));
+        for (int64_t j = 0; j < p; j++) gradient[j] = -gradient[j];
+    } while (hpt__lbfgsb_tell(&s, f, gradient) == HPT__LBFGSB_EVALUATE);
+    const double *x = hpt__lbfgsb_result(&s, &f);
+    if (f < *best) {
+        *best = f;
+        memcpy(theta, x, (size_t)p * sizeof *theta);
+    }
+    hpt__lbfgsb_fini(&s);
+}
+
+Test(gp_fit, searches_that_advance_together_end_where_one_after_the_other_does)
+{
+    enum { P = D + 2, MANY = 40 };
+    bench b;
+    hpt__rng rng;
+    static double rows[2 * MANY * D], y[2 * MANY];
+    static uint64_t mask[2 * MANY];
+    double start[P], theta[P];
+    bench_open(&b, plain_space(D), NAN, false);
+    hpt__rng_init(&rng, 4, 0);
+    random_rows(rows, mask, &b, 2 * MANY, &rng);
+    for (int i = 0; i < 2 * MANY; i++) y[i] = smooth(rows + i * D, D) + 0.1 * hpt__rng_normal(&rng);
+    double last[P];
+    for (int round = 0; round < 2;
+         round++) { // the first from the default and two random places, the second from the optimum too
+        const int64_t n = (round + 1) * MANY;
+        double best = INFINITY;
+        OK(hpt__gp_tell(b.gp, rows + round * MANY * D, mask + round * MANY, y + round * MANY, MANY));
+        OK(hpt__gp_fit(b.gp, false));
+        if (round == 1) search_alone(&best, theta, &b, last, n);
+        hpt__rng starts;
+        hpt__rng_init(&starts, 7, hpt__rng_mix(0x66697467, 2 * (uint64_t)round));
+        for (int k = 0; k < 3; k++) {
+            for (int c = 0; c < D; c++) start[c] = log(0.3 * sqrt(D)) + (k ? hpt__rng_normal(&starts) : 0);
+            start[D] = 0;
+            start[D + 1] = k ? -8 + 6 * hpt__rng_uniform(&starts) : -6;
+            search_alone(&best, theta, &b, start, n);
+        }
+        for (int j = 0; j < P; j++) cr_expect_eq(hpt__gp_theta(b.gp)[j], theta[j], "round %d, %d", round, j);
+        memcpy(last, theta, sizeof last);
     }
     bench_close(&b);
 }

@@ -311,3 +311,39 @@ Test(sampler_gp_device, that_fails_while_memory_is_short_is_an_error_and_leaks_n
         cr_assert_eq(fake->models, 0);
     }
 }
+
+// Of a device that is well: the host's lack of memory is an error of this ask, as on a host device.
+Test(sampler_gp_device, is_not_given_up_for_an_allocation_of_the_host_that_fails, .init = fake_first)
+{
+    int64_t errors = 0;
+    hpt_log_set(NULL, NULL, HPT_LOG_ERROR);
+    for (int64_t k = 0, failed = 1; failed; k += 1 + k / 10) {
+        lab l;
+        double point[3];
+        const char *by;
+        hpt__str text = HPT__STR_INIT;
+        fake_control *fake = FAKE("");
+        fake->fail_at = -1;
+        lab_open(&l, small_space(), NULL, 5);
+        OK(hpt__options_set(&l.options, "gp.n_startup", "4"));
+        l.env.device = "cuda";
+        OK(hpt__sampler_find(&l.ops, "gp"));
+        OK(l.ops->create(&l.state, &l.env));
+        (void)lab_run(&l, bowl, 7);
+        failing f = {.left = k};
+        hpt__alloc_set_hook(fail_kth, &f);
+        const int rc = lab_suggest(point, &by, &l);
+        hpt__alloc_set_hook(NULL, NULL);
+        failed = f.failed;
+        cr_assert(rc == 0 || rc == HPT_E_MEMORY, "allocation %d: %d %s", (int)k, rc, hpt_last_error());
+        errors += rc < 0;
+        OK(lab_suggest(point, &by, &l));
+        l.ops->describe(&text, l.state);
+        cr_assert(strstr(hpt__str_text(&text), "\"device\":\"cuda\"") && !strstr(hpt__str_text(&text), "instead_of"),
+                  "allocation %d: %s", (int)k, hpt__str_text(&text));
+        hpt__str_fini(&text);
+        lab_close(&l);
+        cr_assert_eq(fake->open, 0);
+    }
+    cr_expect_gt(errors, 10);
+}

@@ -74,6 +74,9 @@ HPT_NODISCARD int hpt__model_solve(hpt__model *model, bool transposed, double *b
 // back.
 HPT_NODISCARD int hpt__model_mll(hpt__model *model, const double *theta, const double *y, int64_t n, double *value,
                                  double *grad);
+// The same for each of k jobs (their jitter is chosen here, their info is 0), together where the backend gains by it. Values
+// are those of hpt__model_mll: bit for bit on a host, to rounding on others. Counted as k likelihoods.
+HPT_NODISCARD int hpt__model_mll_many(hpt__model *model, hpt__mll_job *jobs, int64_t k, int64_t n);
 HPT_NODISCARD int hpt__model_posterior(hpt__model *model, const double *z, const uint64_t *zmask, int64_t m,
                                        double *mean, double *var, double *dmean, double *dvar);
 HPT_NODISCARD int hpt__model_acquire(hpt__model *model, const hpt__acq *acq, const double *z, const uint64_t *zmask,
@@ -89,6 +92,12 @@ HPT_NODISCARD int hpt__cov_build(hpt__device *device, const hpt__cov *cov, const
 HPT_NODISCARD int hpt__cov_cross(hpt__device *device, const hpt__cov *cov, const double *theta, const double *x,
                                  const uint64_t *xmask, int64_t n, const double *z, const uint64_t *zmask, int64_t m,
                                  double *k, int64_t ldk);
+
+// Bulk numbers of the host's streams, whatever the device (backend_impl.h). HPT_E_ARG: NULL, a negative range, Sobol points from 2^32 on.
+HPT_NODISCARD int hpt__fill_sobol(hpt__device *device, const uint32_t *columns, const uint32_t *shift, int64_t d,
+                                  int64_t first, int64_t n, double *out);
+HPT_NODISCARD int hpt__fill_normal(hpt__device *device, uint64_t seed, uint64_t stream, int64_t first, int64_t n,
+                                   double *out);
 
 // ---- acquisition values from moments: shared by the host backends and by tests (acq_value.c). A variance below
 // 1e-20 counts as 1e-20.

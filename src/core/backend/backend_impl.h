@@ -31,7 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { HPT__BACKEND_ABI = 1, HPT__BLOCKS_MAX = 64 };
+enum { HPT__BACKEND_ABI = 2, HPT__BLOCKS_MAX = 64 };
 
 typedef enum hpt__cov_kind {
     HPT__COV_MATERN52 = 0,
@@ -68,6 +68,15 @@ typedef struct hpt__acq {
     double tau;   // PE
     double noise; // LOGEI: variance of a result's noise, for which repeats are worth less; 0: none
 } hpt__acq;
+
+typedef struct hpt__mll_job { // one of several likelihoods: in and out; arrays are the caller's
+    const double *theta;      // p
+    const double *y;          // n
+    double jitter;            // absolute; the wrappers of backend.h choose it
+    double value;
+    double *grad; // p; NULL: not wanted
+    int64_t info; // as of mll
+} hpt__mll_job;
 
 typedef struct hpt__device_desc {
     char name[96];        // "AMD EPYC ..., 2 threads"
@@ -115,6 +124,15 @@ typedef struct hpt__backend {
     // K (n x m, ldk) between points x (n) and z (m).
     int (*cov_cross)(void *ctx, const hpt__cov *cov, const double *theta, const double *x, const uint64_t *xmask,
                      int64_t n, const double *z, const uint64_t *zmask, int64_t m, double *k, int64_t ldk);
+
+    // ---- random and quasi-random numbers, for bulk: what the host's own streams give (base/rng.h, space/sobol.h)
+    // out (n x d row-major): points first .. first + n - 1 of a Sobol sequence in Gray order, bit for bit; columns: d x 32,
+    // shift: d, as hpt__sobol_matrix has them. first + n <= 2^32.
+    int (*fill_sobol)(void *ctx, const uint32_t *columns, const uint32_t *shift, int64_t d, int64_t first, int64_t n,
+                      double *out);
+    // out (n): normal numbers first .. first + n - 1 of a stream, as hpt__rng_normal draws them: bit for bit on a host, elsewhere
+    // to a relative error of 2e-14 (the inverse of the distribution is the device's; the uniform below it has the same bits).
+    int (*fill_normal)(void *ctx, uint64_t seed, uint64_t stream, int64_t first, int64_t n, double *out);
 
     // ---- model life. cap grows by itself (to multiples of 64, by half); growing keeps points, factor and weights.
     int (*model_create)(void **model, void *ctx, const hpt__cov *cov, int64_t cap);
@@ -165,6 +183,9 @@ typedef struct hpt__backend {
     // may screen if the result is what double precision gives.
     int (*screen)(void *model, const hpt__acq *acq, const double *z, const uint64_t *zmask, int64_t m, int64_t k,
                   int64_t *index, double *value);
+    // Several likelihoods over the model's first n points: mll of each of the k jobs, which may differ in everything but the
+    // points. What a job gives does not depend on the others. After an error all values and gradients are undefined.
+    int (*mll_many)(void *model, hpt__mll_job *jobs, int64_t k, int64_t n);
 
     // ---- queries
     bool (*supports)(hpt__op op, const hpt__model_shape *shape);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// model.c: models as the rooms above use them: points, factor, weights and likelihood of a backend's model, with arguments
-// and results checked, the jitter ladder, and the accounting.
+// model.c: models as the rooms above use them: points, factor and weights of a backend's model, with arguments and results
+// checked, the jitter ladder, and the accounting. Likelihoods: model_mll.c.
 //
 //   ladder: A = K + (noise + j) I with j = 0, then 1e-10, 1e-9 .. 1e-3 times the mean diagonal of K + noise I, until the
 //   backend's factor exists
@@ -8,7 +8,6 @@
 // Why relative to the diagonal: what a pivot loses to rounding is a multiple of eps times the diagonal, whatever the scale
 // of the data. Why checks here and not in the backends: each is written once, and no backend can forget one; a NaN that
 // gets into a factor comes out as a bad suggestion hours later. Checks are O(n d), nothing beside O(n^2).
-// A likelihood that no jitter saves is -infinity, not an error: a line search that stepped too far steps back.
 //
 // Ownership: a model owns the backend's model, masks, and a copy of theta and y; it borrows the covariance and the device.
 // Threads: one at a time per device. Cost: n numbers and n words beside the backend's memory.
@@ -59,7 +58,7 @@ int hpt__check_result(const hpt__device *device, const char *what, const double 
     return 0;
 }
 
-static bool theta_in_range(const hpt__cov *cov, const double *theta) {
+bool hpt__theta_in_range(const hpt__cov *cov, const double *theta) {
     for (int64_t j = 0; j < hpt__cov_n_theta(cov); j++)
         if (!(fabs(theta[j]) <= HPT__THETA_MAX)) return false;
     return true;
@@ -67,7 +66,7 @@ static bool theta_in_range(const hpt__cov *cov, const double *theta) {
 
 int hpt__check_theta(const char *doing, const hpt__cov *cov, const double *theta) {
     if (!theta) return hpt__fail(HPT_E_ARG, "%s: theta is NULL", doing);
-    if (theta_in_range(cov, theta)) return 0;
+    if (hpt__theta_in_range(cov, theta)) return 0;
     return hpt__fail(HPT_E_ARG, "%s: a hyperparameter is not a number between -%d and %d", doing, (int)HPT__THETA_MAX,
                      (int)HPT__THETA_MAX);
 }
@@ -112,7 +111,7 @@ void hpt__account_bytes(hpt__model *model) {
     if (c->bytes > c->peak_bytes) c->peak_bytes = c->bytes;
 }
 
-static void account(hpt__model *m, hpt__op op, int64_t n, int64_t s, double start) {
+void hpt__account_model(hpt__model *m, hpt__op op, int64_t n, int64_t s, double start) {
     const hpt__model_shape shape = {.n = n, .d = m->cov->d, .n_terms = m->cov->n_terms, .s = s};
     hpt__account(m->device, op, &shape, start);
     hpt__account_bytes(m);
@@ -212,8 +211,7 @@ out:
 
 // ---- factor
 
-static const double ladder[] = {0, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3};
-enum { LADDER = sizeof ladder / sizeof ladder[0] };
+const double hpt__jitter_ladder[HPT__LADDER] = {0, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3};
 
 double hpt__cov_variance(const hpt__cov *cov, const double *theta, uint64_t mask) {
     double sum = 0;
@@ -222,7 +220,7 @@ double hpt__cov_variance(const hpt__cov *cov, const double *theta, uint64_t mask
     return sum;
 }
 
-static double mean_diagonal(const hpt__model *m, const double *theta, int64_t n) {
+double hpt__mean_diagonal(const hpt__model *m, const double *theta, int64_t n) {
     double sum = 0;
     for (int64_t i = 0; i < n; i++) sum += hpt__cov_variance(m->cov, theta, m->mask[i]);
     return sum / (double)n + exp(theta[m->cov->d + m->cov->n_terms]);
@@ -230,12 +228,12 @@ static double mean_diagonal(const hpt__model *m, const double *theta, int64_t n)
 
 // Factor with the first jitter of the ladder that is larger than `above` and works.
 static int climb(hpt__model *m, const double *theta, double above, double *logdet) {
-    const double scale = mean_diagonal(m, theta, m->n);
+    const double scale = hpt__mean_diagonal(m, theta, m->n);
     int64_t info = 1;
     int rc = 0;
     m->n_y = 0;
-    for (int i = 0; i < LADDER; i++) {
-        const double jitter = ladder[i] * scale;
+    for (int i = 0; i < HPT__LADDER; i++) {
+        const double jitter = hpt__jitter_ladder[i] * scale;
         if (!(jitter > above)) continue;
         HPT_TRY(m->device->ops->model_factor(m->own, theta, jitter, logdet, &info));
         if (info) continue;
@@ -260,7 +258,7 @@ int hpt__model_factor(hpt__model *m, const double *theta, double *jitter, double
     HPT_TRY(hpt__check_theta("factor", m->cov, theta));
     const double start = hpt__now_mono();
     HPT_TRY(climb(m, theta, -1, &value));
-    account(m, HPT__OP_FACTOR, m->n, 0, start);
+    hpt__account_model(m, HPT__OP_FACTOR, m->n, 0, start);
     if (jitter) *jitter = m->jitter;
     if (logdet) *logdet = value;
 out:
@@ -278,7 +276,7 @@ int hpt__model_append(hpt__model *m, double *logdet) {
     HPT_TRY(m->device->ops->model_append(m->own, &value, &info));
     if (info == 0) {
         HPT_TRY(hpt__check_result(m->device, "log-determinant", &value, 1, 1, 1, false));
-        account(m, HPT__OP_APPEND, rows, m->n - rows, start);
+        hpt__account_model(m, HPT__OP_APPEND, rows, m->n - rows, start);
     } else {
         const int64_t n_y = m->n_y;
         HPT_TRY(climb(m, m->theta, m->jitter, &value));
@@ -288,7 +286,7 @@ int hpt__model_append(hpt__model *m, double *logdet) {
             m->n_y = n_y;
             rc = remark;
         }
-        account(m, HPT__OP_FACTOR, m->n, 0, start);
+        hpt__account_model(m, HPT__OP_FACTOR, m->n, 0, start);
     }
     if (logdet) *logdet = value;
 out:
@@ -334,35 +332,6 @@ int hpt__model_solve(hpt__model *m, bool transposed, double *b, int64_t ldb, int
     if (s == 0) return 0;
     HPT_TRY(m->device->ops->model_solve(m->own, transposed, b, ldb, s));
     HPT_TRY(hpt__check_result(m->device, "solution", b, rows, s, ldb, false));
-out:
-    return rc;
-}
-
-// ---- likelihood
-
-int hpt__model_mll(hpt__model *m, const double *theta, const double *y, int64_t n, double *value, double *grad) {
-    int rc = 0;
-    HPT_FAIL_IF(!m || !theta || !y || !value, HPT_E_ARG,
-                "likelihood: model, theta, values and result must not be NULL");
-    HPT_FAIL_IF(n < 1 || n > m->n, HPT_E_ARG, "likelihood: %lld values for a model of %lld points", (long long)n,
-                (long long)m->n);
-    HPT_TRY(hpt__check_numbers("likelihood", "value", y, n));
-    const int64_t p = hpt__cov_n_theta(m->cov);
-    if (theta_in_range(m->cov, theta)) {
-        const double start = hpt__now_mono(), scale = mean_diagonal(m, theta, n);
-        for (int i = 0; i < LADDER; i++) {
-            int64_t info = 0;
-            double v = 0;
-            HPT_TRY(m->device->ops->mll(m->own, theta, ladder[i] * scale, y, n, &v, grad, &info));
-            if (info || !isfinite(v)) continue;
-            HPT_TRY(hpt__check_result(m->device, "gradient of the likelihood", grad, p, 1, p, false));
-            account(m, HPT__OP_MLL, n, 0, start);
-            *value = v;
-            return 0;
-        }
-    }
-    *value = -INFINITY;
-    if (grad) memset(grad, 0, (size_t)p * sizeof *grad);
 out:
     return rc;
 }

@@ -24,6 +24,10 @@ enum { HPT__POINTS_MAX = 1 << 24 }; // keeps every n^2 bytes far from overflow
 // Beyond this exp(theta) and its squares leave the range of doubles.
 #define HPT__THETA_MAX 100.0
 
+// What is added to a diagonal that has no factor, of its mean: one after the other (model.c).
+enum { HPT__LADDER = 9 };
+extern const double hpt__jitter_ladder[HPT__LADDER];
+
 // HPT_E_ARG unless the points (n x d) are finite and their masks have bit 0.
 int hpt__check_points(const char *doing, const double *x, const uint64_t *mask, int64_t n, int64_t d);
 // HPT_E_ARG unless all n numbers are finite.
@@ -31,10 +35,15 @@ int hpt__check_numbers(const char *doing, const char *what, const double *v, int
 // HPT_E_NUMERIC unless the result (rows x columns, ld; lower: of its lower triangle) is finite. NULL is fine.
 int hpt__check_result(const hpt__device *device, const char *what, const double *v, int64_t rows, int64_t columns,
                       int64_t ld, bool lower);
+bool hpt__theta_in_range(const hpt__cov *cov, const double *theta);
 int hpt__check_theta(const char *doing, const hpt__cov *cov, const double *theta);
 int hpt__check_cov(const hpt__cov *cov);
 // Counts an operation that began at `start` (monotonic seconds). model: NULL: only the device.
 void hpt__account(hpt__device *device, hpt__op op, const hpt__model_shape *shape, double start);
 void hpt__account_bytes(hpt__model *model);
+// Both, of an operation on n points with s rows.
+void hpt__account_model(hpt__model *model, hpt__op op, int64_t n, int64_t s, double start);
+// Of K + noise I over the first n points.
+double hpt__mean_diagonal(const hpt__model *model, const double *theta, int64_t n);
 
 #endif

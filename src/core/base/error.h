@@ -9,6 +9,7 @@
 
 #include <hpt/status.h>
 #include <stdarg.h>
+#include <stdbool.h>
 
 enum { HPT__ERROR_MAX = 512 };
 
@@ -17,8 +18,10 @@ enum { HPT__ERROR_MAX = 512 };
 int hpt__fail(int status, const char *fmt, ...) HPT_PRINTF(2, 3);
 // Puts "prefix: " before the recorded message (file and line of a sweep, for example); returns status.
 int hpt__fail_prefix(int status, const char *fmt, ...) HPT_PRINTF(2, 3);
-// Out of memory: a fixed message.
+// Out of memory of the host: HPT_E_MEMORY with a fixed message, which tells it from a device's lack of memory.
+#define HPT__OUT_OF_MEMORY "out of memory"
 int hpt__fail_memory(void);
+bool hpt__error_is_host_memory(void); // of the recorded line, with or without a prefix
 // Carries an error from a worker thread to its caller's.
 void hpt__error_copy(char out[HPT__ERROR_MAX]);
 void hpt__error_set(const char *message);

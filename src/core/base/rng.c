@@ -14,6 +14,7 @@
 #include "rng.h"
 
 #include "error.h"
+#include "philox.h"
 #include "special.h"
 #include <errno.h>
 #include <sys/random.h>
@@ -21,17 +22,7 @@
 __extension__ typedef unsigned __int128 u128;
 
 void hpt__philox4x32(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]) {
-    uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3], k0 = key[0], k1 = key[1];
-    for (int round = 0; round < 10; round++) {
-        uint64_t p0 = UINT64_C(0xD2511F53) * c0, p1 = UINT64_C(0xCD9E8D57) * c2;
-        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-        c1 = (uint32_t)p1;
-        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-        c3 = (uint32_t)p0;
-        k0 += UINT32_C(0x9E3779B9);
-        k1 += UINT32_C(0xBB67AE85);
-    }
-    out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
+    hpt__philox_block(out, counter, key);
 }
 
 void hpt__rng_init(hpt__rng *rng, uint64_t seed, uint64_t stream) {
@@ -72,7 +63,7 @@ int64_t hpt__rng_below(hpt__rng *rng, int64_t n) {
 }
 
 double hpt__rng_normal(hpt__rng *rng) {
-    return hpt__ndtri(((double)(hpt__rng_u64(rng) >> 12) + 0.5) * 0x1p-52);
+    return hpt__ndtri(hpt__philox_cell(hpt__rng_u64(rng)));
 }
 
 uint64_t hpt__rng_mix(uint64_t a, uint64_t b) {

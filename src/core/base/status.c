@@ -100,8 +100,14 @@ int hpt__fail_prefix(int status, const char *fmt, ...) {
 }
 
 int hpt__fail_memory(void) {
-    memcpy(last_error, "out of memory", 14);
+    memcpy(last_error, HPT__OUT_OF_MEMORY, sizeof HPT__OUT_OF_MEMORY);
     return HPT_E_MEMORY;
+}
+
+bool hpt__error_is_host_memory(void) {
+    const size_t n = strlen(last_error), own = sizeof HPT__OUT_OF_MEMORY - 1;
+    if (n < own || strcmp(last_error + n - own, HPT__OUT_OF_MEMORY) != 0) return false;
+    return n == own || (n > own + 2 && strncmp(last_error + n - own - 2, ": ", 2) == 0);
 }
 
 void hpt__error_copy(char out[HPT__ERROR_MAX]) {

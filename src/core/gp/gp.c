@@ -47,8 +47,8 @@ int hpt__gp_create(hpt__gp **out, hpt__device *device, const hpt__gp_code *code,
     gp->p = hpt__cov_n_theta(&code->cov);
     const size_t p = (size_t)gp->p;
     double **const arrays[] = {
-        &gp->theta_factor, &gp->theta_resume, &gp->theta_used,       &gp->scratch,          &gp->low,       &gp->high,
-        &gp->start,        &gp->gradient,     &gp->optimum[0].theta, &gp->optimum[1].theta, &gp->theta_part};
+        &gp->theta_factor, &gp->theta_resume, &gp->theta_used,       &gp->scratch,         &gp->low,
+        &gp->high,         &gp->start,        &gp->optimum[0].theta, &gp->optimum[1].theta};
     HPT_FAIL_IF(!(isnan(s->noise) || (s->noise >= 0 && isfinite(s->noise))), HPT_E_ARG,
                 "the noise is %g; it has to be a standard deviation >= 0, or NaN to be fitted", s->noise);
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
@@ -56,7 +56,13 @@ int hpt__gp_create(hpt__gp **out, hpt__device *device, const hpt__gp_code *code,
         if (!*arrays[i]) HPT_TRY(hpt__fail_memory());
     }
     gp->block_count = hpt__calloc((size_t)code->cov.n_blocks, sizeof *gp->block_count);
-    if (!gp->block_count) HPT_TRY(hpt__fail_memory());
+    gp->gradients = hpt__calloc(HPT__WARP_COUNT * HPT__GP_STARTS * p, sizeof *gp->gradients);
+    if (!gp->block_count || !gp->gradients) HPT_TRY(hpt__fail_memory());
+    for (int i = 0; i < HPT__WARP_COUNT * HPT__GP_STARTS; i++) {
+        hpt__gp_search *search = &gp->search[i / HPT__GP_STARTS][i % HPT__GP_STARTS];
+        search->kind = (hpt__warp_kind)(i / HPT__GP_STARTS);
+        search->gradient = gp->gradients + (size_t)i * p;
+    }
     HPT_TRY(hpt__model_create(&gp->model, device, &code->cov, 64));
     hpt__gp_default_theta(gp->theta_used, &code->cov);
     gp->warp = (hpt__warp){.scale = 1, .sd = 1};
@@ -71,7 +77,8 @@ out:
 void hpt__gp_destroy(hpt__gp *gp) {
     if (!gp) return;
     hpt__model_destroy(gp->model);
-    hpt__lbfgsb_fini(&gp->search);
+    for (int i = 0; i < HPT__WARP_COUNT * HPT__GP_STARTS; i++)
+        hpt__lbfgsb_fini(&gp->search[i / HPT__GP_STARTS][i % HPT__GP_STARTS].state);
     double *const arrays[] = {gp->rows,
                               gp->raw,
                               gp->y,
@@ -82,12 +89,13 @@ void hpt__gp_destroy(hpt__gp *gp) {
                               gp->low,
                               gp->high,
                               gp->start,
-                              gp->gradient,
+                              gp->gradients,
+                              gp->z_of[0],
+                              gp->z_of[1],
                               gp->optimum[0].theta,
                               gp->optimum[1].theta,
                               gp->scratch,
-                              gp->theta_resume,
-                              gp->theta_part};
+                              gp->theta_resume};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) hpt__free(arrays[i]);
     hpt__free(gp->mask);
     hpt__free(gp->block_count);
@@ -100,15 +108,15 @@ int hpt__gp_reserve(hpt__gp *gp, int64_t need) {
     int rc = 0;
     if (need <= gp->cap) return 0;
     const int64_t cap = need + need / 2 + 16;
-    int64_t cap_rows, cap_mask, cap_one[4];
-    double **const ones[] = {&gp->raw, &gp->y, &gp->z, &gp->buffer};
+    int64_t cap_rows, cap_mask;
+    double **const ones[] = {&gp->raw, &gp->y, &gp->z, &gp->buffer, &gp->z_of[0], &gp->z_of[1]};
     cap_rows = cap_mask = gp->cap;
     const int64_t d = gp->d > 0 ? gp->d : 1;
     HPT_TRY(hpt__grow(&gp->rows, &cap_rows, cap, (size_t)d * sizeof *gp->rows));
     HPT_TRY(hpt__grow(&gp->mask, &cap_mask, cap, sizeof *gp->mask));
-    for (int i = 0; i < 4; i++) {
-        cap_one[i] = gp->cap;
-        HPT_TRY(hpt__grow(ones[i], &cap_one[i], cap, sizeof **ones[i]));
+    for (size_t i = 0; i < sizeof ones / sizeof *ones; i++) {
+        int64_t cap_one = gp->cap;
+        HPT_TRY(hpt__grow(ones[i], &cap_one, cap, sizeof **ones[i]));
     }
     gp->cap = cap;
     rc = 0;

@@ -10,6 +10,9 @@
 // (the factor is made anew then anyway), and after twice as many each time, up to 256. A device that was lost (any other
 // error; after one CUDA refuses every call of the process) is not tried again.
 //
+// Memory that the host lacks, in the caller's own code or in a backend's host part, is no matter of the device: it is the caller's error,
+// as on a host device, and the device is used on.
+//
 // Ownership: the caller's devices. Threads: those of the caller. Cost: opening a device.
 #include "gp_fallback.h"
 
@@ -30,6 +33,7 @@ int hpt__fallback_take(hpt__device **host, hpt__fallback *f, const hpt__device *
                        const hpt__ctx_options *options) {
     char line[HPT__ERROR_MAX];
     if ((status != HPT_E_DEVICE && status != HPT_E_MEMORY) || hpt__device_is_host(device)) return status;
+    if (status == HPT_E_MEMORY && hpt__error_is_host_memory()) return status;
     hpt__error_copy(line);
     if (hpt__device_open_host(host, options) < 0) {
         hpt__error_set(line);

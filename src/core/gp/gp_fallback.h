@@ -15,7 +15,7 @@ typedef struct hpt__fallback { // zeros: nothing failed yet
 } hpt__fallback;
 
 // An operation on `device` failed with `status`, its line recorded. Where that is a matter for the host (HPT_E_DEVICE, or
-// HPT_E_MEMORY of a device that is not the host's) *host is opened and the caller closes the old one; else, or if there is
+// HPT_E_MEMORY of a device that is not the host's, and not the host's own lack of it) *host is opened and the caller closes the old one; else, or if there is
 // no host device, status with its line. asks: the caller's count of them.
 HPT_NODISCARD int hpt__fallback_take(hpt__device **host, hpt__fallback *f, const hpt__device *device, int status,
                                      int64_t asks, const hpt__ctx_options *options);

@@ -3,7 +3,7 @@
 //
 //   theta* = argmax  log p(z | theta) + log prior(theta)   in logarithms, within bounds, by L-BFGS-B with the analytic gradient
 //
-// for each transformation of the objective on its own, from where its last search ended. That with the larger
+// for each transformation of the objective, from where its last search ended. That with the larger
 //   log p(z | theta*) + log prior(theta*) + sum_i log dz_i/dy_i
 // is taken (the densities of y itself, so that they may be compared).
 //
@@ -19,6 +19,10 @@
 //
 // A model that was given other, fewer points (the local one of sampler gp) searches warm.
 //
+// All searches over the same points advance together, as those of the acquisition do: one state of L-BFGS-B each, every step one
+// call for the likelihoods of those still running. They know nothing of one another, so the result is that of one search after
+// the other; cpu and cuda compute small likelihoods together at less than the cost of the sum.
+//
 // Fewer than three points or constant data say nothing about theta: it keeps its default. A search that finds no finite
 // value, or an error of the device, leaves the hyperparameters as they were.
 // Random numbers: Philox, stream = number of the search; so a resumed study goes on as the interrupted one.
@@ -28,26 +32,30 @@
 #include <math.h>
 #include <string.h>
 
-enum { CHEAP = 60, FEW = 100, RARE = 200, SHORT = 300, RANDOM_STARTS = 2, EVALUATIONS = 60, EVALUATIONS_LONG = 10 };
+enum { CHEAP = 60, FEW = 100, RARE = 200, SHORT = 300, EVALUATIONS = 60, EVALUATIONS_LONG = 10 };
 static const double gradient_enough = 0.1;     // at the old optimum
 static const double gradient_tolerance = 1e-2; // nats per unit of a logarithm: far below what the data can tell
 static const double decrease_tolerance = 1e-6;
 
-// Value and gradient of -(log likelihood of the first n points + log prior) at theta; infinity where there is none.
-static int objective(double *f, hpt__gp *gp, const double *z, int64_t n, const double *theta) {
-    int rc = hpt__model_mll(gp->model, theta, z, n, f, gp->gradient);
-    if (rc < 0) return rc;
-    *f = -(*f + hpt__gp_log_prior(&gp->code->cov, theta, gp->gradient));
-    for (int64_t j = 0; j < gp->p; j++) gp->gradient[j] = -gp->gradient[j];
-    return 0;
-}
+// ---- searches that advance together
 
-// One search from gp->start over the first n points; *theta and *best are replaced where it ends lower than *best. check:
-// may end at once where the gradient is small already; *moved says whether it went on.
-static int search_from_start(bool *moved, double *theta, double *best, hpt__gp *gp, const double *z, int64_t n,
-                             bool check) {
+typedef struct transformed { // what the fit finds for one transformation
+    hpt__warp warp;
+    bool wanted, moved;  // moved: theta was looked for, not only checked
+    double best;         // least -(log likelihood + log prior) of all points so far; infinity: none
+    const double *theta; // where; borrowed from its search
+} transformed;
+
+typedef struct batch { // searches that are not done yet
+    hpt__gp_search *running[HPT__WARP_COUNT * HPT__GP_STARTS];
+    int64_t n;
+} batch;
+
+// Adds search `which` of a transformation, from gp->start over n points. check: may end at once where the gradient is small
+// already.
+static int begin(batch *r, hpt__gp *gp, const transformed *t, int which, int64_t n, bool check) {
     int rc = 0;
-    double f;
+    hpt__gp_search *s = &gp->search[t->warp.kind][which];
     hpt__lbfgsb_options options = {
         .gradient_tolerance = gradient_tolerance,
         .decrease_tolerance = decrease_tolerance,
@@ -55,23 +63,50 @@ static int search_from_start(bool *moved, double *theta, double *best, hpt__gp *
         .first_step = 0.5,
     };
     if (n > SHORT && options.max_evaluations > EVALUATIONS_LONG) options.max_evaluations = EVALUATIONS_LONG;
-    HPT_TRY(hpt__lbfgsb_init(&gp->search, gp->p, gp->low, gp->high, gp->start, &options));
-    if (check) gp->search.options.gradient_tolerance = gradient_enough;
-    hpt__lbfgsb_request request;
-    do {
-        HPT_TRY(objective(&f, gp, z, n, hpt__lbfgsb_point(&gp->search)));
-        request = hpt__lbfgsb_tell(&gp->search, f, gp->gradient);
-        gp->search.options.gradient_tolerance = gradient_tolerance;
-    } while (request == HPT__LBFGSB_EVALUATE);
-    *moved = gp->search.n_evaluations > 1;
-    const double *x = hpt__lbfgsb_result(&gp->search, &f);
-    if (f < *best) {
-        *best = f;
-        memcpy(theta, x, (size_t)gp->p * sizeof *theta);
+    hpt__gp_bounds(gp->low, gp->high, &gp->code->cov, HPT__GP_NOISE_FLOOR);
+    if (!isnan(gp->settings.noise)) gp->low[gp->p - 1] = gp->high[gp->p - 1] = hpt__gp_fixed_noise(gp, &t->warp);
+    HPT_TRY(hpt__lbfgsb_init(&s->state, gp->p, gp->low, gp->high, gp->start, &options));
+    if (check) s->state.options.gradient_tolerance = gradient_enough;
+    r->running[r->n++] = s;
+out:
+    return rc;
+}
+
+// All to their ends. A step tells each its value and gradient of -(log likelihood of the first n points + log prior);
+// infinity where there is none.
+static int advance(batch *r, hpt__gp *gp, int64_t n) {
+    int rc = 0;
+    hpt__mll_job jobs[HPT__WARP_COUNT * HPT__GP_STARTS];
+    while (r->n > 0) {
+        int64_t left = 0;
+        for (int64_t i = 0; i < r->n; i++) {
+            hpt__gp_search *s = r->running[i];
+            jobs[i] =
+                (hpt__mll_job){.theta = hpt__lbfgsb_point(&s->state), .y = gp->z_of[s->kind], .grad = s->gradient};
+        }
+        HPT_TRY(hpt__model_mll_many(gp->model, jobs, r->n, n));
+        for (int64_t i = 0; i < r->n; i++) {
+            hpt__gp_search *s = r->running[i];
+            const double f = -(jobs[i].value + hpt__gp_log_prior(&gp->code->cov, jobs[i].theta, s->gradient));
+            for (int64_t j = 0; j < gp->p; j++) s->gradient[j] = -s->gradient[j];
+            const hpt__lbfgsb_request request = hpt__lbfgsb_tell(&s->state, f, s->gradient);
+            s->state.options.gradient_tolerance = gradient_tolerance;
+            if (request == HPT__LBFGSB_EVALUATE) r->running[left++] = s;
+        }
+        r->n = left;
     }
     rc = 0;
 out:
     return rc;
+}
+
+// Replaces *best and *theta by the result of a search that ended lower.
+static void take(double *best, const double **theta, const hpt__gp_search *s) {
+    double f;
+    const double *x = hpt__lbfgsb_result(&s->state, &f);
+    if (f >= *best) return;
+    *best = f;
+    *theta = x;
 }
 
 static void random_start(hpt__gp *gp, hpt__rng *rng) {
@@ -82,48 +117,96 @@ static void random_start(hpt__gp *gp, hpt__rng *rng) {
     gp->start[gp->p - 1] = -8 + 6 * hpt__rng_uniform(rng);
 }
 
-// The search for one transformation. *moved: theta was looked for, not only checked. Leaves optimum[kind] alone on failure.
-static int fit_kind(bool *moved, hpt__gp *gp, hpt__warp_kind kind, bool restarts) {
+enum { WARM = 0, DEFAULT = 1, RANDOM = 2 }; // searches of a transformation
+
+// The searches that know nothing of the last optimum, over n points.
+static int begin_afresh(batch *r, hpt__gp *gp, const transformed *t, int64_t n) {
     int rc = 0;
-    hpt__gp_optimum *o = &gp->optimum[kind];
-    hpt__warp w;
-    double *z = gp->buffer, best = INFINITY;
-    hpt__gp_warp_fit(&w, kind, gp->y, gp->n, gp->buffer);
-    for (int64_t i = 0; i < gp->n; i++) z[i] = hpt__warp_apply(&w, gp->y[i]);
-    hpt__gp_bounds(gp->low, gp->high, &gp->code->cov, HPT__GP_NOISE_FLOOR);
-    if (!isnan(gp->settings.noise)) gp->low[gp->p - 1] = gp->high[gp->p - 1] = hpt__gp_fixed_noise(gp, &w);
     hpt__rng rng;
-    hpt__rng_init(&rng, gp->settings.seed, hpt__rng_mix(0x66697467, (uint64_t)(2 * gp->n_searches + (int64_t)kind)));
-    *moved = false;
-    if (o->found) {
-        memcpy(gp->start, o->theta, (size_t)gp->p * sizeof *gp->start);
-        HPT_TRY(search_from_start(moved, gp->scratch, &best, gp, z, gp->n, !restarts && gp->n >= CHEAP));
+    hpt__rng_init(&rng, gp->settings.seed,
+                  hpt__rng_mix(0x66697467, (uint64_t)(2 * gp->n_searches + (int64_t)t->warp.kind)));
+    hpt__gp_default_theta(gp->start, &gp->code->cov);
+    HPT_TRY(begin(r, gp, t, DEFAULT, n, false));
+    for (int which = RANDOM; which < HPT__GP_STARTS; which++) {
+        random_start(gp, &rng);
+        HPT_TRY(begin(r, gp, t, which, n, false));
     }
-    if (!o->found || restarts || !isfinite(best)) {
-        const int64_t part = gp->n < SHORT ? gp->n : SHORT;
-        double best_part = INFINITY, *found = part < gp->n ? gp->theta_part : gp->scratch;
-        const int64_t n_random = restarts || !isfinite(best) ? RANDOM_STARTS : 0;
-        for (int64_t k = 0; k <= n_random; k++) {
-            if (k == 0)
-                hpt__gp_default_theta(gp->start, &gp->code->cov);
-            else
-                random_start(gp, &rng);
-            HPT_TRY(search_from_start(moved, found, part < gp->n ? &best_part : &best, gp, z, part, false));
+out:
+    return rc;
+}
+
+static int begin_warm(batch *r, hpt__gp *gp, const transformed *t, bool check) {
+    memcpy(gp->start, gp->optimum[t->warp.kind].theta, (size_t)gp->p * sizeof *gp->start);
+    return begin(r, gp, t, WARM, gp->n, check);
+}
+
+// Of the first `part` points; goes on with all of them from the best.
+static int search_part(transformed *all, hpt__gp *gp, const bool *afresh, int64_t part) {
+    int rc = 0;
+    batch r = {.n = 0};
+    for (int k = 0; k < HPT__WARP_COUNT; k++)
+        if (afresh[k]) HPT_TRY(begin_afresh(&r, gp, &all[k], part));
+    HPT_TRY(advance(&r, gp, part));
+    for (int k = 0; k < HPT__WARP_COUNT; k++) {
+        double best = INFINITY;
+        const double *theta = NULL;
+        for (int which = DEFAULT; afresh[k] && which < HPT__GP_STARTS; which++)
+            take(part < gp->n ? &best : &all[k].best, part < gp->n ? &theta : &all[k].theta, &gp->search[k][which]);
+        if (!theta) continue;
+        memcpy(gp->start, theta, (size_t)gp->p * sizeof *gp->start);
+        HPT_TRY(begin(&r, gp, &all[k], DEFAULT, gp->n, false));
+    }
+    const batch last = r;
+    HPT_TRY(advance(&r, gp, gp->n));
+    for (int64_t i = 0; i < last.n; i++) {
+        transformed *t = &all[last.running[i]->kind];
+        take(&t->best, &t->theta, last.running[i]);
+    }
+out:
+    return rc;
+}
+
+// All wanted transformations; optimum[] changes only when every search has ended.
+static int fit_all(transformed *all, hpt__gp *gp, bool restarts) {
+    int rc = 0;
+    const int64_t part = gp->n < SHORT ? gp->n : SHORT;
+    bool afresh[HPT__WARP_COUNT], some = false;
+    batch r = {.n = 0};
+    for (int k = 0; k < HPT__WARP_COUNT; k++) {
+        transformed *t = &all[k];
+        const bool found = gp->optimum[k].found;
+        t->best = INFINITY;
+        if (t->wanted && found) HPT_TRY(begin_warm(&r, gp, t, !restarts && gp->n >= CHEAP));
+        // Few points: those that are due anyway go with them.
+        if (t->wanted && part == gp->n && (restarts || !found)) HPT_TRY(begin_afresh(&r, gp, t, part));
+    }
+    const batch first = r;
+    HPT_TRY(advance(&r, gp, gp->n));
+    for (int64_t i = 0; i < first.n; i++) {
+        transformed *t = &all[first.running[i]->kind];
+        take(&t->best, &t->theta, first.running[i]);
+        t->moved = t->moved || first.running[i]->state.n_evaluations > 1;
+    }
+    for (int k = 0; k < HPT__WARP_COUNT; k++) {
+        const bool due = all[k].wanted && (restarts || !gp->optimum[k].found);
+        afresh[k] = part < gp->n ? due || (all[k].wanted && !isfinite(all[k].best))
+                                 : all[k].wanted && !due && !isfinite(all[k].best);
+        some = some || afresh[k];
+        all[k].moved = all[k].moved || due || afresh[k];
+    }
+    if (some) HPT_TRY(search_part(all, gp, afresh, part));
+    for (int k = 0; k < HPT__WARP_COUNT; k++) {
+        const transformed *t = &all[k];
+        hpt__gp_optimum *o = &gp->optimum[k];
+        if (!isfinite(t->best)) { // nothing can be said of these data under any theta that was tried
+            all[k].moved = false;
+            continue;
         }
-        if (part < gp->n && isfinite(best_part)) {
-            memcpy(gp->start, found, (size_t)gp->p * sizeof *found);
-            HPT_TRY(search_from_start(moved, gp->scratch, &best, gp, z, gp->n, false));
-        }
-        *moved = true;
+        memcpy(o->theta, t->theta, (size_t)gp->p * sizeof *o->theta);
+        o->score = -t->best + hpt__warp_log_jacobian(&t->warp, gp->y, gp->n);
+        o->found = true;
     }
     rc = 0;
-    if (!isfinite(best)) { // nothing can be said of these data under any theta that was tried
-        *moved = false;
-        goto out;
-    }
-    memcpy(o->theta, gp->scratch, (size_t)gp->p * sizeof *o->theta);
-    o->score = -best + hpt__warp_log_jacobian(&w, gp->y, gp->n);
-    o->found = true;
 out:
     return rc;
 }
@@ -158,14 +241,16 @@ int hpt__gp_fit(hpt__gp *gp, bool force) {
     HPT_TRY(hpt__gp_sync_points(gp));
     const hpt__warp_kind old = gp->warp.kind;
     bool any = false;
+    transformed all[HPT__WARP_COUNT] = {{.wanted = false}};
     for (int k = 0; k < HPT__WARP_COUNT; k++) {
+        transformed *t = &all[k];
         const hpt__warp_kind kind = (hpt__warp_kind)k;
-        if (kind != HPT__WARP_NONE && !gp->settings.warp) continue;
-        if (work == DUE_WARM && gp->n >= FEW && kind != old) continue;
-        bool moved;
-        HPT_TRY(fit_kind(&moved, gp, kind, work == DUE_RESTARTS));
-        any = any || moved;
+        t->wanted = (kind == HPT__WARP_NONE || gp->settings.warp) && !(work == DUE_WARM && gp->n >= FEW && kind != old);
+        hpt__gp_warp_fit(&t->warp, kind, gp->y, gp->n, gp->buffer);
+        for (int64_t i = 0; i < gp->n; i++) gp->z_of[k][i] = hpt__warp_apply(&t->warp, gp->y[i]);
     }
+    HPT_TRY(fit_all(all, gp, work == DUE_RESTARTS));
+    for (int k = 0; k < HPT__WARP_COUNT; k++) any = any || all[k].moved;
     const hpt__gp_optimum *o = gp->optimum;
     hpt__warp_kind best = old;
     if (work == DUE_RESTARTS || gp->n < FEW) {

@@ -15,13 +15,19 @@
 #define HPT__GP_NOISE_LEAST 1e-8
 #define HPT__GP_NOISE_MOST 1e4
 
-enum { HPT__WARP_COUNT = 2 };
+enum { HPT__WARP_COUNT = 2, HPT__GP_STARTS = 4 }; // transformations; searches of a fit for each
 
 typedef struct hpt__gp_optimum { // of the posterior of theta, one for each transformation
     bool found;
     double *theta; // p
     double score;  // log posterior + log Jacobian at the last fit
 } hpt__gp_optimum;
+
+typedef struct hpt__gp_search { // one of those that advance together
+    hpt__lbfgsb state;
+    hpt__warp_kind kind;
+    double *gradient; // p; of gp->gradients
+} hpt__gp_search;
 
 struct hpt__gp {
     hpt__device *device;      // borrowed
@@ -55,9 +61,11 @@ struct hpt__gp {
     double *scratch;      // p
     // Fit.
     hpt__gp_optimum optimum[HPT__WARP_COUNT];
-    hpt__warp warp;                                     // of z; its kind is the chosen one
-    double *low, *high, *start, *gradient, *theta_part; // p
-    hpt__lbfgsb search;
+    hpt__warp warp;             // of z; its kind is the chosen one
+    double *low, *high, *start; // p
+    double *gradients;          // p for each search
+    double *z_of[HPT__WARP_COUNT];
+    hpt__gp_search search[HPT__WARP_COUNT][HPT__GP_STARTS]; // z_of: cap; values under each transformation
     int64_t n_fit, n_restart; // told points at the last fit or check, at the last search with restarts; 0: never
     int64_t n_searches;       // searches with restarts so far: their random numbers
     bool changed;             // values replaced since the last fit

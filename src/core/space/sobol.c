@@ -113,3 +113,8 @@ void hpt__sobol_point(double *out, const hpt__sobol *s, uint64_t i) {
         out[k] = (double)x * 0x1p-32;
     }
 }
+
+void hpt__sobol_matrix(const uint32_t **columns, const uint32_t **shift, const hpt__sobol *s) {
+    *columns = s->col[0];
+    *shift = s->shift;
+}

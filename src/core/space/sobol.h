@@ -20,5 +20,7 @@ HPT_NODISCARD int hpt__sobol_create(hpt__sobol **out, int64_t d, bool scramble, 
 void hpt__sobol_destroy(hpt__sobol *s);
 // out: d coordinates in [0, 1), unscrambled point 0 is the origin. 0 <= i < 2^32. Thread-safe.
 void hpt__sobol_point(double *out, const hpt__sobol *s, uint64_t i);
+// The sequence as hpt__fill_sobol (backend.h) takes it: 32 columns of each dimension's matrix, d shifts; borrowed from s.
+void hpt__sobol_matrix(const uint32_t **columns, const uint32_t **shift, const hpt__sobol *s);
 
 #endif

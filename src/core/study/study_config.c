@@ -68,7 +68,7 @@ static bool stored_seed(uint64_t *out, const hpt__json *v) {
 
 // What the study computes on. Only the wish's words are checked here: a sampler that computes opens what was asked for by name
 // when it is created, so that one that cannot be had is an error before the study begins, and a study whose sampler computes
-// nothing loads nothing. A stored wish is a record that is followed where it can be.
+// nothing loads nothing. Of a study that has begun it is created at the first ask: who only tells, opens no device. A stored wish is a record that is followed where it can be.
 static int choose_device(hpt_study *study, const char *given, const char *stored) {
     const char *wish = given && *given ? given : getenv("HPT_DEVICE");
     study->device_wished = wish && *wish && strcmp(wish, "auto") != 0;
@@ -189,7 +189,8 @@ int hpt__study_make_tools(hpt_study *study) {
     HPT_TRY(hpt__sampler_find(&sampler, study->sampler_name));
     if (study->space->d == 0) goto out; // nothing to sample: the first ask says so
     study->sampler = sampler;
-    HPT_TRY(hpt__study_make_sampler(study));
+    const bool has_begun = study->table_made; // then the first ask makes it
+    if (!has_begun || hpt__device_is_auto(study->device)) HPT_TRY(hpt__study_make_sampler(study));
 out:
     return rc < 0 ? rc : 0;
 }
