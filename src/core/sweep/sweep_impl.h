@@ -48,10 +48,10 @@ struct hpt_sweep {
     // Computed from a trial's parameters; the four above are then the largest, `least` the smallest. NULL: constant.
     const struct hpt__formula *cpu_of, *gpu_of, *memory_of, *gpu_memory_of;
     hpt__amounts least;
-    int64_t parallel;                       // most trials at once; 0: what the resources allow
-    int64_t retries;                        // more attempts of a failed trial
-    double trial_timeout, sweep_timeout;    // seconds; 0: none
-    double grace;                           // seconds between SIGTERM and SIGKILL
+    int64_t parallel;                    // most trials at once; 0: what the resources allow
+    int64_t retries;                     // more attempts of a failed trial
+    double trial_timeout, sweep_timeout; // seconds; 0: none
+    double grace;                        // seconds between SIGTERM and SIGKILL
     uint64_t seed;
     bool has_seed;
     const hpt__sweep_pattern *patterns;
