@@ -35,6 +35,7 @@ int bench_fail(const char *what); // prints the library's last error; returns 1
 
 int bench_engine(const bench_options *o);
 int bench_start(const bench_options *o);
+int bench_run(const bench_options *o);
 // The programs of bench_start's cases: a trial that is stopped; a study in memory that is asked once after n results.
 int bench_stopped_trial(void);
 int bench_first_ask(int64_t n);

@@ -77,6 +77,15 @@ HPT_API HPT_NODISCARD int hpt_gp_fit(hpt_gp *gp);
  * and 84 % quantiles. Finite. HPT_E_STATE: nothing was told yet. O(n m d + n^2 m). */
 HPT_API HPT_NODISCARD int hpt_gp_predict(hpt_gp *gp, const double *points, int64_t m, double *mean, double *sd);
 
+/* n functions drawn from the posterior, at m points (m x d): values (n x m), a function's m values in a row, in units of
+ * the objective, without its noise. Drawn pathwise (Wilson et al., ICML 2020): a function goes through what was told, and
+ * the same seed, n and data give the same functions whatever points are asked, in this call or a later one, up to rounding.
+ * For Thompson sampling, or for the distribution of anything that is computed from the objective. Their covariance is the
+ * posterior's to a few percent of the variance, close to the data to a tenth or a fifth. HPT_E_STATE: nothing was told yet.
+ * O(n_told^2 n) for functions that were not drawn by the call before, O(m n_told (d + n)) for their values. */
+HPT_API HPT_NODISCARD int hpt_gp_sample(hpt_gp *gp, const double *points, int64_t m, double *values, int64_t n,
+                                        uint64_t seed);
+
 /* q points (q x d) at which to evaluate next: where the improvement over what was told is expected to be largest (LogEI),
  * the second given the first as if it were being evaluated, and so on. pending: m points (m x d) that are being evaluated,
  * NULL with m = 0. No point that was told or is pending is given, unless nothing else is left (HPT_S_EXHAUSTED: the points

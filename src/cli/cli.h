@@ -124,6 +124,10 @@ void cli_table_print(cli_table *t, cli_format format, FILE *f); // and frees it
 // Trials of a table as rows: number, state, values, seconds, what chose the point (attribute 0 of the table), parameters.
 // Returns an exit code.
 int cli_print_rows(const hpt_table *t, const int64_t *rows, int64_t n, cli_format format);
+// The named columns of trials, whose attributes are cli_column_attrs in this order (trial_columns.c). Returns an exit code.
+enum { CLI_COLUMN_ATTRS = 4 };
+extern const char *const cli_column_attrs[CLI_COLUMN_ATTRS];
+int cli_print_columns(const hpt_table *t, const int64_t *rows, int64_t n, const char *names, cli_format format);
 // Column of one of several objectives, right-aligned: its name, else values_<i> as in Optuna's tables.
 enum { CLI_OBJECTIVE_MAX = 64 };
 void cli_objective_column(char out[CLI_OBJECTIVE_MAX], const hpt_table *t, int64_t i);

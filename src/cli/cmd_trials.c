@@ -151,15 +151,17 @@ static int64_t select_rows(int64_t *rows, const hpt_table *t, int state, bool va
 }
 
 int cmd_trials(int argc, char **argv) {
-    static const char *const attrs[] = {"hpt:by"};
     cli_study_args where = {0};
-    const char *format_text = NULL, *state_text = NULL, *sort = "number";
+    const char *format_text = NULL, *state_text = NULL, *sort = "number", *columns = NULL;
     int64_t last = 0, *rows = NULL;
     const cli_option options[] = {
         CLI_STUDY_OPTIONS(&where),
         {"format", 'f', CLI_STRING, &format_text, "FORMAT", "table, json or csv (csv: every column, as `hpt export`)"},
         {"state", 0, CLI_STRING, &state_text, "STATE", "only trials in this state"},
         {"sort", 0, CLI_STRING, &sort, "KEY", "number (default) or value (best first)"},
+        {"columns", 0, CLI_STRING, &columns, "NAMES",
+         "these columns, with commas between them: number state value seconds by outcome reason device share gpu_memory cpu "
+         "cores memory tier peak_memory cpu_seconds, objectives, parameters"},
         {"last", 'n', CLI_INT, &last, "N", "only the last N trials; with --sort value the best N"},
         {"", 0, CLI_FLAG, NULL, NULL, NULL},
     };
@@ -187,12 +189,12 @@ int cmd_trials(int argc, char **argv) {
         goto out;
     }
     if ((code = cli_open_study(&study, &where, HPT_OPEN_READ_ONLY)) != CLI_OK) goto out;
-    if (format == CLI_CSV && !state_text && !last && !strcmp(sort, "number")) {
+    if (format == CLI_CSV && !columns && !state_text && !last && !strcmp(sort, "number")) {
         rc = hpt_study_export(study, "csv", 0, write_stdout, NULL);
         if (rc < 0 && !ferror(stdout)) code = cli_fail(rc);
         goto out;
     }
-    rc = hpt_study_table(&t, study, attrs, 1);
+    rc = hpt_study_table(&t, study, cli_column_attrs, columns ? CLI_COLUMN_ATTRS : 1);
     if (rc == 0 && !(rows = calloc((size_t)t->n + 1, sizeof *rows))) rc = HPT_E_MEMORY;
     if (rc < 0) {
         code = cli_fail(rc);
@@ -200,7 +202,9 @@ int cmd_trials(int argc, char **argv) {
     }
     const int64_t shown =
         select_rows(rows, t, state_text ? (int)state : -1, !strcmp(sort, "value"), last, hpt_study_direction(study, 0));
-    code = format == CLI_JSON ? print_json(study, t, rows, shown) : cli_print_rows(t, rows, shown, format);
+    code = columns              ? cli_print_columns(t, rows, shown, columns, format)
+           : format == CLI_JSON ? print_json(study, t, rows, shown)
+                                : cli_print_rows(t, rows, shown, format);
 out:
     free(rows);
     hpt_table_destroy(t);

@@ -116,6 +116,32 @@ Test(api_gp, same_calls_same_bits)
     hpt_space_destroy(space);
 }
 
+Test(api_gp, sampled_functions_pass_the_told_values_and_are_found_again_by_their_seed)
+{
+    enum { DRAWN = 5 };
+    double points[N][D], values[N], f[DRAWN][N], g[DRAWN][6], other[DRAWN][6], mean[N], sd[N];
+    make_data(points, values);
+    hpt_space *space = new_space();
+    hpt_gp *gp = new_gp(space, "ref");
+    OK(hpt_gp_tell(gp, &points[0][0], values, N - 6));
+    OK(hpt_gp_fit(gp));
+    OK(hpt_gp_predict(gp, &points[0][0], N, mean, sd));
+    OK(hpt_gp_sample(gp, &points[0][0], N, &f[0][0], DRAWN, 3));
+    OK(hpt_gp_sample(gp, &points[N - 6][0], 6, &other[0][0], DRAWN, 4));
+    OK(hpt_gp_sample(gp, &points[N - 6][0], 6, &g[0][0], DRAWN, 3));
+    for (int s = 0; s < DRAWN; s++) {
+        for (int i = 0; i < N; i++)
+            cr_expect(fabs(f[s][i] - mean[i]) < 6 * sd[i] + 1e-6, "function %d at point %d: %g, mean %g, sd %g", s, i,
+                      f[s][i], mean[i], sd[i]);
+        for (int i = 0; i < 6; i++)
+            cr_expect_float_eq(g[s][i], f[s][N - 6 + i], 1e-9, "asked alone %g, with all %g", g[s][i], f[s][N - 6 + i]);
+    }
+    cr_expect_neq(memcmp(g, other, sizeof g), 0, "another seed, other functions");
+    OK(hpt_gp_sample(gp, NULL, 0, NULL, DRAWN, 3));
+    hpt_gp_destroy(gp);
+    hpt_space_destroy(space);
+}
+
 Test(api_gp, refuses_bad_input_by_name)
 {
     hpt_space *space = new_space(), *fixed = NULL;
@@ -143,6 +169,8 @@ Test(api_gp, refuses_bad_input_by_name)
     REFUSED(HPT_E_ARG, "lr", hpt_gp_append(gp, (const double[]){2, 1, NAN, 0}, &value, 1));
     REFUSED(HPT_E_ARG, "NaN", hpt_gp_append(gp, (const double[]){0.1, 1, NAN, 0}, &nan, 1));
     REFUSED(HPT_E_ARG, "NULL", hpt_gp_tell(NULL, NULL, NULL, 0));
+    REFUSED(HPT_E_ARG, "hpt_gp_sample", hpt_gp_sample(gp, NULL, 1, NULL, 1, 0));
+    REFUSED(HPT_E_STATE, "tell", hpt_gp_sample(gp, (const double[]){0.1, 1, NAN, 0}, 1, &(double){0}, 1, 0));
     cr_expect_eq(hpt_gp_n(gp), 0);
     cr_expect_eq(hpt_gp_n(NULL), 0);
     hpt_gp_destroy(gp);

@@ -80,6 +80,24 @@ if command -v sqlite3 >/dev/null; then
     same "$(hpt show --storage a.db | grep -c '^model')" 0
 fi
 
+fact "columns of trials by name: what they are, parameters, and what a run gave them and they took"
+cat >use.yaml <<'S'
+name: use
+method: random
+metric: {name: loss}
+run_cap: 2
+command: [sh, -c, 'awk "BEGIN { s = 1; while (length(s) < 2^26) s = s s; print \"loss=1\" }"; exit $HPT_TRIAL']
+parameters: {x: {min: 0.0, max: 1.0}}
+hpt: {resources: {gpu: 0.25, cpu: 1}}
+S
+HPT_FAKE_DEVICES=1x40GiB hpt run use.yaml -q >/dev/null 2>&1
+same "$(hpt trials --run hpt_runs/use --columns number,state,outcome,device,share,tier,loss --format csv | tr -d '\r' | grep '^0')" '0,COMPLETE,done,gpu:0,0.25,none,1'
+expect 0 'FAIL      failed     1  exit code 1' hpt trials --run hpt_runs/use --columns state,outcome,cpu,reason
+expect 0 '10 GiB' hpt trials --run hpt_runs/use --columns number,gpu_memory,cpu_seconds,x
+hpt trials --run hpt_runs/use --columns peak_memory --format csv | awk 'NR == 2 && $1 + 0 < 67108864 { exit 1 }' || fail "  peak below what the trial took"
+expect 2 "no column 'nope'" hpt trials --run hpt_runs/use --columns number,nope
+expect 2 "names no column" hpt trials --run hpt_runs/use --columns ,
+
 fact "bad arguments are one line"
 expect 2 "table or json" hpt show --storage a.db --format csv
 expect 2 "named twice" hpt show s --study s --storage a.db

@@ -3,6 +3,7 @@
 // does not start under ThreadSanitizer; the tsan preset runs this.
 #include "core/base/logging.h"
 #include "core/base/pool.h"
+#include "sched/slow_sampler.h"
 #include <hpt.h>
 #include <math.h>
 #include <stdio.h>
@@ -120,15 +121,60 @@ static void log_calls_do_not_overlap(void) {
     check(ok && lines == 1000, "1,000 messages from 4 threads reach the callback one at a time");
 }
 
+// ---- a run that asks beside its trials
+static int64_t most_waiting;
+
+static void note_waiting(const hpt_run_event *event, void *payload) {
+    int64_t *n_reports = payload;
+    *n_reports += event->kind == HPT_RUN_TRIAL_REPORT;
+    if (event->n_waiting > most_waiting) most_waiting = event->n_waiting;
+}
+
+static void a_run_with_a_slow_sampler(const char *dir) {
+    enum { N = 60 };
+    char path[100], run_dir[100], command[300];
+    hpt_sweep *sweep = NULL;
+    hpt_run_summary summary = {0};
+    int64_t n_reports = 0;
+    hpt_run_options o = HPT_RUN_OPTIONS_INIT;
+    snprintf(path, sizeof path, "%s/sweep.yaml", dir);
+    snprintf(run_dir, sizeof run_dir, "%s/run", dir);
+    FILE *f = fopen(path, "w");
+    check(f != NULL, "a sweep file is made");
+    if (!f) return;
+    fprintf(f,
+            "name: t\nmethod: random\nmetric: {name: loss, goal: minimize}\nrun_cap: %d\n"
+            "command: [sh, -c, 'echo loss=2; echo loss=1']\nparameters:\n  x: {min: 0.0, max: 1.0}\n"
+            "hpt: {pruner: median}\n",
+            N);
+    fclose(f);
+    slow_sampler = true;
+    slow_sampler_seconds = 0.02;
+    o.slots = 4;
+    o.run_dir = run_dir;
+    o.on_event = note_waiting;
+    o.payload = &n_reports;
+    int ok = hpt_sweep_load(&sweep, path) == 0 && hpt_run_sweep(&summary, sweep, &o) == 0;
+    if (!ok) printf("  %s\n", hpt_last_error());
+    check(ok && summary.n_done + summary.n_pruned == N && n_reports >= N && most_waiting > 0,
+          "a run whose sampler is slow asks ahead beside 4 trials that report");
+    slow_sampler = false;
+    hpt_sweep_destroy(sweep);
+    snprintf(command, sizeof command, "rm -rf '%s' '%s'", run_dir, path);
+    check(system(command) == 0, "its folder is removed");
+}
+
 int main(void) {
     char dir[] = "/tmp/hpt-threads.XXXXXX", url[100], path[100];
     pool_computes_every_index();
     log_calls_do_not_overlap();
     optimize_with_threads(":memory:", "random");
     optimize_with_threads(":memory:", "tpe");
+    optimize_with_threads(":memory:", "gp");
     if (!mkdtemp(dir)) return 2;
     snprintf(url, sizeof url, "sqlite:///%s/study.db", dir);
     optimize_with_threads(url, "random");
+    a_run_with_a_slow_sampler(dir);
     static const char *const ends[] = {"", "-wal", "-shm"};
     for (int i = 0; i < 3; i++) {
         snprintf(path, sizeof path, "%s/study.db%s", dir, ends[i]);

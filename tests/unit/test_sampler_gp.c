@@ -342,10 +342,10 @@ Test(sampler_gp, a_resumed_study_asks_what_the_killed_one_would_have)
     hpt_space_destroy(space);
 }
 
-// From 100 told points on the points of a batch share their candidates.
+// From 100 told points on the points of a batch share their candidates; from the 65th on they are Thompson samples.
 Test(sampler_gp, a_large_study_asks_the_same_batch_together_in_turn_and_resumed)
 {
-    enum { Q = 14 };
+    enum { Q = 72 };
     static const char *const options[] = {"gp.n_startup=102"};
     char path[64], url[96];
     (void)snprintf(path, sizeof path, "/tmp/hpt_test_gp_batch_%d.db", (int)getpid());
@@ -360,7 +360,7 @@ Test(sampler_gp, a_large_study_asks_the_same_batch_together_in_turn_and_resumed)
         hpt_trial *trials[Q];
         if (way == 0) OK(hpt_study_ask_batch(trials, &n, study, Q));
         for (int i = 0; i < Q; i++) {
-            if (way == 2 && (i == 1 || i == 6)) {
+            if (way == 2 && (i == 1 || i == 6 || i == 68)) {
                 hpt_study_close(study);
                 study = open_study(url, NULL, NULL, 0);
             }

@@ -57,6 +57,16 @@ HPT_NODISCARD int hpt__acq_pool_append(hpt__acq_pool *pool, hpt__device *device,
 // Whether the moments are those of the gp as it is.
 bool hpt__acq_pool_fits(const hpt__acq_pool *pool, const hpt__gp *gp);
 void hpt__acq_pool_destroy(hpt__acq_pool *pool);
+// ---- Thompson samples (acq_thompson.c): candidates with the values of functions drawn from the posterior
+typedef struct hpt__acq_crowd hpt__acq_crowd;
+void hpt__acq_crowd_destroy(hpt__acq_crowd *crowd);
+// The legal point where function `number` of the family `seed`, drawn from the posterior of what was told, is smallest among the
+// candidates that options make and that are not taken. The gp is ready; *crowd (NULL: it is created) is made anew whenever
+// the gp has learned something. HPT_S_NOTHING: every candidate is taken.
+HPT_NODISCARD int hpt__acq_thompson(double *row, uint64_t *mask, hpt__acq_crowd **crowd, hpt__gp *gp,
+                                    const hpt__gp_code *code, const hpt__search_options *options, uint64_t seed,
+                                    int64_t number);
+
 // For a search while points are pending: acq, a LogEI, may become one that explores (*explores); from a pool few starts are
 // refined. turn: counts the searches.
 HPT_NODISCARD int hpt__acq_while_pending(hpt__acq *acq, bool *explores, hpt__search_options *options, hpt__gp *gp,

@@ -462,6 +462,9 @@ const double *hpt__gp_theta(const hpt__gp *gp) {
 const hpt__warp *hpt__gp_warp(const hpt__gp *gp) {
     return &gp->warp;
 }
+const hpt__gp_code *hpt__gp_code_of(const hpt__gp *gp) {
+    return gp->code;
+}
 hpt__model *hpt__gp_model(hpt__gp *gp) {
     return gp->model;
 }

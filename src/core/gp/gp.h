@@ -99,6 +99,7 @@ int64_t hpt__gp_n(const hpt__gp *gp);
 int64_t hpt__gp_n_pending(const hpt__gp *gp);
 const double *hpt__gp_theta(const hpt__gp *gp); // p, in use for prediction (before a fit: a default); borrowed
 const hpt__warp *hpt__gp_warp(const hpt__gp *gp);
+const hpt__gp_code *hpt__gp_code_of(const hpt__gp *gp);
 hpt__model *hpt__gp_model(hpt__gp *gp); // for acquisition; ready; in transformed units
 // Another number whenever the told points' factor or weights became others; pending points do not count.
 int64_t hpt__gp_generation(const hpt__gp *gp);

@@ -66,6 +66,7 @@ out:
 
 void hpt_gp_destroy(hpt_gp *gp) {
     if (!gp) return;
+    hpt__gp_paths_destroy(gp->paths);
     hpt__gp_destroy(gp->gp);
     hpt__device_close(gp->device);
     hpt__gp_code_fini(&gp->code);
@@ -206,6 +207,52 @@ int hpt_gp_predict(hpt_gp *gp, const double *points, int64_t m, double *mean, do
     HPT_FAIL_IF(!gp || m < 0 || (m > 0 && !points), HPT_E_ARG, "hpt_gp_predict: an argument is NULL or m is negative");
     HPT_TRY(hpt__gp_api_encode(gp, points, m, "candidate"));
     HPT_TRY(hpt__gp_api_run(gp, predict, &(prediction){m, mean, sd}));
+    rc = 0;
+out:
+    return rc;
+}
+
+typedef struct sampling {
+    int64_t m, n;
+    uint64_t seed;
+    double *values;
+} sampling;
+
+static int sample(hpt_gp *gp, void *args) {
+    const sampling *a = args;
+    enum { PART = 256 };
+    const int64_t d = gp->code.cov.d;
+    int rc = 0;
+    double *part = NULL;
+    HPT_TRY(hpt__gp_ready(gp->gp));
+    if (!gp->paths || gp->n_paths != a->n || gp->paths_seed != a->seed || !hpt__gp_paths_fit(gp->paths, gp->gp)) {
+        hpt__gp_paths_destroy(gp->paths);
+        gp->paths = NULL;
+        HPT_TRY(hpt__gp_paths_draw(&gp->paths, gp->gp, a->seed, 0, a->n));
+        gp->n_paths = a->n;
+        gp->paths_seed = a->seed;
+    }
+    part = hpt__malloc((size_t)(PART * a->n) * sizeof *part);
+    if (!part) HPT_TRY(hpt__fail_memory());
+    for (int64_t at = 0; at < a->m; at += PART) {
+        const int64_t k = a->m - at < PART ? a->m - at : PART;
+        HPT_TRY(hpt__gp_paths_value(part, PART, gp->paths, gp->gp, gp->rows + at * d, gp->mask + at, k));
+        for (int64_t i = 0; i < a->n; i++)
+            for (int64_t j = 0; j < k; j++)
+                a->values[i * a->m + at + j] = hpt__warp_invert(hpt__gp_warp(gp->gp), part[i * PART + j]);
+    }
+    rc = 0;
+out:
+    hpt__free(part);
+    return rc;
+}
+
+int hpt_gp_sample(hpt_gp *gp, const double *points, int64_t m, double *values, int64_t n, uint64_t seed) {
+    int rc = 0;
+    HPT_FAIL_IF(!gp || m < 0 || n < 0 || (m > 0 && !points) || (m > 0 && n > 0 && !values), HPT_E_ARG,
+                "hpt_gp_sample: an argument is NULL, or m or n is negative");
+    HPT_TRY(hpt__gp_api_encode(gp, points, m, "point"));
+    if (n > 0) HPT_TRY(hpt__gp_api_run(gp, sample, &(sampling){m, n, seed, values}));
     rc = 0;
 out:
     return rc;

@@ -5,6 +5,7 @@
 
 #include "gp.h"
 #include "gp_fallback.h"
+#include "gp_path.h"
 #include "gp_placement.h"
 #include <hpt/gp.h>
 
@@ -14,8 +15,11 @@ struct hpt_gp {
     hpt__gp_code code;
     hpt__gp *gp;
     uint64_t seed;
-    int64_t n_suggested; // suggestions so far: their random numbers
-    int64_t n_asks;      // calls for some
+    int64_t n_suggested;  // suggestions so far: their random numbers
+    int64_t n_asks;       // calls for some
+    hpt__gp_paths *paths; // of the last hpt_gp_sample, or NULL; number and seed
+    int64_t n_paths;
+    uint64_t paths_seed;
     hpt__fallback fallback;
     bool automatic; // the device was not asked for by name
     hpt__placement placement;

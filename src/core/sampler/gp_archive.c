@@ -180,8 +180,9 @@ int hpt__gp_archive_sync(bool *reset, bool *moved, hpt__gp_archive *a, const hpt
     HPT_TRY(hpt__grow(&a->in, &a->cap_in, t->n + 1, sizeof *a->in));
     if (a->cap_in > cap_before) memset(a->in + cap_before, 0, (size_t)(a->cap_in - cap_before));
     for (int64_t row = 0; row < t->n; row++) {
-        if (a->in[row] || t->number[row] == number || t->state[row] == HPT_TRIAL_WAITING) continue;
-        if (t->state[row] == HPT_TRIAL_RUNNING) {
+        if (a->in[row] || t->number[row] == number) continue;
+        // One that waits with a whole point (a retry, a suggestion asked ahead) will run as surely as one that does.
+        if (t->state[row] == HPT_TRIAL_RUNNING || t->state[row] == HPT_TRIAL_WAITING) {
             if (legal_point(a, t, row)) HPT_TRY(pend(a, t, row));
             continue;
         }

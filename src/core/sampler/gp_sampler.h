@@ -36,10 +36,11 @@ typedef struct hpt__gp_sampler {
     int64_t *pending; // numbers that the model has as pending
     int64_t n_pending, cap_pending;
     double incumbent;
-    int64_t incumbent_of; // generation of the model that it is of, 0: none
-    hpt__acq_pool *pool;  // candidates that the points of a batch share, or NULL
-    int64_t upto;         // archive entries before it are in the model or left out of it
-    char *loaded;         // state given by load, until the model is there to take it
+    int64_t incumbent_of;  // generation of the model that it is of, 0: none
+    hpt__acq_pool *pool;   // candidates that the points of a batch share, or NULL
+    hpt__acq_crowd *crowd; // those of a large batch, or NULL
+    int64_t upto;          // archive entries before it are in the model or left out of it
+    char *loaded;          // state given by load, until the model is there to take it
     uint64_t state_hash;
     bool changed; // since the last save
     double fit_seconds, search_seconds;
@@ -69,6 +70,8 @@ HPT_NODISCARD int hpt__gp_sampler_tell_anew(hpt__gp_sampler *s, const int64_t *w
 // The archive's pending points as the model's, which is ready. pool: the options of a search from s->pool, which then fits
 // the model; they are a function of what is told. NULL: no pool is wanted.
 HPT_NODISCARD int hpt__gp_sampler_set_pending(hpt__gp_sampler *s, const hpt__search_options *pool);
+// s->row: a Thompson sample among candidates that options make. HPT_S_NOTHING: they are all taken.
+HPT_NODISCARD int hpt__gp_sampler_thompson(hpt__gp_sampler *s, const hpt__search_options *options, int64_t number);
 // hpt__acq_incumbent, which costs O(n^2), once for the present results.
 HPT_NODISCARD int hpt__gp_sampler_incumbent(double *best, hpt__gp_sampler *s);
 // Lowers *best to the smallest mean at the pending points.

@@ -12,12 +12,14 @@
 // Ownership: the sampler's. Threads: those of the sampler.
 // Cost: the pool as one search; a point of a batch O(n (n + m)) and a few gradients of O(n^2).
 #include "../base/alloc.h"
+#include "../base/clock.h"
 #include "../base/error.h"
 #include "gp_sampler.h"
 
 #include <string.h>
 
-static const uint64_t POOL_TAG = 0x706f6f6c; // "pool"
+enum { THOMPSON_CANDIDATES = 4096 };
+static const uint64_t POOL_TAG = 0x706f6f6c, CROWD_TAG = 0x63726f7764; // "pool", "crowd"
 
 // Whether the model's pending points are the first ones of the archive's.
 static bool begins_alike(const hpt__gp_sampler *s) {
@@ -50,6 +52,21 @@ int hpt__gp_sampler_set_pending(hpt__gp_sampler *s, const hpt__search_options *p
     }
     rc = 0;
 out:
+    return rc;
+}
+
+int hpt__gp_sampler_thompson(hpt__gp_sampler *s, const hpt__search_options *options, int64_t number) {
+    const hpt__gp_archive *a = &s->archive;
+    hpt__search_options many = *options;
+    uint64_t mask;
+    many.n_global = many.n_local = THOMPSON_CANDIDATES / 2;
+    many.excluded = a->pending_rows; // the model knows of some of them at most
+    many.excluded_mask = a->pending_masks;
+    many.n_excluded = a->n_pending;
+    const double t0 = hpt__now_mono();
+    const int rc = hpt__acq_thompson(s->row, &mask, &s->crowd, s->gp, &s->code, &many,
+                                     hpt__rng_mix(s->env.seed, CROWD_TAG), number);
+    s->search_seconds += hpt__now_mono() - t0;
     return rc;
 }
 

@@ -6,8 +6,8 @@
 // parent-death signal, hence the few lines in the child here. Between vfork and exec the child shares our memory: it
 // only makes system calls, and writes one variable, the reason why exec failed.
 //
-// The child: own session (and with it process group, no terminal), SIGKILL when its parent dies, our descriptors 0 to
-// 3 and nothing else, the caller's signal mask, SIGPIPE as usual. Whoever embeds the library may have other open files
+// The child: own session (and with it process group, no terminal), SIGKILL when its parent dies, its cores and limits
+// (run_share.c), our descriptors 0 to 3 and nothing else, the caller's signal mask, SIGPIPE as usual. Whoever embeds the library may have other open files
 // without close-on-exec; a training run that lives for days must not hold them, so everything above 3 is marked.
 //
 // Ownership: everything is borrowed. Threads: the thread that starts a process must outlive it (the parent-death
@@ -23,9 +23,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+static void limit_data(rlim_t bytes) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_DATA, &limit) < 0) return;
+    if (limit.rlim_max == RLIM_INFINITY || limit.rlim_max > bytes) limit.rlim_max = bytes;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_DATA, &limit);
+}
 
 static _Noreturn void child(const hpt__spawn *s, pid_t parent, volatile int *error_number) {
     struct sigaction usual = {.sa_handler = SIG_DFL};
@@ -37,6 +46,9 @@ static _Noreturn void child(const hpt__spawn *s, pid_t parent, volatile int *err
         *error_number = errno;
         _exit(127);
     }
+    // A limit that cannot be set is no reason not to run: the trial's tier was decided by what is known to work.
+    if (s->cores) (void)sched_setaffinity(0, HPT__CORE_SETS * sizeof *s->cores, s->cores);
+    if (s->data_limit > 0) limit_data((rlim_t)s->data_limit);
     (void)syscall(SYS_close_range, 4U, ~0U, CLOSE_RANGE_CLOEXEC); // kernels before 5.11: our own are marked anyway
     (void)sigaction(SIGPIPE, &usual, NULL);
     (void)sigaction(SIGCHLD, &usual, NULL);

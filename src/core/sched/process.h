@@ -3,6 +3,7 @@
 #ifndef HPT_SCHED_PROCESS_H
 #define HPT_SCHED_PROCESS_H
 
+#include "cores.h"
 #include <hpt/export.h>
 #include <hpt/status.h>
 #include <signal.h>
@@ -16,6 +17,8 @@ typedef struct hpt__spawn {
     const char *cwd;                      // NULL: the caller's
     int fd_in, fd_out, fd_err, fd_report; // become 0, 1, 2 and 3; all above 3
     sigset_t mask;                        // signal mask of the new process
+    const cpu_set_t *cores;               // HPT__CORE_SETS of them (cores.h); NULL: the caller's
+    int64_t data_limit;                   // bytes of RLIMIT_DATA; 0: the caller's
 } hpt__spawn;
 
 // Starts a process in a session and process group of its own. *error_number: 0, or why the program could not be

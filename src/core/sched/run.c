@@ -9,7 +9,7 @@
 //
 // Retries are trials of the study like any other and count towards run_cap.
 //
-// Ownership: everything hangs on hpt__run and is freed by fini. Threads: the caller's; one run per process at a time,
+// Ownership: everything hangs on hpt__run and is freed by fini. Threads: the caller's, and one that asks; one run per process at a time,
 // because signals, the working folder and the subreaper flag belong to the process.
 #include "../base/alloc.h"
 #include "../base/clock.h"
@@ -274,10 +274,9 @@ static void restore_sweep_dir(process_state *p) {
 static int make_slots(hpt__run *run) {
     const size_t n = (size_t)run->n_slots;
     run->slots = hpt__calloc(n, sizeof *run->slots);
-    run->asked = hpt__calloc(n, sizeof *run->asked);
     run->grants = hpt__calloc(n, sizeof *run->grants);
     run->leaders = hpt__calloc(n, sizeof *run->leaders);
-    if (!run->slots || !run->asked || !run->grants || !run->leaders) return hpt__fail_memory();
+    if (!run->slots || !run->grants || !run->leaders) return hpt__fail_memory();
     return hpt__run_metrics_slots(run);
 }
 
@@ -298,6 +297,7 @@ static int prepare(hpt__run *run, const names *n) {
     HPT_TRY(hpt__run_env_init(run));
     HPT_TRY(make_slots(run));
     HPT_TRY(hpt__run_open_loop(run));
+    HPT_TRY(hpt__run_open_asker(run));
     hpt__run_dir_mark_latest(&run->dir);
     rc = 0;
 out:
@@ -364,18 +364,19 @@ out:
 }
 
 static void run_fini(hpt__run *run) {
+    hpt__run_close_asker(run);
     for (int64_t i = 0; run->slots && i < run->n_slots; i++) hpt__run_clear_slot(run, &run->slots[i]);
     hpt__run_close_loop(run);
     hpt_study_close(run->study);
-    hpt__run_share_fini(run);
+    hpt__run_park_fini(run);
     hpt__ledger_fini(&run->ledger);
+    hpt__cores_fini(&run->cores);
     hpt__intake_fini(&run->intake);
     hpt__arena_fini(&run->env_arena);
     hpt__str_fini(&run->env_text);
     hpt__free(run->env);
     hpt__free(run->envp);
     hpt__free(run->slots);
-    hpt__free(run->asked);
     hpt__free(run->grants);
     hpt__free(run->leaders);
     hpt__free(run->reports);
@@ -402,6 +403,7 @@ int hpt_run_sweep(hpt_run_summary *out, const hpt_sweep *sweep, const hpt_run_op
     bool entered = false, has_dir_variable = false, prepared = false;
     run.server = (hpt__report_server)HPT__REPORT_SERVER_INIT;
     run.dir = (hpt__run_dir)HPT__RUN_DIR_INIT;
+    run.asker = (hpt__asker)HPT__ASKER_INIT;
     run.o = options ? options : &none;
     run.t0 = hpt__now_mono();
     run.best = NAN;
@@ -418,6 +420,7 @@ int hpt_run_sweep(hpt_run_summary *out, const hpt_sweep *sweep, const hpt_run_op
     HPT_TRY(settle_folders(&run, &n));
     run.cap = n.n_trials > 0 ? n.n_trials : sweep->run_cap;
     HPT_TRY(hpt__run_plan(&run));
+    if (sweep->cpu > 0) HPT_TRY(hpt__cores_init(&run.cores));
     HPT_TRY(hpt__run_metrics_init(&run));
     HPT_TRY(hpt__run_log_limit_init(&run));
     HPT_TRY(set_sweep_dir(&run, &process));

@@ -4,6 +4,7 @@
 // Such a trial is started again under its number, so that a sweep of N trials has N trials however often it was
 // interrupted. Its attempts are listed in the trial's attribute s:hpt:attempts, which the normal path never writes:
 //   attempt 0 ends normally      no attribute
+//   asked, never started         no attribute and no process's files in a folder: it is attempt 0 that is started
 //   attempt 0 lost, 1 runs       [{"outcome":"lost"},{"outcome":"running",...}]
 //   attempt 1 stopped            [{"outcome":"lost"},{"outcome":"stopped",...}]
 //   attempt 0 was preempted      [{"outcome":"preempted",...}]; started again by this run
@@ -97,6 +98,14 @@ static bool is_outcome(const hpt__json *entry, const char *outcome) {
     return text && strcmp(text, outcome) == 0;
 }
 
+// The files of a trial are made before its process.
+static bool was_started(const hpt__run *run, int64_t number) {
+    char path[PATH_MAX + 64];
+    struct stat st;
+    (void)snprintf(path, sizeof path, "%s/trials/%06lld/stderr.log", run->dir.real, (long long)number);
+    return stat(path, &st) == 0;
+}
+
 int hpt__run_next_attempt(int64_t *attempt, hpt__run *run, hpt_trial *trial) {
     int rc = 0;
     hpt__arena arena;
@@ -105,6 +114,10 @@ int hpt__run_next_attempt(int64_t *attempt, hpt__run *run, hpt_trial *trial) {
     int64_t n_lost = 0;
     hpt__arena_init(&arena);
     HPT_TRY(read_attempts(&attempts, &arena, run, hpt_trial_number(trial)));
+    if (attempts->a.n == 0 && !was_started(run, hpt_trial_number(trial))) {
+        *attempt = 0;
+        goto out;
+    }
     if (attempts->a.n == 0)
         HPT_TRY(append_attempt(&entry, &arena, attempts, "lost"));
     else if (is_outcome(attempts->a.items[attempts->a.n - 1], "running"))
@@ -115,7 +128,7 @@ int hpt__run_next_attempt(int64_t *attempt, hpt__run *run, hpt_trial *trial) {
         char reason[96];
         (void)snprintf(reason, sizeof reason, "lost %lld times with the run that had started it", (long long)n_lost);
         HPT_TRY(write_attempts(run, trial, attempts));
-        HPT_TRY(hpt__run_ended_bad(run, trial, HPT_TRIAL_FAIL, HPT_OUTCOME_LOST, reason, NULL, 0));
+        HPT_TRY(hpt__run_ended_bad(run, trial, NULL, HPT_TRIAL_FAIL, HPT_OUTCOME_LOST, reason, NULL, 0));
         rc = HPT_S_NOTHING;
         goto out;
     }

@@ -62,7 +62,7 @@ int hpt__run_trial_exited(hpt__run *run, hpt__running *t) {
     int64_t n = 0;
     if (t->ended) return 0;
     (void)kill(-t->pid, SIGKILL);
-    t->status_known = waitpid(t->pid, &t->status, 0) == t->pid;
+    t->status_known = wait4(t->pid, &t->status, 0, &t->usage) == t->pid;
     t->ended = true;
     for (int64_t i = 0; i < run->n_slots; i++)
         if (run->slots[i].trial && !run->slots[i].ended) run->leaders[n++] = run->slots[i].pid;
@@ -125,16 +125,23 @@ static void describe_failure(char *out, size_t size, hpt__run *run, const hpt__r
     }
 }
 
-int hpt__run_tell_bad(hpt__run *run, hpt_trial *trial, hpt_trial_state state, hpt_outcome outcome, const char *reason) {
-    hpt__str text = HPT__STR_INIT;
+// t: what ran of it, or NULL.
+static int tell_bad(hpt__run *run, hpt_trial *trial, const hpt__running *t, hpt_trial_state state, hpt_outcome outcome,
+                    const char *reason) {
+    hpt__str text = HPT__STR_INIT, use = HPT__STR_INIT;
     char outcome_json[32];
     (void)snprintf(outcome_json, sizeof outcome_json, "\"%s\"", hpt_outcome_to_string(outcome));
     hpt__str_add_json_string(&text, reason, strlen(reason));
+    if (t) hpt__run_use_json(&use, run, t);
     int rc = hpt__str_status(&text);
+    if (rc == 0) rc = hpt__str_status(&use);
     if (rc == 0) {
-        const hpt__attr_item attrs[] = {{"s:hpt:outcome", outcome_json}, {"s:hpt:reason", hpt__str_text(&text)}};
-        rc = hpt__study_tell_attrs(run->study, trial, state, NULL, 0, attrs, 2);
+        const hpt__attr_item attrs[] = {{"s:hpt:outcome", outcome_json},
+                                        {"s:hpt:reason", hpt__str_text(&text)},
+                                        {"s:hpt:use", hpt__str_text(&use)}};
+        rc = hpt__study_tell_attrs(run->study, trial, state, NULL, 0, attrs, t ? 3 : 2);
     }
+    hpt__str_fini(&use);
     hpt__str_fini(&text);
     return rc;
 }
@@ -180,12 +187,12 @@ out:
     return rc;
 }
 
-int hpt__run_ended_bad(hpt__run *run, hpt_trial *trial, hpt_trial_state state, hpt_outcome outcome, const char *reason,
-                       const char *log, unsigned how) {
+int hpt__run_ended_bad(hpt__run *run, hpt_trial *trial, const hpt__running *t, hpt_trial_state state,
+                       hpt_outcome outcome, const char *reason, const char *log, unsigned how) {
     const int64_t number = hpt_trial_number(trial);
     const char *cause = NULL;
     int64_t n_cause = 0;
-    int rc = settle(run, hpt__run_tell_bad(run, trial, state, outcome, reason), number, state);
+    int rc = settle(run, tell_bad(run, trial, t, state, outcome, reason), number, state);
     if (rc < 0) return rc;
     if (state == HPT_TRIAL_FAIL) rc = hpt__run_count_cause(&cause, &n_cause, run, reason);
     if (rc < 0) return rc;
@@ -210,7 +217,7 @@ static int preempted(hpt__run *run, hpt__running *t, const char *log) {
     if (rc < 0) return rc;
     if (n > HPT__PREEMPTED_MAX) {
         (void)snprintf(reason, sizeof reason, "preempted %lld times", (long long)n);
-        return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED, reason, log, 0);
+        return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED, reason, log, 0);
     }
     rc = hpt__run_requeue(run, t->number);
     if (rc < 0) return rc;
@@ -224,12 +231,20 @@ static int preempted(hpt__run *run, hpt__running *t, const char *log) {
 }
 
 static int tell_done(hpt__run *run, hpt__running *t, const char *log) {
-    const hpt__attr_item attr = {"s:hpt:reason", "\"the sweep has no metric: the value is the exit code\""};
+    hpt__str use = HPT__STR_INIT;
     const int64_t n = run->n_metrics;
     double values[HPT__METRICS_MAX] = {0}; // the exit code where there is no metric
     for (int64_t i = 0; i < n; i++) values[i] = hpt__run_values(run, t)[i].value;
     const double value = values[0];
-    int rc = hpt__study_tell_attrs(run->study, t->trial, HPT_TRIAL_COMPLETE, values, n > 0 ? n : 1, &attr, n == 0);
+    hpt__run_use_json(&use, run, t);
+    int rc = hpt__str_status(&use);
+    const hpt__attr_item attrs[] = {{"s:hpt:use", hpt__str_text(&use)},
+                                    {"s:hpt:reason", "\"the sweep has no metric: the value is the exit code\""}};
+    if (rc == 0)
+        rc = hpt__study_tell_attrs(run->study, t->trial, HPT_TRIAL_COMPLETE, values, n > 0 ? n : 1, attrs,
+                                   n == 0 ? 2 : 1);
+    hpt__str_fini(&use);
+    if (rc == HPT_E_MEMORY) return rc;
     rc = settle(run, rc, t->number, HPT_TRIAL_COMPLETE);
     if (rc < 0) return rc;
     const bool best = hpt__run_note_value(run, t->number, value);
@@ -260,16 +275,17 @@ static int conclude(hpt__run *run, hpt__running *t) {
         return 0;
     }
     case HPT__STOP_PRUNE:
-        return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_PRUNED, HPT_OUTCOME_PRUNED, "stopped by the pruner", log, 0);
+        return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_PRUNED, HPT_OUTCOME_PRUNED, "stopped by the pruner", log,
+                                  0);
     case HPT__STOP_USER:
         if (hpt__run_any_value(run, t))
-            return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_PRUNED, HPT_OUTCOME_PRUNED, "stopped on request", log,
+            return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_PRUNED, HPT_OUTCOME_PRUNED, "stopped on request", log,
                                       0);
-        return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED,
+        return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED,
                                   "stopped on request before its first report", log, HPT__BAD_EXCUSED);
     case HPT__STOP_TIMEOUT:
         (void)snprintf(reason, sizeof reason, "ran longer than %g s", run->sweep->trial_timeout);
-        return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_FAIL, HPT_OUTCOME_TIMEOUT, reason, log, HPT__BAD_RETRY);
+        return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_TIMEOUT, reason, log, HPT__BAD_RETRY);
     case HPT__STOP_NONE:
         break;
     }
@@ -277,10 +293,11 @@ static int conclude(hpt__run *run, hpt__running *t) {
     if (good && hpt__run_all_values(run, t)) return tell_done(run, t, log);
     if (!good && t->steps.preempting) return preempted(run, t, log);
     describe_failure(reason, sizeof reason, run, t);
-    return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED, reason, log, HPT__BAD_RETRY);
+    return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED, reason, log, HPT__BAD_RETRY);
 }
 
 int hpt__run_conclude(hpt__run *run, hpt__running *t) {
+    if (t->cause != HPT__STOP_RUN) hpt__run_note_duration(run, hpt__now_mono() - t->started);
     int rc = conclude(run, t);
     hpt__run_clear_slot(run, t);
     return rc;

@@ -27,10 +27,6 @@ static bool sets_gpus(const hpt__run *run) {
     return run->demand.n_gpus > 0 || (run->gpus_declared && run->ledger.n_gpus > 0);
 }
 
-static bool sets_threads(const hpt__run *run) {
-    return run->sweep->cpu > 0 && !getenv("OMP_NUM_THREADS");
-}
-
 static bool is_ours(const hpt__run *run, const char *entry) {
     const size_t n = strcspn(entry, "=");
     if (strncmp(entry, "HPT_PARAM_", 10) == 0) return true;
@@ -142,10 +138,7 @@ int hpt__run_env(char ***envp, hpt__run *run, const hpt__running *t) {
     if (run->dir.socket) put(s, "HPT_SOCKET", run->dir.socket);
     put_gpus(s, run, t);
     hpt__run_wandb_env(s, run, t);
-    if (sets_threads(run)) {
-        const int64_t cores = t->grant.demand.cpu / HPT__CPU_UNITS;
-        put_int(s, "OMP_NUM_THREADS", cores >= 1 ? cores : 1);
-    }
+    hpt__run_thread_env(s, run, t);
     put_params(s, hpt_study_space(run->study), hpt__trial_point(t->trial));
     int rc = hpt__str_status(s);
     if (rc < 0) return rc;

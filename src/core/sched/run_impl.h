@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// run_impl.h: the state of one hpt_run_sweep, shared by the run_*.c files. One thread; nothing here is locked.
+// run_impl.h: the state of one hpt_run_sweep, shared by the run_*.c files. One thread, the loop's;
+// only hpt__asker is shared with a second one.
 //
 //   run.c          the call: checks, folder, study, summary            run_loop.c    epoll, signals, timers
 //   run_start.c    which trial next, its folder and process            run_env.c     its environment
@@ -9,7 +10,8 @@
 //   run_metrics.c  one metric or several                               run_wandb.c   the W&B agent's environment
 //   run_guard.c    giving up when trials fail                          run_cause.c   kinds of failures
 //   run_log_limit.c  files that grow too long                          run_unread.c  options without effect
-//   run_plan.c     what trials ask for, what there is                  run_share.c   trials that wait for their share
+//   run_plan.c     what trials ask for, what there is                  run_park.c    trials that wait for their share
+//   run_ask.c      asks, in a thread of their own                      run_share.c   cores, limits, use
 #ifndef HPT_SCHED_RUN_IMPL_H
 #define HPT_SCHED_RUN_IMPL_H
 
@@ -17,12 +19,15 @@
 #include "../base/options.h"
 #include "../study/study_impl.h"
 #include "../sweep/sweep_impl.h"
+#include "cores.h"
 #include "intake.h"
 #include "ledger_queue.h"
 #include "process.h"
 #include "report_socket.h"
 #include "run_dir.h"
 #include <hpt/sched.h>
+#include <pthread.h>
+#include <sys/resource.h>
 
 typedef enum hpt__stop_cause { // why a trial was asked to end
     HPT__STOP_NONE,
@@ -47,6 +52,7 @@ typedef struct hpt__running { // one slot
     int64_t punched_out, punched_err, punched_report; // run_log_limit.c: how far space was given back
     hpt__intake_trial steps;
     hpt__intake_stream out, report;
+    bool written;  // its files have something to read, as inotify says
     bool reported; // since the pruner was asked last
     double started, timeout_at, kill_at;
     hpt__stop_cause cause;
@@ -54,6 +60,8 @@ typedef struct hpt__running { // one slot
     bool ended;  // its process is gone; waits to be told
     bool status_known;
     int status; // as waitpid gives it
+    struct rusage usage;
+    long own_peak; // kB of this program when the process was made, see run_share.c
     hpt__grant grant;
     char *dir;
 } hpt__running;
@@ -92,6 +100,34 @@ typedef struct hpt__wandb {
     bool set_sweep_id, set_dir, set_mode;
 } hpt__wandb;
 
+typedef enum hpt__ask_state {
+    HPT__ASK_IDLE,
+    HPT__ASK_WANTED, // the thread has it, or soon
+    HPT__ASK_DONE,   // the loop has not looked yet
+} hpt__ask_state;
+
+typedef struct hpt__asker { // run_ask.c
+    hpt_study *study;
+    pthread_t thread;
+    bool started;
+    int event;   // eventfd: an ask is done
+    double mean; // seconds of an ask; the loop's
+    atomic_bool cancel;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    // ---- guarded by lock; while an ask is wanted the rest is its thread's, else the loop's
+    bool quit;
+    hpt__ask_state state;
+    int64_t q, ahead, n;
+    hpt_trial **trials; // n_slots
+    int rc;
+    double seconds;
+    char error[HPT__ERROR_MAX];
+} hpt__asker;
+
+#define HPT__ASKER_INIT \
+    { .event = -1, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER }
+
 typedef struct hpt__run {
     const hpt_sweep *sweep;
     const hpt_run_options *o;
@@ -104,6 +140,8 @@ typedef struct hpt__run {
     hpt__parked *parked;
     int64_t cap_parked;
     char engine_options[2][48]; // what the engine's own models may use, as options of the study; "": as they are
+    hpt__cores cores;           // a slot's index holds them
+    cpu_set_t core_mask[HPT__CORE_SETS]; // scratch
     hpt__intake intake;
     const char *const *metrics; // names and directions are the sweep's
     const hpt_direction *directions;
@@ -129,9 +167,11 @@ typedef struct hpt__run {
     char **envp;       // scratch
     int64_t cap_envp;
     hpt__running *slots;
-    hpt_trial **asked;  // scratch, n_slots
-    hpt__grant *grants; // scratch, n_slots
-    pid_t *leaders;     // scratch, n_slots
+    hpt__asker asker;
+    hpt__grant *grants; // n_slots; the first n_granted are held for the ask under way
+    int64_t n_granted;
+    double trial_seconds; // mean time of a trial; 0: none has ended
+    pid_t *leaders;       // scratch, n_slots
     int64_t n_slots, n_running;
     int epoll, signals, inotify, null_fd;
     sigset_t old_mask; // of the calling thread, for the trials
@@ -165,6 +205,7 @@ typedef enum hpt__source {
     HPT__SOURCE_LISTEN,
     HPT__SOURCE_CONNECTION,
     HPT__SOURCE_TRIAL,
+    HPT__SOURCE_ASK,
 } hpt__source;
 HPT_NODISCARD int hpt__run_watch(hpt__run *run, int fd, hpt__source source, int64_t index, uint32_t events);
 
@@ -183,7 +224,7 @@ HPT_NODISCARD int hpt__run_plan(hpt__run *run);
 // Demand of the trial at a point in the sweep's order. HPT_E_ARG: none that this machine can give.
 HPT_NODISCARD int hpt__run_demand(hpt__demand *out, const hpt__run *run, const double *point);
 
-// ---- run_share.c: trials whose demand is known only once they were asked
+// ---- run_park.c: trials whose demand is known only once they were asked
 bool hpt__run_parks(const hpt__run *run);       // whether this sweep has such
 bool hpt__run_parked_many(const hpt__run *run); // no more should be asked for before some of them start
 // Takes ownership. The trial counts as running. One whose demand cannot be had is told as failed.
@@ -191,7 +232,7 @@ HPT_NODISCARD int hpt__run_park(hpt__run *run, hpt_trial *trial, int64_t attempt
 // The next one that has room, with its share; false: none has.
 bool hpt__run_unpark(hpt_trial **trial, int64_t *attempt, hpt__grant *grant, hpt__run *run);
 void hpt__run_drop_parked(hpt__run *run); // they stay RUNNING in the study, like trials that are stopped with the run
-void hpt__run_share_fini(hpt__run *run);
+void hpt__run_park_fini(hpt__run *run);
 
 // ---- run_loop.c
 HPT_NODISCARD int hpt__run_loop(hpt__run *run);
@@ -202,14 +243,35 @@ void hpt__run_break(hpt__run *run, int error); // remembers the recorded error a
 // ---- run_start.c
 HPT_NODISCARD int hpt__run_start_trials(hpt__run *run); // as many as there is room for
 bool hpt__run_has_more(const hpt__run *run);            // something could be started, were there room
+bool hpt__run_may_start(const hpt__run *run);           // the run goes on
+// Takes ownership of the trial; the grant is the slot's, and *grant holds nothing any more.
+HPT_NODISCARD int hpt__run_start_asked(hpt__run *run, hpt_trial *trial, hpt__grant *grant);
 void hpt__run_clear_slot(hpt__run *run, hpt__running *t);
 // A point of the study in the sweep's order of parameters; borrowed until the next call.
 const double *hpt__run_point(hpt__run *run, const double *point);
+
+// ---- run_ask.c
+HPT_NODISCARD int hpt__run_open_asker(hpt__run *run);
+void hpt__run_close_asker(hpt__run *run);    // waits for the ask under way; what it gave goes back to the queue
+bool hpt__run_asking(hpt__run *run);         // from hpt__run_ask until hpt__run_asked has taken the result
+void hpt__run_cancel_ask(hpt__run *run);     // its result is not wanted any more
+int64_t hpt__run_ahead(const hpt__run *run); // how many suggestions should wait
+void hpt__run_note_duration(hpt__run *run, double seconds); // of a trial that has ended
+// q trials to start, whose grants are held, and more to wait. Not while hpt__run_asking.
+HPT_NODISCARD int hpt__run_ask(hpt__run *run, int64_t q, int64_t ahead);
+HPT_NODISCARD int hpt__run_asked(hpt__run *run); // the asker has called: starts what it has
 
 // ---- run_env.c
 HPT_NODISCARD int hpt__run_env_init(hpt__run *run);
 // *envp: valid until the next call.
 HPT_NODISCARD int hpt__run_env(char ***envp, hpt__run *run, const hpt__running *t);
+
+// ---- run_share.c
+void hpt__run_thread_env(hpt__str *s, const hpt__run *run,
+                         const hpt__running *t); // entries of thread counts, NUL after each
+// Takes the cores of a trial and sets the limits of its process. The slot gives them back.
+void hpt__run_limit(hpt__spawn *spawn, hpt__run *run, const hpt__running *t);
+void hpt__run_use_json(hpt__str *s, const hpt__run *run, const hpt__running *t); // s:hpt:use; s is empty
 
 // ---- run_intake.c
 HPT_NODISCARD int hpt__run_pump(hpt__run *run);                   // reads what the running trials wrote
@@ -222,14 +284,12 @@ void hpt__run_stop_trial(hpt__run *run, hpt__running *t, hpt__stop_cause cause);
 void hpt__run_kill_trial(hpt__run *run, hpt__running *t);
 HPT_NODISCARD int hpt__run_trial_exited(hpt__run *run, hpt__running *t); // reaps it and what it left
 HPT_NODISCARD int hpt__run_conclude(hpt__run *run, hpt__running *t);     // tells it and frees the slot
-// Tells a trial that has no value; reason becomes its attribute.
-HPT_NODISCARD int hpt__run_tell_bad(hpt__run *run, hpt_trial *trial, hpt_trial_state state, hpt_outcome outcome,
-                                    const char *reason);
-// The same with everything that follows from it. how: HPT__BAD_RETRY: its point is worth another trial;
+// Tells a trial that has no value, with everything that follows from it; reason becomes its attribute. t: what ran of it,
+// NULL: nothing. how: HPT__BAD_RETRY: its point is worth another trial;
 // HPT__BAD_EXCUSED: says nothing about the program, so that the guard (run_guard.c) does not count it.
 enum { HPT__BAD_RETRY = 1, HPT__BAD_EXCUSED = 2 };
-HPT_NODISCARD int hpt__run_ended_bad(hpt__run *run, hpt_trial *trial, hpt_trial_state state, hpt_outcome outcome,
-                                     const char *reason, const char *log_path, unsigned how);
+HPT_NODISCARD int hpt__run_ended_bad(hpt__run *run, hpt_trial *trial, const hpt__running *t, hpt_trial_state state,
+                                     hpt_outcome outcome, const char *reason, const char *log_path, unsigned how);
 
 // ---- run_attempts.c
 HPT_NODISCARD int hpt__run_find_lost(hpt__run *run);

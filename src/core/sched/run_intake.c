@@ -95,9 +95,10 @@ int hpt__run_pump(hpt__run *run) {
     for (int64_t i = 0; i < run->n_slots; i++) {
         hpt__running *t = &run->slots[i];
         bool more = false;
-        if (!t->trial || t->ended) continue;
+        if (!t->trial || t->ended || !(t->written || t->watch < 0)) continue;
         int rc = read_trial(&more, run, t, CHUNKS_PER_TURN);
         if (rc < 0) return rc;
+        t->written = more;
         if (more) run->pump_at = run->last_pump;
     }
     return 0;

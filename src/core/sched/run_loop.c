@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// run_loop.c: one epoll loop in the caller's thread.
+// run_loop.c: one epoll loop in the caller's thread. Nothing in it takes long: asks have a thread of their own
+// (run_ask.c).
 //
 // Sources: signals (signalfd: SIGINT, SIGTERM, SIGHUP, SIGCHLD), the end of each trial's first process (pidfd), files
-// that trials write (inotify), the socket and its connections; what is timed (limits, grace, ticks) is the timeout of
-// epoll_wait. Nothing is polled while nothing happens. inotify reports once and is armed again after the files were
-// read, at most a hundred times a second: a trial that prints a million lines costs reads of a quarter megabyte, not a
-// million wake-ups. Where inotify cannot be had the files are read five times a second.
+// that trials write (inotify), the socket and its connections, asks that are done; what is timed (limits, grace, ticks) is the timeout of
+// epoll_wait. Nothing is polled while nothing happens. inotify reports once and is armed again after the files of those
+// that wrote were read, at most 25 times a second: a trial that prints a million lines costs reads of a quarter megabyte,
+// not a million wake-ups, and reports that come close together share a transaction. Where inotify cannot be had, or not
+// for a trial, files are read five times a second.
 //
 // A turn: events; timers; read what was written; store all reports in one transaction and ask the pruner; tell the
 // trials that ended; start new ones. Reports come before tells because a finished trial takes no report.
@@ -28,7 +30,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const double TICK = 0.2, PUMP_GAP = 0.01, POLL_FILES = 0.2, REFRESH = 1.0, KILL_AGAIN = 1.0;
+static const double TICK = 0.2, PUMP_GAP = 0.04, POLL_FILES = 0.2, REFRESH = 1.0, KILL_AGAIN = 1.0;
 enum { EVENTS = 64 };
 
 int hpt__run_watch(hpt__run *run, int fd, hpt__source source, int64_t index, uint32_t events) {
@@ -139,9 +141,23 @@ static int on_signals(hpt__run *run) {
     return reap(run);
 }
 
+// Which trial wrote, not what: its files are read from where the last look ended.
+static void note_written(hpt__run *run, const struct inotify_event *e) {
+    for (int64_t i = 0; i < run->n_slots; i++) {
+        hpt__running *t = &run->slots[i];
+        if (t->trial && (t->watch == e->wd || (e->mask & IN_Q_OVERFLOW))) t->written = true;
+    }
+}
+
 static int on_inotify(hpt__run *run) {
-    // What changed does not matter: all running trials are looked at, which costs two reads each.
-    while (read(run->inotify, run->buffer, HPT__READ_SIZE) > 0) continue;
+    ssize_t n;
+    while ((n = read(run->inotify, run->buffer, HPT__READ_SIZE)) > 0) {
+        struct inotify_event e;
+        for (ssize_t at = 0; at + (ssize_t)sizeof e <= n; at += (ssize_t)(sizeof e + e.len)) {
+            memcpy(&e, run->buffer + at, sizeof e);
+            note_written(run, &e);
+        }
+    }
     const double at = run->last_pump + PUMP_GAP;
     if (run->pump_at > at) run->pump_at = at;
     return 0;
@@ -176,6 +192,8 @@ static int dispatch(hpt__run *run, uint64_t tag) {
         return hpt__report_server_read(&run->server, i, hpt__run_request, run);
     case HPT__SOURCE_TRIAL:
         return on_trial(run, &run->slots[i]);
+    case HPT__SOURCE_ASK:
+        return hpt__run_asked(run);
     }
     return 0;
 }
@@ -190,12 +208,12 @@ static int wait_ms(const hpt__run *run, double now) {
     double next = run->phase == HPT__RUN_GOING ? run->timeout_at : INFINITY;
     earlier(&next, run->pump_at);
     if (run->o->on_event) earlier(&next, run->next_tick);
-    if (run->inotify < 0 && run->n_running > 0 && run->n_metrics > 0) earlier(&next, run->last_pump + POLL_FILES);
     earlier(&next, now + REFRESH); // the end of a child that nobody announced is noticed then
     for (int64_t i = 0; i < run->n_slots; i++) {
         const hpt__running *t = &run->slots[i];
         if (!t->trial) continue;
         earlier(&next, t->kill_at);
+        if (t->watch < 0 && run->n_metrics > 0) earlier(&next, run->last_pump + POLL_FILES);
         if (t->cause == HPT__STOP_NONE) earlier(&next, t->timeout_at);
     }
     return next <= now ? 0 : (int)ceil((next - now) * 1000);
@@ -211,6 +229,7 @@ static int on_time(hpt__run *run) {
     for (int64_t i = 0; i < run->n_slots; i++) {
         hpt__running *t = &run->slots[i];
         if (!t->trial || t->ended) continue;
+        if (t->watch < 0 && run->n_metrics > 0 && now >= run->last_pump + POLL_FILES) run->pump_at = now;
         if (now >= t->timeout_at) hpt__run_stop_trial(run, t, HPT__STOP_TIMEOUT);
         if (now >= t->kill_at) { // again and again, should the group have grown
             hpt__run_kill_trial(run, t);
@@ -221,10 +240,10 @@ static int on_time(hpt__run *run) {
         run->next_tick = now + TICK;
         hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_TICK, .number = -1, .value = NAN});
     }
-    if (run->inotify < 0 && now >= run->last_pump + POLL_FILES) run->pump_at = now;
     if (now - run->looked_at >= REFRESH) {
         run->looked_at = now;
         int rc = reap(run);
+        if (rc == 0) rc = hpt__run_asked(run); // its thread's call may have failed
         if (rc < 0) return rc;
         hpt__run_trim_all(run);
         return run->phase == HPT__RUN_BROKEN ? 0 : hpt__run_refresh(run);
@@ -284,8 +303,9 @@ int hpt__run_loop(hpt__run *run) {
     int rc = 0;
     for (;;) {
         HPT_TRY(hpt__run_start_trials(run));
-        if (run->n_running == 0) {
-            if (run->phase != HPT__RUN_GOING || run->target_reached || run->flapping || !hpt__run_has_more(run)) break;
+        if (!hpt__run_may_start(run)) hpt__run_cancel_ask(run);
+        if (run->n_running == 0 && !hpt__run_asking(run)) {
+            if (!hpt__run_may_start(run) || !hpt__run_has_more(run)) break;
             HPT_TRY(hpt__run_refresh(run)); // the counts may lag behind other processes
             if (!hpt__run_has_more(run)) break;
             HPT_TRY(turn(run));

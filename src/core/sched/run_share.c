@@ -1,75 +1,90 @@
 // SPDX-License-Identifier: Apache-2.0
-// run_share.c: trials whose demand is computed from their parameters, and who therefore wait for room after they were asked.
+// run_share.c: what of a trial's share is enforced on the host, and what the trial used.
 //
-// A sweep whose trials all ask for the same takes the share first and asks then. Here the point must be known first: room for
-// the smallest demand is the sign to ask, and the trial then queues (ledger_queue.h) until there is room for its own.
-// It counts as running meanwhile, in the study and for the number of slots: its point is decided, and a model spreads new
-// ones around it. Some wait beside the oldest, so that small ones can go ahead; not many, since a point that waits
-// long was chosen knowing less. Dropped with the run they stay RUNNING, and the next run starts them.
+//   cores    a sweep that names whole cores (hpt:resources.cpu) gives each trial a set of its own (cores.c); where there
+//            are not enough free ones (another run's trials hold them) the trial runs on all. Fractions are not pinned.
+//   threads  the usual variables of thread counts are set to the share, unless the user has set them. OMP_NUM_THREADS
+//            counts for most libraries, so that one who set it has set them all.
+//   memory   hpt:resources.memory limits the private data (RLIMIT_DATA) of each process of a trial that asks for no GPU. Not
+//            RLIMIT_AS: CUDA reserves address space for all memory of host and devices and would not start. The
+//            limit holds per process, not for their sum, which only a cgroup counts.
 //
-// Ownership: a parked trial is the run's. Threads: the loop's. Cost: as the queue.
-#include "../base/alloc.h"
-#include "../base/error.h"
+// The tier says what holds the memory: "rlimit" or "none". What a trial had and used is one attribute, s:hpt:use, written
+// with its result: {"cpu": 2, "cores": "0-1", "gpus": "gpu:0", "gpu": 0.25, "gpu_memory": 1, "memory": 1, "tier": "none",
+// "peak_memory": 1, "cpu_seconds": 0.5}. peak_memory (bytes) is the largest resident memory of one process, cpu_seconds the
+// time of all, as far as they were waited for (getrusage(2)). The kernel carries the peak over exec, so that a process which
+// takes less memory than this program had when it was made shows this program's: such a peak is not known, and left out.
+//
+// Ownership: everything is the run's. Threads: the run's.
+#include "../base/num.h"
 #include "run_impl.h"
 
-#include <stdio.h>
+#include <string.h>
 
-bool hpt__run_parks(const hpt__run *run) {
-    return hpt__sweep_has_formula(run->sweep);
+static const char *const THREADS[] = {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
+                                      "NUMEXPR_NUM_THREADS"};
+
+static bool has_variable(const hpt__run *run, const char *name) {
+    const size_t n = strlen(name);
+    for (int64_t i = 0; i < run->n_env; i++)
+        if (strncmp(run->env[i], name, n) == 0 && run->env[i][n] == '=') return true;
+    return false;
 }
 
-bool hpt__run_parked_many(const hpt__run *run) {
-    return run->queue.n > run->ledger.n_gpus + 1;
-}
-
-int hpt__run_park(hpt__run *run, hpt_trial *trial, int64_t attempt) {
-    hpt__demand demand;
-    int64_t i = 0;
-    int rc = hpt__run_demand(&demand, run, hpt__run_point(run, hpt__trial_point(trial)));
-    if (rc == HPT_E_ARG) {
-        char reason[HPT__ERROR_MAX + 32], why[HPT__ERROR_MAX];
-        hpt__error_copy(why);
-        (void)snprintf(reason, sizeof reason, "could not be started: %s", why);
-        rc = hpt__run_ended_bad(run, trial, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED, reason, NULL, 0);
-        goto out;
-    }
-    if (rc < 0) goto out;
-    while (i < run->cap_parked && run->parked[i].trial) i++;
-    if (i == run->cap_parked) {
-        HPT_TRY(hpt__grow(&run->parked, &run->cap_parked, i + 1, sizeof *run->parked));
-        for (int64_t k = i; k < run->cap_parked; k++) run->parked[k] = (hpt__parked){0};
-    }
-    HPT_TRY(hpt__queue_push(&run->queue, &demand, i));
-    run->parked[i] = (hpt__parked){trial, attempt};
-    run->n_running++;
-    return 0;
-out:
-    hpt_trial_destroy(trial);
-    return rc < 0 ? rc : 0;
-}
-
-bool hpt__run_unpark(hpt_trial **trial, int64_t *attempt, hpt__grant *grant, hpt__run *run) {
-    int64_t i;
-    if (run->queue.n == 0 || !hpt__queue_next(grant, &i, &run->queue, &run->ledger)) return false;
-    *trial = run->parked[i].trial;
-    *attempt = run->parked[i].attempt;
-    run->parked[i].trial = NULL;
-    run->n_running--;
-    return true;
-}
-
-void hpt__run_drop_parked(hpt__run *run) {
-    while (run->queue.n > 0) {
-        const int64_t i = run->queue.items[run->queue.n - 1].id;
-        (void)hpt__queue_remove(&run->queue, &run->ledger, i);
-        hpt_trial_destroy(run->parked[i].trial);
-        run->parked[i].trial = NULL;
-        run->n_running--;
+void hpt__run_thread_env(hpt__str *s, const hpt__run *run, const hpt__running *t) {
+    const int64_t cores = t->grant.demand.cpu / HPT__CPU_UNITS;
+    if (!(run->sweep->cpu > 0) || has_variable(run, THREADS[0])) return;
+    for (size_t i = 0; i < sizeof THREADS / sizeof *THREADS; i++) {
+        if (has_variable(run, THREADS[i])) continue;
+        hpt__str_addf(s, "%s=%lld", THREADS[i], (long long)(cores >= 1 ? cores : 1));
+        hpt__str_addc(s, '\0');
     }
 }
 
-void hpt__run_share_fini(hpt__run *run) {
-    hpt__run_drop_parked(run);
-    hpt__queue_fini(&run->queue);
-    hpt__free(run->parked);
+void hpt__run_limit(hpt__spawn *spawn, hpt__run *run, const hpt__running *t) {
+    const int64_t holder = t - run->slots, cpu = t->grant.demand.cpu;
+    if (run->sweep->cpu > 0 && cpu % HPT__CPU_UNITS == 0 && cpu / HPT__CPU_UNITS <= run->cores.n &&
+        hpt__cores_take(&run->cores, holder, cpu / HPT__CPU_UNITS) &&
+        hpt__cores_mask(run->core_mask, &run->cores, holder))
+        spawn->cores = run->core_mask;
+    if (t->grant.demand.memory > 0 && t->grant.demand.n_gpus == 0) spawn->data_limit = t->grant.demand.memory;
+}
+
+static void put_number(hpt__str *s, const char *key, double value) {
+    char number[HPT__DOUBLE_MAX];
+    (void)hpt__double_repr(number, value);
+    hpt__str_addf(s, "%s\"%s\": %s", s->len > 1 ? ", " : "", key, number);
+}
+
+static void put_bytes(hpt__str *s, const char *key, int64_t bytes) {
+    if (bytes > 0) hpt__str_addf(s, "%s\"%s\": %lld", s->len > 1 ? ", " : "", key, (long long)bytes);
+}
+
+void hpt__run_use_json(hpt__str *s, const hpt__run *run, const hpt__running *t) {
+    const hpt__grant *g = &t->grant;
+    const hpt__demand *d = &g->demand;
+    const struct rusage *u = &t->usage;
+    int64_t memory = 0;
+    hpt__str_addc(s, '{');
+    put_number(s, "cpu", (double)d->cpu / HPT__CPU_UNITS);
+    hpt__str_add(s, ", \"cores\": \"");
+    hpt__cores_text(s, &run->cores, t - run->slots);
+    hpt__str_addc(s, '"');
+    put_bytes(s, "memory", d->memory);
+    if (d->n_gpus > 0) {
+        hpt__str_add(s, ", \"gpus\": \"");
+        for (int64_t i = 0; i < d->n_gpus; i++) {
+            hpt__str_addf(s, "%s%s", i ? "," : "", run->ledger.gpus[g->gpus[i]].info.name);
+            memory += g->gpu_memory[i];
+        }
+        hpt__str_addc(s, '"');
+        put_number(s, "gpu", (double)(d->gpu * d->n_gpus) / HPT__GPU_UNITS);
+        put_bytes(s, "gpu_memory", memory);
+    }
+    hpt__str_addf(s, ", \"tier\": \"%s\"", d->memory > 0 && d->n_gpus == 0 ? "rlimit" : "none");
+    if (u->ru_maxrss > t->own_peak) put_bytes(s, "peak_memory", (int64_t)u->ru_maxrss * 1024);
+    put_number(s, "cpu_seconds",
+               (double)(u->ru_utime.tv_sec + u->ru_stime.tv_sec) +
+                   1e-6 * (double)(u->ru_utime.tv_usec + u->ru_stime.tv_usec));
+    hpt__str_addc(s, '}');
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // run_start.c: which trial is next, its folder, its files and its process.
 //
-// Order: trials that an earlier run left, then waiting ones and new ones from the study, as many in one ask as there
-// are free slots, so that a batch costs one transaction and a model sees the whole batch. A slot's share of the
-// machine is taken from the ledger before the study is asked: what was asked can be started.
+// Order: trials that an earlier run left, then waiting ones, then new ones, as many in one ask as there are free slots, so
+// that a batch costs one transaction and a model sees the whole batch (run_ask.c). A slot's share of the machine is taken
+// from the ledger before the study is asked: what was asked can be started.
 //
 // Cost of a start beyond fork and exec: two folders and five small files, opened once each. The files that the trial
 // writes are opened read-write here and shared with it, so that they are read behind it without being opened again.
@@ -36,6 +36,7 @@ void hpt__run_clear_slot(hpt__run *run, hpt__running *t) {
     hpt__intake_stream_fini(&t->out);
     hpt__intake_stream_fini(&t->report);
     hpt__ledger_give(&run->ledger, &t->grant);
+    hpt__cores_give(&run->cores, t - run->slots);
     hpt__free(t->dir);
     hpt_trial_destroy(t->trial);
     *t = (hpt__running){0};
@@ -143,7 +144,7 @@ static int program_path(const char **path, hpt__run *run, const char *name) {
 static int could_not_start(hpt__run *run, hpt__running *t, const char *why) {
     char reason[HPT__ERROR_MAX + 32];
     (void)snprintf(reason, sizeof reason, "could not be started: %s", why);
-    return hpt__run_ended_bad(run, t->trial, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED, reason, NULL, 0);
+    return hpt__run_ended_bad(run, t->trial, NULL, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED, reason, NULL, 0);
 }
 
 static int spawn(hpt__run *run, hpt__running *t, char **argv) {
@@ -161,7 +162,10 @@ static int spawn(hpt__run *run, hpt__running *t, char **argv) {
                     .fd_err = t->fd_err,
                     .fd_report = t->fd_report,
                     .mask = run->old_mask};
+    hpt__run_limit(&s, run, t);
     HPT_TRY(hpt__process_spawn(&t->pid, &why, &s));
+    struct rusage own;
+    if (getrusage(RUSAGE_SELF, &own) == 0) t->own_peak = own.ru_maxrss;
     t->pidfd = (int)syscall(SYS_pidfd_open, t->pid, 0U);
     if (t->pidfd < 0 || hpt__run_watch(run, t->pidfd, HPT__SOURCE_TRIAL, t - run->slots, EPOLLIN) < 0) {
         rc = hpt__fail(HPT_E_IO, "trial %lld cannot be watched: %s", (long long)t->number, strerror(errno));
@@ -244,7 +248,7 @@ static int start_parked(hpt__run *run) {
     int64_t attempt = 0;
     hpt_trial *trial = NULL;
     hpt__grant grant;
-    if (run->phase != HPT__RUN_GOING || run->target_reached || run->flapping) hpt__run_drop_parked(run);
+    if (!hpt__run_may_start(run)) hpt__run_drop_parked(run);
     while (rc >= 0 && hpt__run_unpark(&trial, &attempt, &grant, run)) rc = begin(run, trial, attempt, &grant);
     return rc < 0 ? rc : 0;
 }
@@ -268,48 +272,57 @@ out:
     return rc < 0 ? rc : 0;
 }
 
-static int64_t unasked(const hpt__run *run) { // trials that may still be asked for
-    const int64_t waiting = run->counts[HPT_TRIAL_WAITING];
-    if (run->exhausted) return waiting;
+static int64_t unasked(const hpt__run *run) { // new trials that may still be asked for
+    if (run->exhausted) return 0;
     if (run->cap == 0) return INT64_MAX;
     const int64_t room = run->cap - hpt__run_total(run);
-    return waiting + (room > 0 ? room : 0);
+    return room > 0 ? room : 0;
 }
 
 bool hpt__run_has_more(const hpt__run *run) {
-    return run->next_restart < run->n_restart || unasked(run) > 0;
+    return run->next_restart < run->n_restart || run->counts[HPT_TRIAL_WAITING] > 0 || unasked(run) > 0;
 }
 
-static int ask_and_start(hpt__run *run) {
+bool hpt__run_may_start(const hpt__run *run) {
+    return run->phase == HPT__RUN_GOING && !run->target_reached && !run->flapping;
+}
+
+int hpt__run_start_asked(hpt__run *run, hpt_trial *trial, hpt__grant *grant) {
+    const hpt__grant taken = *grant;
+    grant->held = false;
+    return start(run, trial, 0, &taken);
+}
+
+// A waiting trial that is whole: a retry, a suggestion asked ahead, a point that a user queued.
+static int claim_one(hpt__run *run) {
     int rc = 0;
-    int64_t q = run->n_slots - run->n_running, n = 0, taken = 0, started = 0;
+    hpt_trial *trial = NULL;
+    hpt__grant grant = {0};
+    if (run->counts[HPT_TRIAL_WAITING] == 0) return HPT_S_NOTHING;
+    if (!hpt__ledger_take(&grant, &run->ledger, &run->demand)) return HPT_S_NOTHING;
+    rc = hpt__study_claim(&trial, run->study);
+    if (rc == 0) rc = hpt__run_refresh(run);
+    if (rc == 0) return hpt__run_start_asked(run, trial, &grant);
+    hpt_trial_destroy(trial);
+    hpt__ledger_give(&run->ledger, &grant);
+    return rc;
+}
+
+static int ask(hpt__run *run) {
+    int rc = 0;
+    const int64_t waiting = run->counts[HPT_TRIAL_WAITING];
+    int64_t q = run->n_slots - run->n_running, ahead = hpt__run_ahead(run) - waiting;
     // Others may add trials to a database that is not this run's own: the cap is held against what they made.
     if (!run->own_storage) rc = hpt__run_refresh(run);
     if (rc < 0) return rc;
-    if (q > unasked(run)) q = unasked(run);
-    while (taken < q && hpt__ledger_take(&run->grants[taken], &run->ledger, &run->demand)) taken++;
-    if (taken == 0) return HPT_S_NOTHING;
-    const int64_t total = hpt__run_total(run);
-    rc = hpt_study_ask_batch(run->asked, &n, run->study, taken);
-    if (rc < 0) n = 0;
-    if (rc < 0) goto out;
-    if (n < taken) run->exhausted = true;
-    for (int64_t i = 0; i < n; i++) {
-        // Numbers are given without gaps: below the count of rows it was a waiting one.
-        if (hpt_trial_number(run->asked[i]) < total && run->counts[HPT_TRIAL_WAITING] > 0)
-            run->counts[HPT_TRIAL_WAITING]--;
-        run->counts[HPT_TRIAL_RUNNING]++;
-    }
-    rc = 0;
-    while (started < n && rc >= 0) {
-        rc = start(run, run->asked[started], 0, &run->grants[started]);
-        started++;
-    }
-out:
-    for (int64_t i = started; i < n; i++) hpt_trial_destroy(run->asked[i]);
-    for (int64_t i = started; i < taken; i++) hpt__ledger_give(&run->ledger, &run->grants[i]);
-    if (rc >= 0 && n == 0) return HPT_S_NOTHING;
-    return rc;
+    const int64_t room = unasked(run);
+    if (room < INT64_MAX && q > room + waiting) q = room + waiting;
+    while (run->n_granted < q && hpt__ledger_take(&run->grants[run->n_granted], &run->ledger, &run->demand))
+        run->n_granted++;
+    q = run->n_granted;
+    if (room < INT64_MAX && ahead > room - q) ahead = room - q;
+    if (ahead < 0) ahead = 0;
+    return q + ahead > 0 ? hpt__run_ask(run, q, ahead) : 0;
 }
 
 int hpt__run_start_trials(hpt__run *run) {
@@ -317,12 +330,11 @@ int hpt__run_start_trials(hpt__run *run) {
     if (rc < 0 || hpt__run_parked_many(run)) return rc;
     // At most as many attempts as there are slots: should every start fail at once, the loop still gets its turn.
     for (int64_t i = 0; i < run->n_slots; i++) {
-        if (run->phase != HPT__RUN_GOING || run->target_reached || run->flapping || run->n_running >= run->n_slots ||
-            !hpt__run_has_more(run))
-            break;
-        rc = run->next_restart < run->n_restart ? restart_one(run) : ask_and_start(run);
+        if (!hpt__run_may_start(run) || run->n_running + run->n_granted >= run->n_slots) break;
+        rc = run->next_restart < run->n_restart ? restart_one(run) : claim_one(run);
         if (rc < 0) return rc;
         if (rc == HPT_S_NOTHING) break;
     }
-    return start_parked(run);
+    if (hpt__run_may_start(run) && !hpt__run_asking(run) && run->next_restart >= run->n_restart) rc = ask(run);
+    return rc < 0 ? rc : start_parked(run);
 }

@@ -394,6 +394,22 @@ static int place_of(hpt__trials **store, int64_t *row, const memory *m, int64_t 
     return HPT_OK;
 }
 
+static int unclaim(hpt__storage *storage, int64_t trial_id) {
+    int rc = HPT_OK;
+    hpt__trials *store = NULL;
+    int64_t row = -1;
+    memory *m = (memory *)storage;
+    HPT_TRY(place_of(&store, &row, m, trial_id));
+    HPT_FAIL_IF(store->state[row] != HPT_TRIAL_RUNNING, HPT_E_STATE, "trial %lld does not run (%s)",
+                (long long)store->number[row], hpt_trial_state_to_string((hpt_trial_state)store->state[row]));
+    study *st = study_of(m, m->places[trial_id - 1].study);
+    if (row < st->first_waiting) st->first_waiting = row;
+    hpt__trials_set_state(store, row, HPT_TRIAL_WAITING);
+    store->info[row].start_us = INT64_MIN;
+out:
+    return rc;
+}
+
 static int report(hpt__storage *storage, const hpt__report_item *items, int64_t n) {
     int rc = HPT_OK;
     for (int64_t i = 0; i < n; i++) {
@@ -554,6 +570,7 @@ const hpt__storage_ops hpt__storage_memory_ops = {
     .sync = sync_table,
     .create_trials = create_trials,
     .claim_waiting = claim_waiting,
+    .unclaim = unclaim,
     .report = report,
     .trial_attr_set = trial_attr_set,
     .tell = tell,

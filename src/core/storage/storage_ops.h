@@ -86,6 +86,8 @@ struct hpt__storage_ops {
     // (NaN where not fixed) to complete it; parameters not yet stored are inserted. *row = -1, HPT_S_NOTHING if none waits.
     int (*claim_waiting)(int64_t *row, hpt__storage *s, int64_t study_id, hpt__trials *table,
                          int (*fill)(double *point, int64_t row, void *payload), void *payload);
+    // RUNNING -> WAITING, as if it had not been claimed. HPT_E_STATE: it is not running. Does not touch the table.
+    int (*unclaim)(hpt__storage *s, int64_t trial_id);
     // Upserts; one transaction for all. Does not touch the table.
     int (*report)(hpt__storage *s, const hpt__report_item *items, int64_t n);
     int (*trial_attr_set)(hpt__storage *s, int64_t trial_id, const hpt__attr_item *attrs, int64_t n_attrs);
@@ -122,6 +124,7 @@ extern const hpt__storage_ops hpt__storage_sqlite_ops;
 
 // Kept in a study's attributes: "s:hpt:space", "s:hpt:config" (sampler, pruner, seed, options),
 // "s:hpt:sampler_state" (what the sampler saves), "s:hpt:run_id".
-// Kept in a trial's: "s:hpt:grid_id", "s:hpt:outcome", "s:hpt:attempts", "s:hpt:reason", "s:hpt:by" (what chose it).
+// Kept in a trial's: "s:hpt:grid_id", "s:hpt:outcome", "s:hpt:attempts", "s:hpt:reason", "s:hpt:use",
+// "s:hpt:by" (what chose it).
 
 #endif

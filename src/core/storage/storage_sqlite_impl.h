@@ -107,6 +107,7 @@ int hpt__sqlite_create_trials(hpt__storage *s, int64_t study_id, hpt__trials *ta
                               hpt__fill_fn fill, void *payload);
 int hpt__sqlite_claim_waiting(int64_t *row, hpt__storage *s, int64_t study_id, hpt__trials *table,
                               int (*fill)(double *point, int64_t row, void *payload), void *payload);
+int hpt__sqlite_unclaim(hpt__storage *s, int64_t trial_id);
 int hpt__sqlite_report(hpt__storage *s, const hpt__report_item *items, int64_t n);
 int hpt__sqlite_trial_attr_set(hpt__storage *s, int64_t trial_id, const hpt__attr_item *attrs, int64_t n_attrs);
 int hpt__sqlite_tell(hpt__storage *s, int64_t trial_id, hpt_trial_state state, const double *values, int64_t k,

@@ -158,7 +158,7 @@ static int take_param(load *l, sqlite3_stmt *stmt, int64_t row, int64_t *guess) 
         l->strange[row - l->first] = true;
     else if (memcmp(&t->columns[i].values[row], &v, sizeof v) != 0) {
         t->columns[i].values[row] = v;
-        t->version++;
+        hpt__trials_touch(t, row);
     }
     return HPT_OK;
 }

@@ -264,6 +264,7 @@ const hpt__storage_ops hpt__storage_sqlite_ops = {
     .sync = hpt__sqlite_sync,
     .create_trials = hpt__sqlite_create_trials,
     .claim_waiting = hpt__sqlite_claim_waiting,
+    .unclaim = hpt__sqlite_unclaim,
     .report = hpt__sqlite_report,
     .trial_attr_set = hpt__sqlite_trial_attr_set,
     .tell = hpt__sqlite_tell,

@@ -59,6 +59,8 @@
     X(TRIAL_SYSTEM_SET, HPT__SQL_UPSERT_ATTR("trial_system_attributes", "trial_id"))                                    \
     X(TRIAL_CLAIM,                                                                                                      \
       "UPDATE trials SET state = 'RUNNING', datetime_start = ?2 WHERE trial_id = ?1 AND state = 'WAITING'")             \
+    X(TRIAL_UNCLAIM,                                                                                                    \
+      "UPDATE trials SET state = 'WAITING', datetime_start = NULL WHERE trial_id = ?1 AND state = 'RUNNING'")           \
     X(TRIAL_FINISH,                                                                                                     \
       "UPDATE trials SET state = ?2, datetime_complete = ?3 WHERE trial_id = ?1 AND state IN ('RUNNING', 'WAITING')")   \
     X(TRIAL_STATE, "SELECT number, state FROM trials WHERE trial_id = ?1")                                              \

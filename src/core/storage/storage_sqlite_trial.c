@@ -170,6 +170,17 @@ out:
     return rc;
 }
 
+int hpt__sqlite_unclaim(hpt__storage *storage, int64_t trial_id) {
+    hpt__sqlite *s = (hpt__sqlite *)storage;
+    int rc = hpt__sqlite_begin(s);
+    if (rc < 0) return rc;
+    HPT_TRY(hpt__sqlite_exec(s, HPT__SQL_TRIAL_UNCLAIM, "i", trial_id));
+    if (sqlite3_changes(s->db) != 1)
+        rc = hpt__fail(HPT_E_STATE, "the trial with id %lld does not run", (long long)trial_id);
+out:
+    return hpt__sqlite_end(s, rc);
+}
+
 // ---- report, attributes, tell
 
 int hpt__sqlite_report(hpt__storage *storage, const hpt__report_item *items, int64_t n) {

@@ -12,7 +12,9 @@
 void hpt__storage_judge(hpt__trials *t, int64_t row, const double *point, bool strange) {
     bool foreign = strange || (point ? !hpt__space_check(t->space, point, NULL) : t->d > 0);
     for (int64_t c = t->d; c < t->n_columns && !foreign; c++) foreign = !isnan(t->columns[c].values[row]);
-    t->info[row].foreign = foreign && t->state[row] != HPT_TRIAL_WAITING;
+    foreign = foreign && t->state[row] != HPT_TRIAL_WAITING;
+    if (t->info[row].foreign != foreign) hpt__trials_touch(t, row);
+    t->info[row].foreign = foreign;
 }
 
 int hpt__storage_fits(bool *out, const hpt__param *p, const char *dist_json) {

@@ -70,7 +70,8 @@ static void drop_parts(hpt_study *study) {
     study->pruner = NULL;
     study->sampler_state = study->pruner_state = NULL;
     if (study->table_made) hpt__trials_fini(&study->table);
-    study->table_made = false;
+    if (study->mirror_made) hpt__trials_fini(&study->mirror);
+    study->table_made = study->mirror_made = false;
     hpt_space_destroy(study->space);
     study->space = NULL;
     hpt__free(study->directions);
@@ -91,7 +92,10 @@ void hpt_study_close(hpt_study *study) {
     hpt__storage_close(study->storage);
     hpt__free(study->slots);
     hpt__free(study->points);
-    if (study->lock_made) pthread_mutex_destroy(&study->lock);
+    if (study->lock_made) {
+        pthread_mutex_destroy(&study->lock);
+        pthread_mutex_destroy(&study->ask_lock);
+    }
     hpt__free(study);
 }
 
@@ -296,6 +300,11 @@ int hpt_study_open(hpt_study **out, const hpt_study_options *options) {
         goto out;
     }
     HPT_FAIL_IF(pthread_mutex_init(&study->lock, NULL) != 0, HPT_E_MEMORY, "no mutex could be made");
+    if (pthread_mutex_init(&study->ask_lock, NULL) != 0) {
+        pthread_mutex_destroy(&study->lock);
+        rc = hpt__fail(HPT_E_MEMORY, "no mutex could be made");
+        goto out;
+    }
     study->lock_made = true;
     study->read_only = o.mode == HPT_OPEN_READ_ONLY;
     study->last_number = -1;

@@ -5,6 +5,7 @@
 
 #include "../storage/storage_ops.h"
 #include <hpt/study.h>
+#include <stdatomic.h>
 
 typedef struct hpt__study_report {
     int64_t number, step;
@@ -27,6 +28,20 @@ HPT_NODISCARD int hpt__study_numbers(int64_t **out, int64_t *n, hpt_study *study
 
 // As hpt_study_export, a trial a line in the form of `hpt serve`: without what says how to make the study again.
 HPT_NODISCARD int hpt__study_export_lines(hpt_study *study, int64_t since, hpt_write_fn write, void *payload);
+
+// hpt_study_ask_batch, and `ahead` further suggestions stored as waiting trials with whole points, made in the same batch.
+// Whoever is free next takes them with hpt__study_claim; those that nobody took are the next ask's. *cancel (NULL: never)
+// is looked at once the points are made: when true nothing new is stored and the rc is HPT_S_NOTHING; *n trials that had
+// waited may have been claimed all the same.
+HPT_NODISCARD int hpt__study_ask_ahead(hpt_trial **out, int64_t *n, hpt_study *study, int64_t q, int64_t ahead,
+                                       const atomic_bool *cancel);
+// Whether the sampler takes microseconds, so that an ask is the storage's transaction and little else.
+bool hpt__study_asks_quickly(const hpt_study *study);
+// The oldest waiting trial begins to run, without waiting for an ask under way. HPT_S_NOTHING: none waits, or the sampler
+// has to complete the oldest one first, which an ask does.
+HPT_NODISCARD int hpt__study_claim(hpt_trial **out, hpt_study *study);
+// Puts a trial that was asked or claimed, and that nobody began, back into the queue. HPT_E_STATE: it runs no more.
+HPT_NODISCARD int hpt__study_unclaim(hpt_study *study, hpt_trial *trial);
 
 // Queues the same point again with Optuna's retry attributes ("failed_trial": number of the first attempt,
 // "retry_history": all numbers so far).

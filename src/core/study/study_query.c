@@ -248,6 +248,7 @@ int hpt_study_stats(char **out, hpt_study *study) {
     int rc = 0;
     hpt__str text = HPT__STR_INIT;
     if (!out || !study) return hpt__fail(HPT_E_ARG, "hpt_study_stats: an argument is NULL");
+    pthread_mutex_lock(&study->ask_lock); // the sampler describes itself
     pthread_mutex_lock(&study->lock);
     const hpt__trials *t = &study->table;
     hpt__str_addf(&text,
@@ -285,6 +286,7 @@ int hpt_study_stats(char **out, hpt_study *study) {
     }
     hpt__str_add(&text, "}}");
     pthread_mutex_unlock(&study->lock);
+    pthread_mutex_unlock(&study->ask_lock);
     char *taken = hpt__str_take(&text);
     if (!taken) {
         rc = hpt__fail_memory();

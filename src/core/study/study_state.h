@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // study_state.h: what a hpt_study and a hpt_trial hold; for the files of this room only.
 //
-// Lock: `lock` guards the table, the storage handle, the sampler, the pruner, the scratch and the counters.
+// Locks: `lock` guards the table, the storage handle, the pruner and the counters, and is never held while a model
+// thinks. `ask_lock` guards the sampler, its mirror of the table and the scratch of an ask; it is taken first, and held for
+// a whole ask: asks come one after the other, while reports and tells go on (study_ask.c).
 // Everything above the line "guarded" is set by hpt_study_open and never changes, so accessors need no lock.
 // A hpt_trial copies its number, state, point and values; it reads the study's immutable part without the lock
 // and takes the lock for report, should_prune and set_attr.
@@ -46,21 +48,24 @@ struct hpt_study {
     const hpt__sampler_ops *sampler; // NULL: read-only, or no parameters known yet
     const hpt__pruner_ops *pruner;   // NULL: read-only and unknown to this version
     bool lock_made;
-    pthread_mutex_t lock;
-    // ---- guarded
-    void *sampler_state, *pruner_state;
-    bool sampler_made;   // false after a failure that cost its state: the next ask makes it again
-    bool config_pending; // a foreign study: s:hpt:config is written by the first ask
-    bool table_made;
-    hpt__trials table;
+    pthread_mutex_t lock, ask_lock;
+    // ---- guarded by ask_lock
+    void *sampler_state;
+    bool sampler_made; // false after a failure that cost its state: the next ask makes it again
+    bool mirror_made;
+    hpt__trials mirror;   // of the table, for samplers that read rows
     hpt__ask_slot *slots; // cap_slots
     double *points;       // cap_slots x d
     int64_t cap_slots;
+    // ---- guarded by lock
+    void *pruner_state;
+    bool config_pending; // a foreign study: s:hpt:config is written by the first ask
+    bool table_made;
+    hpt__trials table;
     hpt__study_times times;
     int64_t n_asks, n_tells, n_reports; // of this handle
     const char *last_by;                // static; NULL before the first ask
     int64_t last_number;
-    int64_t claimed_grid_id; // what the sampler gave for the waiting trial being claimed, -1: none
 };
 
 struct hpt_trial {
@@ -99,6 +104,22 @@ HPT_NODISCARD int hpt__study_names_stored(hpt_study *study);
 HPT_NODISCARD int hpt__study_sync(hpt_study *study);
 // HPT_E_STATE unless the study may be written. what: "asked", "told".
 HPT_NODISCARD int hpt__study_writable(const hpt_study *study, const char *what);
+
+// ---- study_ask.c: ask_lock and lock held
+HPT_NODISCARD int hpt__study_grow_scratch(hpt_study *study, int64_t q); // slots and points
+HPT_NODISCARD int hpt__study_ensure_sampler(hpt_study *study);
+HPT_NODISCARD int hpt__study_mirror(hpt_study *study); // brings the mirror up to date
+// What the sampler wants kept, in the transaction of the trials that it was asked for.
+HPT_NODISCARD int hpt__study_store_sampler(hpt_study *study);
+// What the sampler reads. Cheap ones run under the lock and read counters only.
+static inline hpt__trials *hpt__study_sampler_table(hpt_study *study) {
+    return study->sampler->cheap ? &study->table : &study->mirror;
+}
+
+// ---- study_waiting.c
+// Claims the oldest waiting trial; the lock is let go while a model completes its point. ask_lock and lock held.
+// HPT_S_NOTHING: none waits any more.
+HPT_NODISCARD int hpt__study_ask_waiting(hpt_study *study, hpt_trial *handle);
 
 // ---- trial.c
 // A handle without content (state RUNNING, point absent); NULL when out of memory.

@@ -6,6 +6,10 @@
 // finished trials never change, so one comparison at each finish is enough; only taking rows back (a storage whose commit
 // failed) looks at all rows again. A write of what is there already does not count as a change: `version` is what
 // samplers keep their caches by, and a storage that re-reads a running trial mostly finds nothing new.
+//
+// A mirror is a second table that follows the first: what samplers read while the first one goes on (study_ask.c).
+// Changed rows carry a mark, so that following costs a look at n bytes and a copy of what changed, not of everything.
+//
 // Ownership: the table owns everything it points at but the space. Threads: none; the study's lock guards it.
 #include "trials.h"
 #include "../base/alloc.h"
@@ -104,6 +108,7 @@ void hpt__trials_fini(hpt__trials *t) {
     hpt__free(t->values);
     hpt__free(t->number);
     hpt__free(t->info);
+    hpt__free(t->changed);
     hpt__map_fini(&t->column_by_name);
     hpt__map_fini(&t->row_by_number);
     *t = (hpt__trials){0};
@@ -139,8 +144,15 @@ static int reserve(hpt__trials *t, int64_t need) {
     t->number = p;
     if (!(p = hpt__realloc(t->info, n * sizeof *t->info))) return hpt__fail_memory();
     t->info = p;
+    if (!(p = hpt__realloc(t->changed, n * sizeof *t->changed))) return hpt__fail_memory();
+    t->changed = p;
     t->cap = cap;
     return HPT_OK;
+}
+
+void hpt__trials_touch(hpt__trials *t, int64_t row) {
+    t->changed[row] = 1;
+    t->version++;
 }
 
 int hpt__trials_add(int64_t *row, hpt__trials *t, int64_t number, int64_t trial_id, hpt_trial_state state) {
@@ -161,7 +173,7 @@ int hpt__trials_add(int64_t *row, hpt__trials *t, int64_t number, int64_t trial_
         (hpt__trial_info){.trial_id = trial_id, .start_us = INT64_MIN, .complete_us = INT64_MIN, .grid_id = -1};
     t->counts[state]++;
     t->n = r + 1;
-    t->version++;
+    hpt__trials_touch(t, r);
     *row = r;
     return HPT_OK;
 }
@@ -188,6 +200,7 @@ void hpt__trials_truncate(hpt__trials *t, int64_t n) {
         info_fini(&t->info[r]);
         t->version++;
     }
+    if (n < t->n_mirrored) t->n_mirrored = n;
     if (t->best >= n) {
         t->best = -1;
         for (int64_t r = 0; r < n; r++) consider_best(t, r);
@@ -201,7 +214,7 @@ void hpt__trials_truncate(hpt__trials *t, int64_t n) {
 
 void hpt__trials_set_point(hpt__trials *t, int64_t row, const double *point) {
     for (int64_t i = 0; i < t->d; i++) t->columns[i].values[row] = point[i];
-    t->version++;
+    hpt__trials_touch(t, row);
 }
 
 void hpt__trials_get_point(double *point, const hpt__trials *t, int64_t row) {
@@ -228,7 +241,7 @@ int hpt__trials_set_param(hpt__trials *t, int64_t row, const char *name, double 
     }
     if (!same_bits(column->values[row], internal)) {
         column->values[row] = internal;
-        t->version++;
+        hpt__trials_touch(t, row);
     }
     return HPT_OK;
 }
@@ -237,7 +250,7 @@ void hpt__trials_set_state(hpt__trials *t, int64_t row, hpt_trial_state state) {
     t->counts[t->state[row]]--;
     t->counts[state]++;
     t->state[row] = (uint8_t)state;
-    t->version++;
+    hpt__trials_touch(t, row);
 }
 
 void hpt__trials_finish(hpt__trials *t, int64_t row, hpt_trial_state state, const double *values, int64_t complete_us) {
@@ -261,7 +274,7 @@ int hpt__trials_report(hpt__trials *t, int64_t row, int64_t step, double value) 
         info->reports[at] = (hpt__report){step, value};
         info->n_reports++;
     }
-    t->version++;
+    hpt__trials_touch(t, row);
     return HPT_OK;
 }
 
@@ -298,7 +311,7 @@ int hpt__trials_set_attr(hpt__trials *t, int64_t row, const char *key, const cha
     hpt__free(info->attr_values[i]);
     info->attr_values[i] = value;
     note_attr(t, row, key, json);
-    t->version++;
+    hpt__trials_touch(t, row);
     return HPT_OK;
 }
 
@@ -313,4 +326,53 @@ double hpt__trials_last_report(const hpt__trials *t, int64_t row, int64_t *step)
     const hpt__trial_info *info = &t->info[row];
     *step = info->n_reports ? info->reports[info->n_reports - 1].step : -1;
     return info->n_reports ? info->reports[info->n_reports - 1].value : NAN;
+}
+
+// ---- mirror
+
+static int mirror_columns(hpt__trials *to, const hpt__trials *from) {
+    for (int64_t c = to->n_columns; c < from->n_columns; c++) {
+        const int rc = add_column(to, from->columns[c].name);
+        if (rc < 0) return rc;
+    }
+    return HPT_OK;
+}
+
+static int mirror_row(hpt__trials *to, const hpt__trials *from, int64_t row) {
+    int rc = HPT_OK;
+    const hpt__trial_info *a = &from->info[row];
+    hpt__trial_info *b = &to->info[row];
+    HPT_TRY(hpt__grow(&b->reports, &b->cap_reports, a->n_reports, sizeof *b->reports));
+    if (a->n_reports > 0) memcpy(b->reports, a->reports, (size_t)a->n_reports * sizeof *b->reports);
+    b->n_reports = a->n_reports;
+    for (int64_t i = 0; i < a->n_attrs; i++) HPT_TRY(hpt__trials_set_attr(to, row, a->attr_keys[i], a->attr_values[i]));
+    for (int64_t c = 0; c < from->n_columns; c++) to->columns[c].values[row] = from->columns[c].values[row];
+    b->trial_id = a->trial_id;
+    b->start_us = a->start_us;
+    b->foreign = a->foreign;
+    hpt__trials_finish(to, row, (hpt_trial_state)from->state[row], from->values + row * from->k, a->complete_us);
+out:
+    return rc;
+}
+
+int hpt__trials_mirror(hpt__trials *to, hpt__trials *from) {
+    int rc = mirror_columns(to, from);
+    if (rc < 0) return rc;
+    if (to->n > from->n_mirrored) hpt__trials_truncate(to, from->n_mirrored);
+    for (int64_t row = 0; row < from->n; row++) {
+        const uint8_t *next = memchr(from->changed + row, 1, (size_t)(from->n - row));
+        if (!next) break;
+        row = next - from->changed;
+        if (row >= to->n) { // rows beyond the mirror are new, hence marked, hence met in order
+            int64_t at;
+            HPT_TRY(hpt__trials_add(&at, to, from->number[row], from->info[row].trial_id,
+                                    (hpt_trial_state)from->state[row]));
+        }
+        HPT_TRY(mirror_row(to, from, row));
+        from->changed[row] = 0;
+        if (row >= from->n_mirrored) from->n_mirrored = row + 1;
+    }
+    rc = HPT_OK;
+out:
+    return rc;
 }

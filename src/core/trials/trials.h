@@ -56,6 +56,8 @@ typedef struct hpt__trials {
     hpt_direction direction[1]; // of objective 0, for `best`
     int64_t max_grid_id;        // largest info.grid_id, -1 if none
     uint64_t version;           // grows with every change
+    uint8_t *changed;           // n: 1: changed since hpt__trials_mirror copied it
+    int64_t n_mirrored;         // rows that the mirror has and that were not taken back since
 } hpt__trials;
 
 HPT_NODISCARD int hpt__trials_init(hpt__trials *t, const hpt_space *space, int64_t n_objectives, hpt_direction first);
@@ -80,6 +82,12 @@ void hpt__trials_set_state(hpt__trials *t, int64_t row, hpt_trial_state state);
 HPT_NODISCARD int hpt__trials_report(hpt__trials *t, int64_t row, int64_t step, double value); // replaces an equal step
 HPT_NODISCARD int hpt__trials_set_attr(hpt__trials *t, int64_t row, const char *key, const char *json);
 const char *hpt__trials_attr(const hpt__trials *t, int64_t row, const char *key); // JSON text or NULL; borrowed
+// For whoever writes into a row without the functions above: it counts as changed.
+void hpt__trials_touch(hpt__trials *t, int64_t row);
+// Brings `to`, a table made with hpt__trials_init for the same space and objectives and changed by nothing else (rows
+// added to it and taken back are fine), up to `from`. Only one mirror can follow a table. The columns' dist_json and
+// what a sampler keeps by `version` are the mirror's own. HPT_E_MEMORY: it is behind, and the next call goes on.
+HPT_NODISCARD int hpt__trials_mirror(hpt__trials *to, hpt__trials *from);
 // Value that a PRUNED trial is judged by: its last report (NaN if none); *step its step (-1).
 double hpt__trials_last_report(const hpt__trials *t, int64_t row, int64_t *step);
 
