@@ -30,7 +30,7 @@ int hpt__run_park(hpt__run *run, hpt_trial *trial, int64_t attempt) {
         char reason[HPT__ERROR_MAX + 32], why[HPT__ERROR_MAX];
         hpt__error_copy(why);
         (void)snprintf(reason, sizeof reason, "could not be started: %s", why);
-        rc = hpt__run_ended_bad(run, trial, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED, reason, NULL, 0);
+        rc = hpt__run_ended_bad(run, trial, NULL, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED, reason, NULL, 0);
         goto out;
     }
     if (rc < 0) goto out;
