@@ -176,7 +176,7 @@ Test(sampler_gp_device, that_is_promised_to_trials_is_not_touched_by_auto, .init
     cr_expect(strstr(t.stats, "\"device\":\"ref\""), "%s", t.stats);
     cr_expect_arr_eq(got, want, sizeof want);
     p.device = NULL; // where auto had moved before
-    p.n_before = 0;
+    p.n_before = 20;
     cr_expect_eq(run(got, &t, &p), 0);
     p.device = "cuda"; // asked for by name
     cr_expect_gt(run(got, &t, &p), 0);
