@@ -14,7 +14,8 @@
 // A process on its way through exec shows an empty environment for a moment (the kernel sets its place after the new
 // memory is in use); one that has none is therefore looked at again for a short while before it counts as foreign.
 //
-// Waiting uses pidfds, so that a pid used again cannot confuse it; never longer than the given time, because a process
+// A pidfd is opened before a process is looked at, and the signal goes through it: a number that another process has taken
+// meanwhile hits nobody. Waiting uses it too; never longer than the given time, because a process
 // in uninterruptible sleep does not die. Threads: the run's. Cost: (1) reads one line of /proc if nothing is left;
 // (2) one small file per process of this user. Sources: prctl(2) PR_SET_CHILD_SUBREAPER, proc(5), pidfd_open(2).
 #include "../base/alloc.h"
@@ -99,18 +100,23 @@ static bool is_zombie(pid_t pid) {
     return p && p[1] == ' ' && (p[2] == 'Z' || p[2] == 'X');
 }
 
-// Kills a process and waits until it is gone.
-static void kill_and_wait(pid_t pid, double until) {
-    const int fd = (int)syscall(SYS_pidfd_open, pid, 0U);
-    (void)kill(pid, SIGKILL);
-    if (fd < 0) return;
+static int open_process(pid_t pid) {
+    return (int)syscall(SYS_pidfd_open, pid, 0U);
+}
+
+// Kills a process and waits until it is gone. fd: open_process before the process was looked at; -1: no pidfds here.
+static void kill_and_wait(pid_t pid, int fd, double until) {
+    if (fd < 0) {
+        (void)kill(pid, SIGKILL);
+        return;
+    }
+    (void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0U);
     struct pollfd p = {.fd = fd, .events = POLLIN};
     for (;;) {
         const double left = until - hpt__now_mono();
         const int k = poll(&p, 1, left > 0 ? (int)(left * 1000) + 1 : 0);
         if (k >= 0 || errno != EINTR) break;
     }
-    close(fd);
 }
 
 static int list_numbers(pid_list *out, const char *folder) {
@@ -143,13 +149,15 @@ int hpt__leftovers_end(int64_t *n, const char *run_id, const char *run_dir, doub
             struct stat st;
             (void)snprintf(path, sizeof path, "/proc/%ld", (long)pid);
             if (pid == getpid() || stat(path, &st) < 0 || st.st_uid != geteuid()) continue;
+            const int fd = open_process(pid);
             read_environment(&text, pid);
-            HPT_TRY(hpt__str_status(&text));
             if (text.len == 0 && has_program(pid)) unsure = true;
-            if (!has_entry(&text, "HPT_RUN_ID", run_id) || !has_entry(&text, "HPT_RUN_DIR", run_dir)) continue;
-            if (is_zombie(pid)) continue;
-            kill_and_wait(pid, until);
-            found++;
+            if (has_entry(&text, "HPT_RUN_ID", run_id) && has_entry(&text, "HPT_RUN_DIR", run_dir) && !is_zombie(pid)) {
+                kill_and_wait(pid, fd, until);
+                found++;
+            }
+            if (fd >= 0) close(fd);
+            HPT_TRY(hpt__str_status(&text));
         }
         *n += found;
         unsure = unsure && hpt__now_mono() < exec_until;
@@ -208,7 +216,9 @@ int hpt__orphans_end(int64_t *n, const hpt__orphan_query *q, double seconds) {
                 mine = has_entry(&text, "HPT_TRIAL", number) && has_entry(&text, "HPT_RUN_ID", q->run_id);
             }
             if (!mine) continue;
-            kill_and_wait(pid, until);
+            const int fd = open_process(pid); // our child: its number stays its own until it is waited for
+            kill_and_wait(pid, fd, until);
+            if (fd >= 0) close(fd);
             if (waitpid(pid, NULL, WNOHANG) == pid) found++;
         }
         *n += found;

@@ -346,6 +346,7 @@ static int run_trials(hpt_run_summary *out, hpt__run *run) {
     run->timeout_at = timeout > 0 ? run->t0 + timeout : INFINITY;
     run->next_tick = run->t0;
     run->pump_at = INFINITY;
+    hpt__run_look_at_disk(run);
     started_text(text, sizeof text, run);
     hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_STARTED, .number = -1, .value = NAN, .text = text});
     if (run->n_leftover > 0)

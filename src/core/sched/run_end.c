@@ -10,10 +10,11 @@
 //   nobody                0, metrics  done      COMPLETE   the last value of each metric
 //   nobody                0, one none failed    FAIL
 //   nobody                0, one NaN  failed    FAIL
-//   nobody                else        failed    FAIL
+//   nobody                else        failed, oom-gpu or oom-host (run_oom.c)    FAIL
 //   nobody, preempting    not 0       preempted RUNNING    started again by this run
 //   pruner, `hpt stop N`  any         pruned    PRUNED     last report (hpt stop without any report: failed)
 //   its time limit        any         timeout   FAIL
+//   no report for T       any         timeout   FAIL
 //   the run's end         any         stopped   RUNNING    started again by the next run
 //
 // A sweep without metric (grid, random): exit 0 is done with the value 0.0, the exit code, since the schema that we
@@ -286,6 +287,9 @@ static int conclude(hpt__run *run, hpt__running *t) {
     case HPT__STOP_TIMEOUT:
         (void)snprintf(reason, sizeof reason, "ran longer than %g s", run->sweep->trial_timeout);
         return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_TIMEOUT, reason, log, HPT__BAD_RETRY);
+    case HPT__STOP_SILENT:
+        (void)snprintf(reason, sizeof reason, "no report for %g s", run->sweep->silent_timeout);
+        return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_TIMEOUT, reason, log, HPT__BAD_RETRY);
     case HPT__STOP_NONE:
         break;
     }
@@ -293,7 +297,7 @@ static int conclude(hpt__run *run, hpt__running *t) {
     if (good && hpt__run_all_values(run, t)) return tell_done(run, t, log);
     if (!good && t->steps.preempting) return preempted(run, t, log);
     describe_failure(reason, sizeof reason, run, t);
-    return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED, reason, log, HPT__BAD_RETRY);
+    return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, hpt__run_failure_kind(t), reason, log, HPT__BAD_RETRY);
 }
 
 int hpt__run_conclude(hpt__run *run, hpt__running *t) {

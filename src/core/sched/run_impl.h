@@ -12,6 +12,7 @@
 //   run_log_limit.c  files that grow too long                          run_unread.c  options without effect
 //   run_plan.c     what trials ask for, what there is                  run_park.c    trials that wait for their share
 //   run_ask.c      asks, in a thread of their own                      run_share.c   cores, limits, use
+//   run_oom.c      lack of memory                                      run_disk.c    a disk that is nearly full
 #ifndef HPT_SCHED_RUN_IMPL_H
 #define HPT_SCHED_RUN_IMPL_H
 
@@ -33,8 +34,9 @@ typedef enum hpt__stop_cause { // why a trial was asked to end
     HPT__STOP_NONE,
     HPT__STOP_PRUNE,
     HPT__STOP_TIMEOUT,
-    HPT__STOP_RUN,  // the run ends: the trial stays RUNNING in the study
-    HPT__STOP_USER, // `hpt stop NUMBER`
+    HPT__STOP_SILENT, // no report for too long
+    HPT__STOP_RUN,    // the run ends: the trial stays RUNNING in the study
+    HPT__STOP_USER,   // `hpt stop NUMBER`
 } hpt__stop_cause;
 
 typedef struct hpt__parked { // a trial that waits for its share; its id in the queue is its index
@@ -54,7 +56,7 @@ typedef struct hpt__running { // one slot
     hpt__intake_stream out, report;
     bool written;  // its files have something to read, as inotify says
     bool reported; // since the pruner was asked last
-    double started, timeout_at, kill_at;
+    double started, timeout_at, silent_at, kill_at;
     hpt__stop_cause cause;
     bool killed; // SIGKILL was sent
     bool ended;  // its process is gone; waits to be told
@@ -151,7 +153,9 @@ typedef struct hpt__run {
     hpt__guard guard;
     hpt__cause *causes;
     int64_t n_causes, cap_causes;
-    int64_t log_limit; // bytes; INT64_MAX: none
+    int64_t log_limit;    // bytes; INT64_MAX: none
+    int64_t disk_reserve; // bytes; 0: none
+    bool disk_full;       // no trial is started
     bool no_punching;
     bool own_storage;   // the database lies in the run's folder: nobody else starts trials of this study
     bool gpus_declared; // by --gpus or HPT_FAKE_DEVICES
@@ -343,6 +347,12 @@ bool hpt__run_wandb_sets(const hpt__run *run, const char *name, size_t n); // a 
 void hpt__run_wandb_env(hpt__str *s, const hpt__run *run, const hpt__running *t);
 // A trial's parameters (params.json) as WANDB_SWEEP_PARAM_PATH has them.
 HPT_NODISCARD int hpt__wandb_yaml(hpt__str *out, const char *config_json, size_t n);
+
+// ---- run_oom.c
+hpt_outcome hpt__run_failure_kind(const hpt__running *t); // failed, oom-gpu or oom-host
+
+// ---- run_disk.c
+void hpt__run_look_at_disk(hpt__run *run); // about once a second
 
 // ---- run_unread.c
 void hpt__run_tell_unread(hpt__run *run);

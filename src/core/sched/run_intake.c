@@ -122,6 +122,7 @@ int hpt__run_flush(hpt__run *run) {
         bool prune = false;
         if (!t->trial || !t->reported) continue;
         t->reported = false;
+        if (run->sweep->silent_timeout > 0) t->silent_at = hpt__now_mono() + run->sweep->silent_timeout;
         if (!run->has_pruner || t->ended || t->cause != HPT__STOP_NONE) continue;
         rc = hpt_trial_should_prune(&prune, t->trial);
         if (rc < 0) return rc;

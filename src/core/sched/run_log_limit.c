@@ -96,6 +96,7 @@ int hpt__run_log_limit_init(hpt__run *run) {
     HPT_TRY(hpt__options_from_env(&o));
     for (int64_t i = 0; i < run->sweep->n_options; i++) HPT_TRY(hpt__options_set_pair(&o, run->sweep->options[i]));
     for (int64_t i = 0; i < run->o->n_options; i++) HPT_TRY(hpt__options_set_pair(&o, run->o->options[i]));
+    run->disk_reserve = o.run_disk_reserve << 20;
     run->log_limit = o.run_log_limit > 0 ? o.run_log_limit << 20 : INT64_MAX;
     rc = 0;
 out:

@@ -214,7 +214,9 @@ static int wait_ms(const hpt__run *run, double now) {
         if (!t->trial) continue;
         earlier(&next, t->kill_at);
         if (t->watch < 0 && run->n_metrics > 0) earlier(&next, run->last_pump + POLL_FILES);
-        if (t->cause == HPT__STOP_NONE) earlier(&next, t->timeout_at);
+        if (t->cause != HPT__STOP_NONE) continue;
+        earlier(&next, t->timeout_at);
+        earlier(&next, t->silent_at);
     }
     return next <= now ? 0 : (int)ceil((next - now) * 1000);
 }
@@ -231,6 +233,7 @@ static int on_time(hpt__run *run) {
         if (!t->trial || t->ended) continue;
         if (t->watch < 0 && run->n_metrics > 0 && now >= run->last_pump + POLL_FILES) run->pump_at = now;
         if (now >= t->timeout_at) hpt__run_stop_trial(run, t, HPT__STOP_TIMEOUT);
+        if (now >= t->silent_at) hpt__run_stop_trial(run, t, HPT__STOP_SILENT);
         if (now >= t->kill_at) { // again and again, should the group have grown
             hpt__run_kill_trial(run, t);
             t->kill_at = now + KILL_AGAIN;
@@ -246,6 +249,7 @@ static int on_time(hpt__run *run) {
         if (rc == 0) rc = hpt__run_asked(run); // its thread's call may have failed
         if (rc < 0) return rc;
         hpt__run_trim_all(run);
+        hpt__run_look_at_disk(run);
         return run->phase == HPT__RUN_BROKEN ? 0 : hpt__run_refresh(run);
     }
     return 0;

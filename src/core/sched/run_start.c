@@ -195,6 +195,7 @@ static int begin(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__gr
                         .watch = -1,
                         .report.protocol = true,
                         .timeout_at = INFINITY,
+                        .silent_at = INFINITY,
                         .kill_at = INFINITY,
                         .grant = *grant};
     run->n_running++;
@@ -220,6 +221,7 @@ static int begin(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__gr
     }
     if (rc < 0) goto out;
     t->started = hpt__now_mono();
+    if (run->sweep->silent_timeout > 0 && run->n_metrics > 0) t->silent_at = t->started + run->sweep->silent_timeout;
     if (run->sweep->trial_timeout > 0) t->timeout_at = t->started + run->sweep->trial_timeout;
     hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_TRIAL_STARTED, .number = t->number, .value = NAN});
 out:
@@ -249,6 +251,7 @@ static int start_parked(hpt__run *run) {
     hpt_trial *trial = NULL;
     hpt__grant grant;
     if (!hpt__run_may_start(run)) hpt__run_drop_parked(run);
+    if (run->disk_full) return 0;
     while (rc >= 0 && hpt__run_unpark(&trial, &attempt, &grant, run)) rc = begin(run, trial, attempt, &grant);
     return rc < 0 ? rc : 0;
 }
@@ -330,11 +333,12 @@ int hpt__run_start_trials(hpt__run *run) {
     if (rc < 0 || hpt__run_parked_many(run)) return rc;
     // At most as many attempts as there are slots: should every start fail at once, the loop still gets its turn.
     for (int64_t i = 0; i < run->n_slots; i++) {
-        if (!hpt__run_may_start(run) || run->n_running + run->n_granted >= run->n_slots) break;
+        if (!hpt__run_may_start(run) || run->disk_full || run->n_running + run->n_granted >= run->n_slots) break;
         rc = run->next_restart < run->n_restart ? restart_one(run) : claim_one(run);
         if (rc < 0) return rc;
         if (rc == HPT_S_NOTHING) break;
     }
-    if (hpt__run_may_start(run) && !hpt__run_asking(run) && run->next_restart >= run->n_restart) rc = ask(run);
+    if (hpt__run_may_start(run) && !run->disk_full && !hpt__run_asking(run) && run->next_restart >= run->n_restart)
+        rc = ask(run);
     return rc < 0 ? rc : start_parked(run);
 }

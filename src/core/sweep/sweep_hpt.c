@@ -143,7 +143,7 @@ static int read_seconds(double *out, const hpt__check *c, const hpt__json *node,
 }
 
 static int read_timeout(const hpt__check *c, const hpt__json *node, const char *path) {
-    static const char *const keys[] = {"trial", "sweep", NULL};
+    static const char *const keys[] = {"trial", "sweep", "silent", NULL};
     int rc = 0;
     hpt_sweep *s = c->sweep;
     if (node->kind != HPT__JSON_OBJECT) return read_seconds(&s->sweep_timeout, c, node, path);
@@ -151,7 +151,9 @@ static int read_timeout(const hpt__check *c, const hpt__json *node, const char *
     for (int64_t i = 0; i < node->o.n; i++) {
         const char *where = hpt__check_path(c, path, node->o.keys[i]);
         if (!where) return hpt__fail_memory();
-        double *out = strcmp(node->o.keys[i], "trial") == 0 ? &s->trial_timeout : &s->sweep_timeout;
+        double *out = strcmp(node->o.keys[i], "trial") == 0    ? &s->trial_timeout
+                      : strcmp(node->o.keys[i], "silent") == 0 ? &s->silent_timeout
+                                                               : &s->sweep_timeout;
         HPT_TRY(read_seconds(out, c, node->o.values[i], where));
     }
     rc = 0;

@@ -51,6 +51,7 @@ struct hpt_sweep {
     int64_t parallel;                    // most trials at once; 0: what the resources allow
     int64_t retries;                     // more attempts of a failed trial
     double trial_timeout, sweep_timeout; // seconds; 0: none
+    double silent_timeout;               // seconds that a trial may run without a report; 0: none
     double grace;                        // seconds between SIGTERM and SIGKILL
     uint64_t seed;
     bool has_seed;

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// run_oom.c: whether a trial failed for lack of memory, of its GPU's or of the host's.
+//
+// Frameworks say so in words that have been the same for years (oom_words.inc), most as an uncaught exception at the end of
+// standard error; the last TAIL bytes of this attempt are searched. The GPU's words count first: a message that has them
+// may hold those of the host as well.
+// Without words: a SIGKILL that was not ours, of a trial whose largest process had NEARLY all of the memory that the
+// sweep gives it (the kernel's own out-of-memory killer says nothing to the program).
+//
+// Only trials that failed are looked at, so that a program which catches the error and goes on is none. Ownership: none.
+// Threads: the run's. Cost: one read of a file's end for each failed trial.
+#include "run_impl.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { TAIL = 1 << 16 };
+static const double NEARLY = 0.9;
+
+typedef enum whose { NOBODY, HOST, GPU } whose;
+
+static whose search(const char *text, size_t n) {
+    static const struct {
+        whose memory;
+        const char *text;
+    } words[] = {
+#define X(memory, text) {memory, text},
+#include "oom_words.inc"
+#undef X
+    };
+    whose found = NOBODY;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (words[i].memory > found && memmem(text, n, words[i].text, strlen(words[i].text))) found = words[i].memory;
+    return found;
+}
+
+hpt_outcome hpt__run_failure_kind(const hpt__running *t) {
+    char path[PATH_MAX + 16], text[TAIL];
+    struct stat st;
+    ssize_t n = -1;
+    if (t->status_known && WIFEXITED(t->status) && WEXITSTATUS(t->status) == 0) return HPT_OUTCOME_FAILED;
+    (void)snprintf(path, sizeof path, "%s/stderr.log", t->dir);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && fstat(fd, &st) == 0) {
+        const int64_t at = st.st_size - TAIL;
+        n = pread(fd, text, TAIL, at > t->stderr_start ? at : t->stderr_start);
+    }
+    if (fd >= 0) close(fd);
+    const whose said = n > 0 ? search(text, (size_t)n) : NOBODY;
+    if (said != NOBODY) return said == GPU ? HPT_OUTCOME_OOM_GPU : HPT_OUTCOME_OOM_HOST;
+    const int64_t memory = t->grant.demand.memory;
+    const bool killed = t->status_known && WIFSIGNALED(t->status) && WTERMSIG(t->status) == SIGKILL && !t->killed;
+    if (killed && memory > 0 && (double)t->usage.ru_maxrss * 1024 >= NEARLY * (double)memory)
+        return HPT_OUTCOME_OOM_HOST;
+    return HPT_OUTCOME_FAILED;
+}
