@@ -121,12 +121,9 @@ static int64_t work_size(int64_t n, int64_t p) {
 
 // Memory of a likelihood of n points, counted in the model's context.
 static int reserve(cpu__ctx *c, cpu__lane *lane, int64_t n) {
-    const int64_t p = hpt__cov_n_theta(lane->kernel.cov), tiles = (n + CPU__TILE - 1) / CPU__TILE;
-    const int64_t padded = cpu__round(n, CPU__LANES);
     int rc = HPT_OK;
-    HPT_TRY(cpu__buf_reserve(c, &lane->square, leading(n) * n + CPU__PAD, "a likelihood"));
-    HPT_TRY(cpu__buf_reserve(
-        c, &lane->work, padded * (1 + CPU__BASE + cpu__diagonal_ld(n)) + tiles * (tiles + 1) / 2 * p, "a likelihood"));
+    HPT_TRY(cpu__buf_reserve(c, &lane->square, square_size(n), "a likelihood"));
+    HPT_TRY(cpu__buf_reserve(c, &lane->work, work_size(n, hpt__cov_n_theta(lane->kernel.cov)), "a likelihood"));
     HPT_TRY(cpu__points_reserve(c, &lane->points, &lane->kernel, n, 0));
 out:
     return rc;

@@ -20,19 +20,18 @@
 // tenth for Matern 5/2 and a fifth for 3/2 (seen; over many draws it is right, tests/unit/test_gp_path.c). What does not vanish
 // with F, the starved variance of regressing on features alone, does not arise.
 //
-// Deterministic: numbers of function i come from stream i, points in the order in which they were told.
+// Deterministic: the numbers of function i are its own, points in the order in which they were told.
 // Ownership: own arrays; gp is the caller's. Threads: those of the gp. Memory: 8 (n s + 2 F s T + F inputs) bytes.
 // Cost: a draw O(n^2 s + n F (d + s)); m values O(m n (d + s) + m F (d + s)).
 #include "gp_path.h"
 
-#include "../base/alloc.h"
-#include "../base/error.h"
+#include "gp_impl.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { FEATURES = 512, FEATURES_OF_ALL = 2048, FEATURES_LEAST = 128 };
-static const uint64_t FREQUENCY_TAG = 0x66726571, PATH_TAG = 0x70617468; // "freq", "path"
+static const uint64_t FREQUENCY_TAG = 0x66726571, WEIGHT_TAG = 0x77656967, NOISE_TAG = 0x6e6f6973; // "freq" ..
 
 struct hpt__gp_paths {
     const hpt__gp_code *code; // the gp's
@@ -84,20 +83,30 @@ static void draw_frequencies(hpt__gp_paths *p, const double *theta, uint64_t see
     }
 }
 
-// Column k of e (n x s, lde) gets the noise of function first + k.
-static void draw_functions(hpt__gp_paths *p, double *e, int64_t lde, const double *theta, double noise, uint64_t seed,
-                           int64_t first) {
+// Weights of functions first .. first + s - 1, and in column k of e (n x s, lde) the noise of function first + k. All weights of
+// all functions are one stream, so that a block of them is one call; noise is a stream for each function, as long as the data.
+static int draw_functions(hpt__gp_paths *p, double *e, int64_t lde, hpt__gp *gp, const double *theta, double noise,
+                          uint64_t seed, int64_t first) {
+    int rc = 0;
     const hpt__cov *cov = &p->code->cov;
-    for (int64_t k = 0; k < p->s; k++) {
-        hpt__rng rng;
-        hpt__rng_init(&rng, seed, hpt__rng_mix(PATH_TAG, (uint64_t)(first + k)));
-        for (int64_t t = 0; t < cov->n_terms; t++) {
-            const double by = sqrt(exp(theta[cov->d + t]) / (double)p->n_features);
-            for (int64_t f = 0; f < 2 * p->n_features; f++)
-                p->weights[(t * 2 * p->n_features + f) * p->s + k] = by * hpt__rng_normal(&rng);
-        }
-        for (int64_t i = 0; i < p->n; i++) e[i + k * lde] = sqrt(noise) * hpt__rng_normal(&rng);
+    const int64_t each = cov->n_terms * 2 * p->n_features;
+    double *numbers = hpt__malloc((size_t)(each * p->s) * sizeof *numbers);
+    if (!numbers) return hpt__fail_memory();
+    HPT_TRY(hpt__fill_normal(gp->device, seed, WEIGHT_TAG, first * each, p->s * each, numbers));
+    for (int64_t i = 0; i < each; i++) {
+        const double by = sqrt(exp(theta[cov->d + i / (2 * p->n_features)]) / (double)p->n_features);
+        for (int64_t k = 0; k < p->s; k++) p->weights[i * p->s + k] = by * numbers[k * each + i];
     }
+    for (int64_t k = 0; k < p->s; k++) {
+        double *column = e + k * lde;
+        const uint64_t stream = hpt__rng_mix(NOISE_TAG, (uint64_t)(first + k));
+        HPT_TRY(hpt__fill_normal(gp->device, seed, stream, 0, p->n, column));
+        for (int64_t i = 0; i < p->n; i++) column[i] *= sqrt(noise);
+    }
+    rc = 0;
+out:
+    hpt__free(numbers);
+    return rc;
 }
 
 // sin(2 pi t), |t| <= 1/4: Taylor's series to t^17, error below 1e-13.
@@ -190,7 +199,8 @@ int hpt__gp_paths_draw(hpt__gp_paths **out, hpt__gp *gp, uint64_t seed, int64_t 
     // Rows of pending points stand last in the factor: zeros there, before each solve, solve with that of the told ones.
     b = hpt__calloc((size_t)(n_rows * s), sizeof *b);
     if (!b) HPT_TRY(hpt__fail_memory());
-    draw_functions(p, b, n_rows, theta, exp(theta[d + code->cov.n_terms]) + hpt__model_jitter(model), seed, first);
+    const double noise = exp(theta[d + code->cov.n_terms]) + hpt__model_jitter(model);
+    HPT_TRY(draw_functions(p, b, n_rows, gp, theta, noise, seed, first));
     for (int64_t i = 0; i < p->n; i++) {
         for (int64_t k = 0; k < s; k++) b[i + k * n_rows] = z[i] - b[i + k * n_rows];
         add_prior(b + i, n_rows, -1, p, rows + i * d, hpt__gp_masks(gp)[i]);
