@@ -3,7 +3,7 @@
 #include "core/gp/gp_path.h"
 #include "gp_testing.h"
 
-enum { TOLD = 14, M = 12, DRAWS = 300, S = 8 };
+enum { TOLD = 14, M = 12, S = 3 };
 
 static void fill(bench *b, double noise) {
     const int64_t d = b->code.cov.d;
@@ -18,8 +18,9 @@ static void fill(bench *b, double noise) {
     OK(hpt__gp_ready(b->gp));
 }
 
-// Moments of DRAWS x S functions, frequencies drawn anew for each S, against the joint posterior.
-static void expect_moments(hpt_space *space, hpt__cov_kind kind, double noise) {
+// Moments of n_draws x S functions, frequencies drawn anew for each S, against the joint posterior. What a set of frequencies makes
+// of the variance among the data has a heavy tail, the heavier the rougher the kernel: Matern 3/2 needs the most sets.
+static void expect_moments(hpt_space *space, hpt__cov_kind kind, double noise, int n_draws) {
     bench b = {.space = space, .device = open_device()};
     OK(hpt__gp_code_init(&b.code, space, kind));
     const hpt__gp_settings settings = {.kind = kind, .noise = noise, .seed = 7, .max_evaluations = 60};
@@ -31,7 +32,7 @@ static void expect_moments(hpt_space *space, hpt__cov_kind kind, double noise) {
     hpt__rng_init(&rng, 5, 0);
     random_rows(rows, mask, &b, M, &rng);
     OK(hpt__model_joint(hpt__gp_model(b.gp), rows, mask, M, mean, cov, M));
-    for (int k = 0; k < DRAWS; k++) {
+    for (int k = 0; k < n_draws; k++) {
         hpt__gp_paths *paths = NULL;
         OK(hpt__gp_paths_draw(&paths, b.gp, (uint64_t)k, 0, S));
         OK(hpt__gp_paths_value(f, M, paths, b.gp, rows, mask, M));
@@ -43,7 +44,7 @@ static void expect_moments(hpt_space *space, hpt__cov_kind kind, double noise) {
             }
         }
     }
-    const double n = DRAWS * S;
+    const double n = n_draws * S;
     for (int i = 0; i < M; i++) {
         cr_expect(fabs(sum[i] / n) < 5 * sqrt(cov[i * M + i] / n) + 1e-6, "mean %d is off by %g, sd %g", i, sum[i] / n,
                   sqrt(cov[i * M + i]));
@@ -59,13 +60,13 @@ static void expect_moments(hpt_space *space, hpt__cov_kind kind, double noise) {
 
 Test(gp_path, has_the_posteriors_mean_and_covariance)
 {
-    expect_moments(plain_space(3), HPT__COV_MATERN52, 0.1);
-    expect_moments(plain_space(2), HPT__COV_MATERN32, 0);
-    expect_moments(plain_space(2), HPT__COV_RBF, 0.3);
+    expect_moments(plain_space(3), HPT__COV_MATERN52, 0.1, 600);
+    expect_moments(plain_space(2), HPT__COV_MATERN32, 0, 2000);
+    expect_moments(plain_space(2), HPT__COV_RBF, 0.3, 300);
 }
 
 Test(gp_path, has_it_with_choices_and_conditions_too)
-{ expect_moments(rich_space(), HPT__COV_MATERN52, 0.1); }
+{ expect_moments(rich_space(), HPT__COV_MATERN52, 0.1, 300); }
 
 Test(gp_path, goes_through_what_was_told_without_noise)
 {
