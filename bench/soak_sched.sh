@@ -125,6 +125,7 @@ monitor=
 read -r looks over <looks.txt
 
 # ---- stops
+# shellcheck disable=SC2016 # the trial expands it
 sweep stops '["bash", "-c", "if [ $((HPT_TRIAL % 8)) -eq 7 ]; then trap \"\" TERM; fi; echo loss=1; touch $HPT_TRIAL_DIR/up; while :; do sleep 0.2; done"]' 'parallel: 64'
 "$hpt" run stops.yaml -j 64 --trials 64 --seed 1 -q >run.txt 2>&1 &
 pid=$!
