@@ -126,6 +126,14 @@ static void print_pid(pid_t pid) {
     printf("%d\n", (int)pid);
 }
 
+// Leaves a file seen.PID, by which a test's trial knows that it was looked for.
+static void print_client(pid_t pid) {
+    char name[64];
+    (void)snprintf(name, sizeof name, "seen.%d", (int)pid);
+    print_pid(pid);
+    write_pid(name, pid);
+}
+
 static void print_row(pid_t pid) {
     const char *device = getenv("CUDA_VISIBLE_DEVICES");
     printf("%d 0 %d %s 4026531836 ./train\n", (int)pid, (int)server(), device ? device : "GPU-0");
@@ -162,7 +170,7 @@ static void command(char *line) {
         if (named != pid || pid == 0)
             printf("Server %s not found\n", a);
         else if (!scripted("unlisted"))
-            (void)each_client(print_pid);
+            (void)each_client(print_client);
     } else if (strcmp(word, "ps") == 0) {
         puts("PID ID SERVER DEVICE NAMESPACE COMMAND");
         (void)each_client(print_row);
