@@ -91,7 +91,7 @@ parameters: {x: {min: 0.0, max: 1.0}}
 hpt: {resources: {gpu: 0.25, cpu: 1}}
 S
 HPT_FAKE_DEVICES=1x40GiB hpt run use.yaml -q >/dev/null 2>&1
-same "$(hpt trials --run hpt_runs/use --columns number,state,outcome,device,share,tier,loss --format csv | tr -d '\r' | grep '^0')" '0,COMPLETE,done,gpu:0,0.25,none,1'
+same "$(hpt trials --run hpt_runs/use --columns number,state,outcome,device,share,tier,loss --format csv | tr -d '\r' | grep '^0')" '0,COMPLETE,done,gpu:0,0.25,advisory,1'
 expect 0 'FAIL      failed     1  exit code 1' hpt trials --run hpt_runs/use --columns state,outcome,cpu,reason
 expect 0 '10 GiB' hpt trials --run hpt_runs/use --columns number,gpu_memory,cpu_seconds,x
 hpt trials --run hpt_runs/use --columns peak_memory --format csv | awk 'NR == 2 && $1 + 0 < 67108864 { exit 1 }' || fail "  peak below what the trial took"

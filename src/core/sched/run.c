@@ -288,6 +288,7 @@ static int prepare(hpt__run *run, const names *n) {
     HPT_TRY(settle_run_id(run));
     HPT_TRY(hpt__leftovers_end(&run->n_leftover, run->run_id, run->dir.real, LEFTOVER_SECONDS));
     HPT_TRY(make_trials_folder(run));
+    HPT_TRY(hpt__run_mps_open(run));
     HPT_TRY(hpt__origin_write(run, n->storage, n->n_trials));
     HPT_TRY(copy_sweep(run, n));
     HPT_TRY(hpt__run_refresh(run));
@@ -351,6 +352,7 @@ static int run_trials(hpt_run_summary *out, hpt__run *run) {
     hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_STARTED, .number = -1, .value = NAN, .text = text});
     if (run->n_leftover > 0)
         hpt__run_notice(run, "ended %lld processes that a killed run had left", (long long)run->n_leftover);
+    if (run->mps_note[0]) hpt__run_notice(run, "%s", run->mps_note);
     HPT_TRY(hpt__run_loop(run));
     HPT_TRY(hpt__run_refresh(run));
     HPT_TRY(hpt__run_read_best(run));
@@ -368,6 +370,7 @@ static void run_fini(hpt__run *run) {
     hpt__run_close_asker(run);
     for (int64_t i = 0; run->slots && i < run->n_slots; i++) hpt__run_clear_slot(run, &run->slots[i]);
     hpt__run_close_loop(run);
+    hpt__run_mps_close(run);
     hpt_study_close(run->study);
     hpt__run_park_fini(run);
     hpt__ledger_fini(&run->ledger);

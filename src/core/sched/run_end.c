@@ -15,6 +15,7 @@
 //   pruner, `hpt stop N`  any         pruned    PRUNED     last report (hpt stop without any report: failed)
 //   its time limit        any         timeout   FAIL
 //   no report for T       any         timeout   FAIL
+//   MPS escaped, required any         failed    FAIL
 //   the run's end         any         stopped   RUNNING    started again by the next run
 //
 // A sweep without metric (grid, random): exit 0 is done with the value 0.0, the exit code, since the schema that we
@@ -290,6 +291,10 @@ static int conclude(hpt__run *run, hpt__running *t) {
     case HPT__STOP_SILENT:
         (void)snprintf(reason, sizeof reason, "no report for %g s", run->sweep->silent_timeout);
         return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_TIMEOUT, reason, log, HPT__BAD_RETRY);
+    case HPT__STOP_UNENFORCED:
+        return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED,
+                                  "used its GPU beside its MPS server, where no limit holds (run.enforce=required)",
+                                  log, 0);
     case HPT__STOP_NONE:
         break;
     }

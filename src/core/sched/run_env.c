@@ -32,7 +32,7 @@ static bool is_ours(const hpt__run *run, const char *entry) {
     if (strncmp(entry, "HPT_PARAM_", 10) == 0) return true;
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
         if (strlen(NAMES[i]) == n && memcmp(NAMES[i], entry, n) == 0) return true;
-    if (hpt__run_wandb_sets(run, entry, n)) return true;
+    if (hpt__run_wandb_sets(run, entry, n) || hpt__run_mps_sets(run, entry, n)) return true;
     return sets_gpus(run) && n == 20 && memcmp(entry, "CUDA_VISIBLE_DEVICES", n) == 0;
 }
 
@@ -137,6 +137,7 @@ int hpt__run_env(char ***envp, hpt__run *run, const hpt__running *t) {
     put(s, "HPT_FD", "3");
     if (run->dir.socket) put(s, "HPT_SOCKET", run->dir.socket);
     put_gpus(s, run, t);
+    hpt__run_mps_env(s, run, t);
     hpt__run_wandb_env(s, run, t);
     hpt__run_thread_env(s, run, t);
     put_params(s, hpt_study_space(run->study), hpt__trial_point(t->trial));

@@ -13,6 +13,7 @@
 //   run_plan.c     what trials ask for, what there is                  run_park.c    trials that wait for their share
 //   run_ask.c      asks, in a thread of their own                      run_share.c   cores, limits, use
 //   run_oom.c      lack of memory                                      run_disk.c    a disk that is nearly full
+//   run_mps.c      tiers of GPU shares
 #ifndef HPT_SCHED_RUN_IMPL_H
 #define HPT_SCHED_RUN_IMPL_H
 
@@ -23,6 +24,8 @@
 #include "cores.h"
 #include "intake.h"
 #include "ledger_queue.h"
+#include "mps.h"
+#include "nvml.h"
 #include "process.h"
 #include "report_socket.h"
 #include "run_dir.h"
@@ -34,10 +37,27 @@ typedef enum hpt__stop_cause { // why a trial was asked to end
     HPT__STOP_NONE,
     HPT__STOP_PRUNE,
     HPT__STOP_TIMEOUT,
-    HPT__STOP_SILENT, // no report for too long
-    HPT__STOP_RUN,    // the run ends: the trial stays RUNNING in the study
-    HPT__STOP_USER,   // `hpt stop NUMBER`
+    HPT__STOP_SILENT,     // no report for too long
+    HPT__STOP_RUN,        // the run ends: the trial stays RUNNING in the study
+    HPT__STOP_USER,       // `hpt stop NUMBER`
+    HPT__STOP_UNENFORCED, // run.enforce=required, and it uses its GPU without limits
 } hpt__stop_cause;
+
+typedef enum hpt__tier { // what holds a trial's share, see run_mps.c; names: hpt__tier_name
+    HPT__TIER_NONE,
+    HPT__TIER_RLIMIT,
+    HPT__TIER_MIG,
+    HPT__TIER_MPS,
+    HPT__TIER_MPS_UNVERIFIED,
+    HPT__TIER_UNENFORCED,
+    HPT__TIER_ADVISORY,
+} hpt__tier;
+
+typedef enum hpt__enforce { HPT__ENFORCE_BEST, HPT__ENFORCE_REQUIRED, HPT__ENFORCE_OFF } hpt__enforce;
+
+typedef struct hpt__mps_looks { // when a controller is asked next
+    double next, gap;
+} hpt__mps_looks;
 
 typedef struct hpt__parked { // a trial that waits for its share; its id in the queue is its index
     hpt_trial *trial;        // owned; NULL: free
@@ -65,6 +85,8 @@ typedef struct hpt__running { // one slot
     struct rusage usage;
     long own_peak; // kB of this program when the process was made, see run_share.c
     hpt__grant grant;
+    hpt__tier tier;
+    int n_escaped; // looks running in which it was on its GPU and no client of MPS
     char *dir;
 } hpt__running;
 
@@ -142,7 +164,14 @@ typedef struct hpt__run {
     hpt__parked *parked;
     int64_t cap_parked;
     char engine_options[2][48]; // what the engine's own models may use, as options of the study; "": as they are
-    hpt__cores cores;           // a slot's index holds them
+    hpt__enforce enforce;
+    hpt__mps_set mps;                    // run_mps.c: controllers
+    int64_t *mps_of;                     // index of each GPU's controller, -1: none; NULL: MPS is not used
+    hpt__mps_looks *mps_looks;           // of each controller
+    hpt__nvml *nvml;                     // open while there are controllers; NULL: not
+    hpt__gpu_load load;                  // scratch
+    char mps_note[400];                  // what is told of them at the start; "": nothing
+    hpt__cores cores;                    // a slot's index holds them
     cpu_set_t core_mask[HPT__CORE_SETS]; // scratch
     hpt__intake intake;
     const char *const *metrics; // names and directions are the sweep's
@@ -210,6 +239,7 @@ typedef enum hpt__source {
     HPT__SOURCE_CONNECTION,
     HPT__SOURCE_TRIAL,
     HPT__SOURCE_ASK,
+    HPT__SOURCE_MPS,
 } hpt__source;
 HPT_NODISCARD int hpt__run_watch(hpt__run *run, int fd, hpt__source source, int64_t index, uint32_t events);
 
@@ -276,6 +306,20 @@ void hpt__run_thread_env(hpt__str *s, const hpt__run *run,
 // Takes the cores of a trial and sets the limits of its process. The slot gives them back.
 void hpt__run_limit(hpt__spawn *spawn, hpt__run *run, const hpt__running *t);
 void hpt__run_use_json(hpt__str *s, const hpt__run *run, const hpt__running *t); // s:hpt:use; s is empty
+
+// ---- run_mps.c
+// Ends what a killed run left of MPS, and starts a controller on each GPU whose shares it can hold. HPT_E_DEVICE:
+// run.enforce=required, and one cannot be held.
+HPT_NODISCARD int hpt__run_mps_open(hpt__run *run);
+void hpt__run_mps_close(hpt__run *run);
+hpt__tier hpt__run_tier(const hpt__run *run, const hpt__grant *grant); // of a trial that starts
+const char *hpt__tier_name(hpt__tier tier);
+bool hpt__run_mps_sets(const hpt__run *run, const char *name, size_t n); // a variable that we give
+void hpt__run_mps_env(hpt__str *s, const hpt__run *run, const hpt__running *t);
+void hpt__run_mps_started(hpt__run *run, const hpt__running *t);
+double hpt__run_mps_due(const hpt__run *run); // when hpt__run_mps_time is wanted
+HPT_NODISCARD int hpt__run_mps_time(hpt__run *run, double now);
+HPT_NODISCARD int hpt__run_mps_event(hpt__run *run, int64_t controller);
 
 // ---- run_intake.c
 HPT_NODISCARD int hpt__run_pump(hpt__run *run);                   // reads what the running trials wrote

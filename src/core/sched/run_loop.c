@@ -194,6 +194,8 @@ static int dispatch(hpt__run *run, uint64_t tag) {
         return on_trial(run, &run->slots[i]);
     case HPT__SOURCE_ASK:
         return hpt__run_asked(run);
+    case HPT__SOURCE_MPS:
+        return hpt__run_mps_event(run, i);
     }
     return 0;
 }
@@ -208,6 +210,7 @@ static int wait_ms(const hpt__run *run, double now) {
     double next = run->phase == HPT__RUN_GOING ? run->timeout_at : INFINITY;
     earlier(&next, run->pump_at);
     if (run->o->on_event) earlier(&next, run->next_tick);
+    earlier(&next, hpt__run_mps_due(run));
     earlier(&next, now + REFRESH); // the end of a child that nobody announced is noticed then
     for (int64_t i = 0; i < run->n_slots; i++) {
         const hpt__running *t = &run->slots[i];
@@ -239,13 +242,15 @@ static int on_time(hpt__run *run) {
             t->kill_at = now + KILL_AGAIN;
         }
     }
+    int rc = hpt__run_mps_time(run, now);
+    if (rc < 0) return rc;
     if (now >= run->next_tick) {
         run->next_tick = now + TICK;
         hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_TICK, .number = -1, .value = NAN});
     }
     if (now - run->looked_at >= REFRESH) {
         run->looked_at = now;
-        int rc = reap(run);
+        rc = reap(run);
         if (rc == 0) rc = hpt__run_asked(run); // its thread's call may have failed
         if (rc < 0) return rc;
         hpt__run_trim_all(run);

@@ -81,6 +81,9 @@ int hpt__run_plan(hpt__run *run) {
     HPT_TRY(hpt_device_list(&devices, &n, asks || run->gpus_declared ? run->o->gpus : "0"));
     HPT_TRY(hpt__ledger_init(&run->ledger, devices, n));
     run->ledger.policy = strcmp(o.run_placement, "spread") == 0 ? HPT__SPREAD : HPT__PACK;
+    run->enforce = strcmp(o.run_enforce, "required") == 0 ? HPT__ENFORCE_REQUIRED
+                   : strcmp(o.run_enforce, "off") == 0    ? HPT__ENFORCE_OFF
+                                                          : HPT__ENFORCE_BEST;
     HPT_TRY(make_demand(&run->most, sweep, &most));
     HPT_TRY(make_demand(&run->demand, sweep, &sweep->least));
     HPT_TRY(plan_engine(run, &o));

@@ -9,7 +9,7 @@
 //            RLIMIT_AS: CUDA reserves address space for all memory of host and devices and would not start. The
 //            limit holds per process, not for their sum, which only a cgroup counts.
 //
-// The tier says what holds the memory: "rlimit" or "none". What a trial had and used is one attribute, s:hpt:use, written
+// The tier says what holds the memory of a trial without a GPU ("rlimit" or "none"), else its part of the GPU (run_mps.c). What a trial had and used is one attribute, s:hpt:use, written
 // with its result: {"cpu": 2, "cores": "0-1", "gpus": "gpu:0", "gpu": 0.25, "gpu_memory": 1, "memory": 1, "tier": "none",
 // "peak_memory": 1, "cpu_seconds": 0.5}. peak_memory (bytes) is the largest resident memory of one process, cpu_seconds the
 // time of all, as far as they were waited for (getrusage(2)). The kernel carries the peak over exec, so that a process which
@@ -81,7 +81,7 @@ void hpt__run_use_json(hpt__str *s, const hpt__run *run, const hpt__running *t) 
         put_number(s, "gpu", (double)(d->gpu * d->n_gpus) / HPT__GPU_UNITS);
         put_bytes(s, "gpu_memory", memory);
     }
-    hpt__str_addf(s, ", \"tier\": \"%s\"", d->memory > 0 && d->n_gpus == 0 ? "rlimit" : "none");
+    hpt__str_addf(s, ", \"tier\": \"%s\"", hpt__tier_name(t->tier));
     if (u->ru_maxrss > t->own_peak) put_bytes(s, "peak_memory", (int64_t)u->ru_maxrss * 1024);
     put_number(s, "cpu_seconds",
                (double)(u->ru_utime.tv_sec + u->ru_stime.tv_sec) +

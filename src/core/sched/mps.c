@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+// mps.c: see mps.h.
+//
+// One controller per GPU: a fatal fault ends all clients of a server, and a client on two GPUs would make them one fault
+// domain. GPUs are named by UUID, because a controller numbers those that it sees anew. Pipe and log folders lie in one folder
+// made by mkdtemp (mode 0700) in /tmp, which is local to the machine and short enough for a Unix socket; a run's own folder
+// may be neither.
+//
+// Whose a controller is: file mps.txt in the run's folder holds the boot id and that folder's name, written before the first
+// controller starts. A process of MPS is ours if its CUDA_MPS_PIPE_DIRECTORY lies in that folder. So what is ended is never
+// another's. A record from another boot (or another machine) names nothing that runs here, and is dropped.
+//
+// An end is asked for with `quit`, which ends the servers first; what has not obeyed in time gets SIGKILL.
+//
+// Threads: the caller's. Cost: starting and ending takes tens of milliseconds with a driver that is loaded.
+// Source: NVIDIA's MPS documentation (control program's commands, one pipe folder per controller).
+#include "mps.h"
+
+#include "../base/alloc.h"
+#include "../base/clock.h"
+#include "../base/error.h"
+#include "../base/num.h"
+#include "process.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <hpt/device.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static const double LIMIT = 5.0; // seconds that a command may take
+static const char PROGRAM[] = "nvidia-cuda-mps-control", RECORD[] = "mps.txt", ROOT[] = "/tmp/hpt-mps-";
+
+int hpt__mps_open(hpt__mps_set *set) {
+    const char *given = getenv("HPT_MPS_CONTROL");
+    set->limit = LIMIT;
+    return hpt__process_find(&set->program, given && *given ? given : PROGRAM);
+}
+
+static hpt__mps_where where_of(const hpt__mps_set *set, const hpt__mps *m) {
+    return (hpt__mps_where){.program = set->program, .pipe = m->pipe, .log = m->log, .uuid = m->uuid};
+}
+
+static void give_up(hpt__mps *m, const char *why) {
+    m->alive = false;
+    m->step = HPT__MPS_NOTHING;
+    (void)snprintf(m->why, sizeof m->why, "the MPS controller of %s: %.150s", m->uuid, why);
+}
+
+static hpt__mps_state command(const hpt__mps_set *set, hpt__mps *m, const char *commands, double seconds) {
+    const hpt__mps_where w = where_of(set, m);
+    if (hpt__mps_call_begin(&m->call, &w, commands, seconds) < 0) {
+        hpt__str_clear(&m->call.text);
+        hpt__str_add(&m->call.text, hpt_last_error());
+        return HPT__MPS_FAILED;
+    }
+    return hpt__mps_call_wait(&m->call);
+}
+
+// ---- start
+
+static void read_boot_id(char out[64]) {
+    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+    out[0] = '\0';
+    if (!f) return;
+    if (!fgets(out, 64, f)) out[0] = '\0';
+    out[strcspn(out, "\n")] = '\0';
+    (void)fclose(f);
+}
+
+static int make_root(hpt__mps_set *set, const hpt__run_dir *dir) {
+    char boot[64], text[128];
+    read_boot_id(boot);
+    (void)snprintf(set->root, sizeof set->root, "%sXXXXXX", ROOT);
+    if (!mkdtemp(set->root)) {
+        set->root[0] = '\0';
+        return hpt__fail(HPT_E_IO, "no folder for MPS can be made in /tmp: %s", strerror(errno));
+    }
+    const int n = snprintf(text, sizeof text, "%s %s\n", boot, set->root);
+    return hpt__run_dir_write(dir, RECORD, text, (size_t)n);
+}
+
+int hpt__mps_start(int64_t *index, hpt__mps_set *set, const hpt__run_dir *dir, const char *uuid) {
+    int rc = set->root[0] ? 0 : make_root(set, dir);
+    if (rc == 0) rc = hpt__grow(&set->items, &set->cap, set->n + 1, sizeof *set->items);
+    if (rc < 0) return rc;
+    hpt__mps *m = &set->items[set->n];
+    *m = (hpt__mps){0};
+    (void)snprintf(m->uuid, sizeof m->uuid, "%s", uuid);
+    (void)snprintf(m->pipe, sizeof m->pipe, "%s/%d", set->root, (int)set->n);
+    (void)snprintf(m->log, sizeof m->log, "%s/%d.log", set->root, (int)set->n);
+    *index = set->n++;
+    m->alive = true;
+    if (mkdir(m->pipe, 0700) < 0 || mkdir(m->log, 0700) < 0) {
+        give_up(m, strerror(errno));
+        return 0;
+    }
+    // That the daemon was started proves nothing; that it answers does.
+    if (command(set, m, NULL, set->limit) == HPT__MPS_FAILED ||
+        command(set, m, "get_server_list\n", set->limit) == HPT__MPS_FAILED)
+        give_up(m, hpt__str_text(&m->call.text));
+    else if (m->call.text.len > 0) // no client has come yet: there can be no server
+        give_up(m, "its answer is not understood");
+    return 0;
+}
+
+// ---- questions
+
+int hpt__mps_look_begin(const hpt__mps_set *set, hpt__mps *m) {
+    const hpt__mps_where w = where_of(set, m);
+    int rc = hpt__mps_call_begin(&m->call, &w, "get_server_list\n", set->limit);
+    if (rc < 0) {
+        give_up(m, hpt_last_error());
+        return rc;
+    }
+    m->step = HPT__MPS_ASKED_SERVERS;
+    return 0;
+}
+
+static bool read_pid(pid_t *out, const char *line, size_t n) {
+    int64_t v;
+    while (n > 0 && (line[n - 1] == '\r' || line[n - 1] == ' ')) n--;
+    if (!hpt__parse_int(&v, line, n) || v <= 0 || v > INT32_MAX) return false;
+    *out = (pid_t)v;
+    return true;
+}
+
+// A server each line.
+static bool read_servers(hpt__mps *m, const char *text) {
+    m->n_servers = 0;
+    for (size_t n; *text; text += n + (text[n] == '\n')) {
+        n = strcspn(text, "\n");
+        if (n == 0) continue;
+        if (m->n_servers == HPT__MPS_SERVERS || !read_pid(&m->servers[m->n_servers], text, n)) return false;
+        m->n_servers++;
+    }
+    return true;
+}
+
+static int ask_clients(const hpt__mps_set *set, hpt__mps *m) {
+    char text[HPT__MPS_SERVERS * 80] = "";
+    const hpt__mps_where w = where_of(set, m);
+    size_t at = 0;
+    for (int64_t i = 0; i < m->n_servers; i++)
+        at += (size_t)snprintf(text + at, sizeof text - at, "get_server_status %d\nget_client_list %d\n",
+                               (int)m->servers[i], (int)m->servers[i]);
+    return hpt__mps_call_begin(&m->call, &w, text, set->limit);
+}
+
+// For each server, in the order of `servers`, its status and its clients, a line each. False: not understood.
+static bool read_clients(hpt__mps *m, const char *text) {
+    static const char *const states[] = {"INITIALIZING", "ACTIVE", "FAULT"};
+    enum { FAULT = 2, STATES = 3 };
+    int64_t at = -1;
+    m->n_clients = 0;
+    m->fault = false;
+    for (size_t n; *text; text += n + (text[n] == '\n')) {
+        hpt__mps_client c = {0};
+        int k = 0;
+        n = strcspn(text, "\n");
+        if (n == 0) continue;
+        while (k < STATES && strncmp(text, states[k], strlen(states[k])) != 0) k++;
+        m->fault = m->fault || k == FAULT;
+        if (k < STATES) {
+            at++;
+            continue;
+        }
+        if (at < 0 || at >= m->n_servers || !read_pid(&c.pid, text, n)) return false;
+        c.server = m->servers[at];
+        if (hpt__grow(&m->clients, &m->cap_clients, m->n_clients + 1, sizeof *m->clients) < 0) return false;
+        m->clients[m->n_clients++] = c;
+    }
+    return at == m->n_servers - 1;
+}
+
+hpt__mps_state hpt__mps_look(const hpt__mps_set *set, hpt__mps *m) {
+    if (m->step == HPT__MPS_NOTHING) return HPT__MPS_IDLE;
+    hpt__mps_state state = hpt__mps_call_look(&m->call);
+    const char *text = hpt__str_text(&m->call.text);
+    const char *bad = NULL;
+    if (state == HPT__MPS_BUSY) return state;
+    if (state == HPT__MPS_FAILED) {
+        bad = text;
+    } else if (m->step == HPT__MPS_ASKED_CLIENTS || m->call.text.len == 0) { // without a server there are no clients
+        if (m->step == HPT__MPS_ASKED_SERVERS) m->n_servers = 0;
+        if (!read_clients(m, text)) bad = "its answer is not understood";
+    } else if (!read_servers(m, text)) {
+        bad = "its answer is not understood";
+    } else if (ask_clients(set, m) < 0) {
+        bad = hpt_last_error();
+    } else {
+        m->step = HPT__MPS_ASKED_CLIENTS;
+        return HPT__MPS_BUSY;
+    }
+    m->step = HPT__MPS_NOTHING;
+    if (bad) give_up(m, bad);
+    return bad ? HPT__MPS_FAILED : HPT__MPS_ANSWERED;
+}
+
+int hpt__mps_terminate(const hpt__mps_set *set, hpt__mps *m, const hpt__mps_client *c, double seconds) {
+    char text[80];
+    (void)snprintf(text, sizeof text, "terminate_client %d %d\n", (int)c->server, (int)c->pid);
+    if (!m->alive || m->step != HPT__MPS_NOTHING)
+        return hpt__fail(HPT_E_DEVICE, "the MPS controller of %s cannot be asked now", m->uuid);
+    const hpt__mps_state state = command(set, m, text, seconds);
+    const char *answer = hpt__str_text(&m->call.text);
+    if (state == HPT__MPS_ANSWERED && strncmp(answer, "0", 1) == 0 && strspn(answer, "0\r\n ") == strlen(answer))
+        return 0;
+    return hpt__fail(HPT_E_DEVICE, "MPS client %d on %s cannot be ended: %.100s", (int)c->pid, m->uuid,
+                     *answer ? answer : "no answer");
+}
+
+// ---- end
+
+// Whether a process of MPS belongs to a pipe folder: that folder itself, or (tail) one in it.
+static bool belongs(const hpt_mps_info *p, const char *folder, bool tail) {
+    const size_t n = strlen(folder);
+    if (p->uid != (int64_t)geteuid() || strncmp(p->pipe_directory, folder, n) != 0) return false;
+    return tail ? p->pipe_directory[n] == '/' : p->pipe_directory[n] == '\0';
+}
+
+// How many are left; they get a signal unless it is 0.
+static int64_t count_left(const char *folder, bool tail, int signal_number) {
+    hpt_mps_info *list = NULL;
+    int64_t n = 0, found = 0;
+    if (hpt_mps_list(&list, &n) < 0) return 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (!belongs(&list[i], folder, tail)) continue;
+        found++;
+        if (signal_number) (void)kill((pid_t)list[i].pid, signal_number);
+    }
+    hpt__free(list);
+    return found;
+}
+
+static void wait_until_gone(const char *folder, bool tail, double seconds) {
+    const double until = hpt__now_mono() + seconds;
+    while (count_left(folder, tail, 0) > 0 && hpt__now_mono() < until)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+}
+
+static void end_all(const char *folder, bool tail, double seconds) {
+    wait_until_gone(folder, tail, seconds);
+    if (count_left(folder, tail, SIGKILL) > 0) wait_until_gone(folder, tail, seconds);
+}
+
+static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *where) {
+    (void)st, (void)kind, (void)where;
+    (void)remove(path);
+    return 0;
+}
+
+static void remove_root(const char *root) {
+    enum { OPEN_FOLDERS = 4 };
+    (void)nftw(root, remove_entry, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS);
+}
+
+static void remove_record(const hpt__run_dir *dir) {
+    char path[PATH_MAX + 16];
+    (void)snprintf(path, sizeof path, "%s/%s", dir->real, RECORD);
+    (void)unlink(path);
+}
+
+void hpt__mps_close(hpt__mps_set *set, const hpt__run_dir *dir) {
+    for (int64_t i = 0; i < set->n; i++) {
+        hpt__mps *m = &set->items[i];
+        hpt__mps_call_fini(&m->call);
+        if (m->alive) (void)command(set, m, "quit\n", set->limit); // what does not obey is ended below
+    }
+    for (int64_t i = 0; i < set->n; i++) {
+        end_all(set->items[i].pipe, false, set->limit);
+        hpt__mps_call_fini(&set->items[i].call);
+        hpt__free(set->items[i].clients);
+    }
+    if (set->root[0]) {
+        remove_root(set->root);
+        remove_record(dir);
+    }
+    hpt__free(set->items);
+    hpt__free(set->program);
+    *set = (hpt__mps_set){0};
+}
+
+int hpt__mps_end_leftovers(int64_t *n, const hpt__run_dir *dir) {
+    int rc = 0;
+    char path[PATH_MAX + 16], boot[64], then[64] = "", root[32] = "";
+    struct stat st;
+    hpt__str text = HPT__STR_INIT;
+    hpt__mps_set set = {0};
+    *n = 0;
+    (void)snprintf(path, sizeof path, "%s/%s", dir->real, RECORD);
+    rc = hpt__read_file(&text, path);
+    if (rc == HPT_E_NOT_FOUND) rc = 0;
+    if (rc < 0 || text.len == 0) goto out;
+    read_boot_id(boot);
+    // The name is trusted only as what make_root makes, since all that lies there is removed.
+    const bool good = sscanf(hpt__str_text(&text), "%63s %31s", then, root) == 2 && *boot && strcmp(boot, then) == 0 &&
+                      strncmp(root, ROOT, sizeof ROOT - 1) == 0 && !strchr(root + sizeof ROOT - 1, '/') &&
+                      !strchr(root + sizeof ROOT - 1, '.') && lstat(root, &st) == 0 && S_ISDIR(st.st_mode) &&
+                      st.st_uid == geteuid();
+    if (good) {
+        hpt_mps_info *list = NULL;
+        int64_t n_list = 0;
+        HPT_TRY(hpt_mps_list(&list, &n_list));
+        const bool can_ask = hpt__mps_open(&set) == 0;
+        for (int64_t i = 0; i < n_list; i++) {
+            if (!belongs(&list[i], root, true)) continue;
+            ++*n;
+            if (strcmp(list[i].role, "control") != 0 || !can_ask) continue;
+            hpt__mps m = {0};
+            (void)snprintf(m.pipe, sizeof m.pipe, "%.*s", HPT__MPS_PATH - 1, list[i].pipe_directory);
+            (void)snprintf(m.log, sizeof m.log, "%s", root);
+            (void)command(&set, &m, "quit\n", set.limit);
+            hpt__mps_call_fini(&m.call);
+        }
+        hpt__free(list);
+        end_all(root, true, LIMIT);
+        remove_root(root);
+    }
+    remove_record(dir);
+out:
+    hpt__free(set.program);
+    hpt__str_fini(&text);
+    return rc < 0 ? rc : 0;
+}

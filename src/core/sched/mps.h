@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// mps.h: MPS controllers of our own, one per GPU: started, asked who their clients are, ended.
+//
+// Ownership: an hpt__mps_set owns its controllers, their folders and the record of them in the run's folder. Threads: one,
+// the one that began. No call waits longer than its limit; those that a run's loop makes do not wait at all.
+#ifndef HPT_SCHED_MPS_H
+#define HPT_SCHED_MPS_H
+
+#include "mps_call.h"
+#include "run_dir.h"
+
+enum { HPT__MPS_PATH = 48, HPT__MPS_SERVERS = 16 };
+
+typedef enum hpt__mps_step { HPT__MPS_NOTHING, HPT__MPS_ASKED_SERVERS, HPT__MPS_ASKED_CLIENTS } hpt__mps_step;
+
+typedef struct hpt__mps_client {
+    pid_t server, pid;
+} hpt__mps_client;
+
+typedef struct hpt__mps { // one controller
+    char uuid[96];        // of its GPU
+    char pipe[HPT__MPS_PATH], log[HPT__MPS_PATH];
+    bool alive;    // started, and has answered all that it was asked so far
+    char why[288]; // why not; one line
+    hpt__mps_call call;
+    hpt__mps_step step; // of a look under way
+    // ---- as of the last look
+    pid_t servers[HPT__MPS_SERVERS]; // more than one if other users' programs come
+    int64_t n_servers;
+    bool fault; // a server of it is in state FAULT
+    hpt__mps_client *clients;
+    int64_t n_clients, cap_clients;
+} hpt__mps;
+
+typedef struct hpt__mps_set {
+    char *program;
+    double limit;  // seconds that any one command may take
+    char root[32]; // folder of all; "": none was made
+    hpt__mps *items;
+    int64_t n, cap;
+} hpt__mps_set;
+
+// Looks for the control program: HPT_MPS_CONTROL, else nvidia-cuda-mps-control along PATH. HPT_E_NOT_FOUND: says so.
+HPT_NODISCARD int hpt__mps_open(hpt__mps_set *set);
+// Starts a controller for a GPU: set->items[*index]. One that does not start is in the list too, not alive, with the reason;
+// only what has nothing to do with MPS fails the call. Waits for the limit at most, twice.
+HPT_NODISCARD int hpt__mps_start(int64_t *index, hpt__mps_set *set, const hpt__run_dir *dir, const char *uuid);
+// Ends all controllers that were started, removes their folders and the record. Waits for the limit at most, three times each.
+void hpt__mps_close(hpt__mps_set *set, const hpt__run_dir *dir);
+
+// Begins to ask a controller for its servers and clients. Not while a look is under way or it is not alive. A failure makes it not
+// alive: one that missed its limit once is not asked again.
+HPT_NODISCARD int hpt__mps_look_begin(const hpt__mps_set *set, hpt__mps *m);
+// Goes on as far as is possible without waiting. BUSY: m->call says for what to wait; ANSWERED: fault and clients are new;
+// FAILED: no longer alive, m->why says why.
+hpt__mps_state hpt__mps_look(const hpt__mps_set *set, hpt__mps *m);
+
+// Ends a client's work on the device, so that its process may be killed (a kill amidst device work is undefined
+// under MPS). Waits for `seconds` at most. HPT_E_DEVICE: it could not be ended.
+HPT_NODISCARD int hpt__mps_terminate(const hpt__mps_set *set, hpt__mps *m, const hpt__mps_client *client,
+                                     double seconds);
+
+// Ends the controllers that a killed run of this folder left on this machine; no others, whoever's they are. *n: how many processes.
+HPT_NODISCARD int hpt__mps_end_leftovers(int64_t *n, const hpt__run_dir *dir);
+
+#endif

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+// run_mps.c: how a trial's share of a GPU is held: the tier, what the trial's environment says of it, and whether it is true.
+//
+//   mig             the share is a MIG instance: hardware
+//   mps             a share of one GPU, seen among the clients of this GPU's own MPS server
+//   mps-unverified  the same, not seen there (yet): a trial that has not used its GPU is no client
+//   unenforced      should be there, but the driver lists it on the GPU and MPS does not: its limits do not hold
+//   advisory        CUDA_VISIBLE_DEVICES alone
+//   none            option run.enforce is off
+//
+// MPS fails open: a process that does not find its server gets the whole GPU and says nothing. So clients are looked for,
+// soon after a start and then ever more rarely. That one escaped is believed when NVML lists one of its processes on the GPU
+// in two looks running: between the two questions of one look a client may have come.
+//
+// Whole GPUs and several of them are never put under MPS: there is no neighbour to be held from, and a client of two GPUs makes
+// them one fault domain. Where a daemon that is not ours may serve a GPU (an MPS server is on it, somebody listens in the
+// default pipe folder, the user names a pipe folder) ours is not started: two servers on one GPU take turns at best, and in
+// compute mode exclusive_process one of them fails. Trials then join the other one or not, as any program would: advisory.
+//
+// Ownership: controllers and NVML's handle are the run's. Threads: the loop's. Cost: controllers are started before the loop
+// (at most two limits each); a look is two short processes that the loop waits for as for everything else.
+#include "../base/alloc.h"
+#include "../base/clock.h"
+#include "run_impl.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+static const double FIRST_LOOK = 0.25, RAREST_LOOK = 10.0, VERIFIED_LOOK = 30.0;
+static const int64_t MIB = 1 << 20;
+enum { ESCAPED_LOOKS = 2 };
+
+static bool is_fraction(const hpt__demand *d) {
+    return d->n_gpus == 1 && d->gpu < HPT__GPU_UNITS && !d->profile[0];
+}
+
+static hpt__mps *controller_of(const hpt__run *run, const hpt__grant *g) {
+    const int64_t k = run->mps_of && g->demand.n_gpus == 1 ? run->mps_of[g->gpus[0]] : -1;
+    return k >= 0 ? &run->mps.items[k] : NULL;
+}
+
+hpt__tier hpt__run_tier(const hpt__run *run, const hpt__grant *g) {
+    const hpt__demand *d = &g->demand;
+    bool instances = d->n_gpus > 0;
+    if (d->n_gpus == 0) return d->memory > 0 ? HPT__TIER_RLIMIT : HPT__TIER_NONE;
+    for (int64_t i = 0; i < d->n_gpus; i++) instances = instances && run->ledger.gpus[g->gpus[i]].info.profile[0];
+    if (instances) return HPT__TIER_MIG;
+    if (run->enforce == HPT__ENFORCE_OFF) return HPT__TIER_NONE;
+    const hpt__mps *m = is_fraction(d) ? controller_of(run, g) : NULL;
+    return m && m->alive ? HPT__TIER_MPS_UNVERIFIED : HPT__TIER_ADVISORY;
+}
+
+const char *hpt__tier_name(hpt__tier tier) {
+    static const char *const names[] = {"none", "rlimit", "mig", "mps", "mps-unverified", "unenforced", "advisory"};
+    return names[tier];
+}
+
+// ---- before the first trial
+
+// Why no controller of ours is started on a GPU; NULL: one is.
+static const char *excluded(const hpt_device_info *d, bool default_taken) {
+    const char *given = getenv("CUDA_MPS_PIPE_DIRECTORY");
+    if (strncmp(d->uuid, "GPU-", 4) != 0) return "it is declared, not found by the driver";
+    if (given && *given) return "CUDA_MPS_PIPE_DIRECTORY names a controller that is not this run's";
+    if (d->mps) return "somebody else's MPS server is on it";
+    if (default_taken) return "an MPS controller that is not this run's listens in /tmp/nvidia-mps";
+    return NULL;
+}
+
+static bool is_default_taken(void) {
+    hpt_mps_info *list = NULL;
+    int64_t n = 0;
+    bool taken = false;
+    if (hpt_mps_list(&list, &n) < 0) return false;
+    for (int64_t i = 0; i < n; i++)
+        taken =
+            taken || (strcmp(list[i].role, "control") == 0 && strcmp(list[i].pipe_directory, "/tmp/nvidia-mps") == 0);
+    hpt__free(list);
+    return taken;
+}
+
+static void note(hpt__run *run, const char *name, const char *why) {
+    if (!run->mps_note[0])
+        (void)snprintf(run->mps_note, sizeof run->mps_note, "shares of %.32s are not held by MPS: %.300s", name, why);
+}
+
+static int start_on(hpt__run *run, int64_t gpu, const char *missing, bool default_taken) {
+    const hpt_device_info *d = &run->ledger.gpus[gpu].info;
+    const char *why = excluded(d, default_taken);
+    int64_t k = -1;
+    if (d->profile[0] || d->capacity <= 0) return 0;
+    if (!why) why = missing;
+    if (!why) {
+        int rc = hpt__mps_start(&k, &run->mps, &run->dir, d->uuid);
+        if (rc < 0) return rc;
+        if (!run->mps.items[k].alive) why = run->mps.items[k].why;
+    }
+    if (!why) {
+        run->mps_of[gpu] = k;
+        return 0;
+    }
+    if (strncmp(d->uuid, "GPU-", 4) == 0) note(run, d->name, why); // what is declared is known to be so
+    if (run->enforce != HPT__ENFORCE_REQUIRED) return 0;
+    return hpt__fail(HPT_E_DEVICE, "run.enforce=required: shares of %s cannot be held: %s", d->name, why);
+}
+
+int hpt__run_mps_open(hpt__run *run) {
+    int rc = 0;
+    int64_t n = 0;
+    char missing[HPT__ERROR_MAX] = "";
+    HPT_TRY(hpt__mps_end_leftovers(&n, &run->dir));
+    run->n_leftover += n;
+    if (run->enforce == HPT__ENFORCE_OFF || !is_fraction(&run->demand)) return 0;
+    run->mps_of = hpt__malloc(((size_t)run->ledger.n_gpus + 1) * sizeof *run->mps_of);
+    run->mps_looks = hpt__calloc((size_t)run->ledger.n_gpus + 1, sizeof *run->mps_looks);
+    if (!run->mps_of || !run->mps_looks) return hpt__fail_memory();
+    for (int64_t i = 0; i < run->ledger.n_gpus; i++) run->mps_of[i] = -1;
+    if (hpt__mps_open(&run->mps) < 0) hpt__error_copy(missing);
+    const bool default_taken = is_default_taken();
+    for (int64_t i = 0; i < run->ledger.n_gpus; i++)
+        HPT_TRY(start_on(run, i, *missing ? missing : NULL, default_taken));
+    if (run->mps.n > 0 && hpt__nvml_open(&run->nvml) < 0) run->nvml = NULL; // then nobody is known to have escaped
+    rc = 0;
+out:
+    return rc;
+}
+
+void hpt__run_mps_close(hpt__run *run) {
+    hpt__mps_close(&run->mps, &run->dir);
+    hpt__nvml_close(run->nvml);
+    hpt__gpu_load_fini(&run->load);
+    hpt__free(run->mps_of);
+    hpt__free(run->mps_looks);
+}
+
+// ---- the trial's environment
+
+static bool has_variable(const hpt__run *run, const char *name) {
+    const size_t n = strlen(name);
+    for (int64_t i = 0; i < run->n_env; i++)
+        if (strncmp(run->env[i], name, n) == 0 && run->env[i][n] == '=') return true;
+    return false;
+}
+
+// Variables of MPS that we give, so that inherited ones are left out.
+bool hpt__run_mps_sets(const hpt__run *run, const char *entry, size_t n) {
+    static const char *const names[] = {"CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY",
+                                        "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT"};
+    for (size_t i = 0; run->mps.n > 0 && i < sizeof names / sizeof *names; i++)
+        if (strlen(names[i]) == n && memcmp(names[i], entry, n) == 0) return true;
+    return false;
+}
+
+void hpt__run_mps_env(hpt__str *s, const hpt__run *run, const hpt__running *t) {
+    const hpt__grant *g = &t->grant;
+    const hpt__mps *m = controller_of(run, g);
+    if (!is_fraction(&g->demand) || t->tier == HPT__TIER_MIG || t->tier == HPT__TIER_NONE) return;
+    const hpt__ledger_gpu *gpu = &run->ledger.gpus[g->gpus[0]];
+    const int64_t memory = g->gpu_memory[0], total = gpu->info.memory_bytes;
+    if (t->tier == HPT__TIER_MPS_UNVERIFIED) {
+        const int64_t percent = g->demand.gpu * 100 / HPT__GPU_UNITS;
+        hpt__str_addf(s, "CUDA_MPS_PIPE_DIRECTORY=%s%cCUDA_MPS_LOG_DIRECTORY=%s%c", m->pipe, 0, m->log, 0);
+        hpt__str_addf(s, "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE=%lld%c", (long long)(percent > 0 ? percent : 1), 0);
+        // An entry for a GPU that the trial does not see would drop every limit, so its own alone is named.
+        if (memory >= MIB)
+            hpt__str_addf(s, "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT=%s=%lldM%c", m->uuid, (long long)(memory / MIB), 0);
+    }
+    const double part =
+        memory > 0 && total > 0 ? (double)memory / (double)total : (double)g->demand.gpu / HPT__GPU_UNITS;
+    if (part > 0 && part < 1 && !has_variable(run, "XLA_PYTHON_CLIENT_MEM_FRACTION"))
+        hpt__str_addf(s, "XLA_PYTHON_CLIENT_MEM_FRACTION=%.4f%c", part, 0);
+    if (!has_variable(run, "TF_FORCE_GPU_ALLOW_GROWTH")) hpt__str_addf(s, "TF_FORCE_GPU_ALLOW_GROWTH=true%c", 0);
+}
+
+// ---- while trials run
+
+static bool is_of(const hpt__running *t, pid_t pid) {
+    return pid == t->pid || getsid(pid) == t->pid;
+}
+
+static bool is_client(const hpt__mps *m, const hpt__running *t) {
+    for (int64_t i = 0; i < m->n_clients; i++)
+        if (is_of(t, m->clients[i].pid)) return true;
+    return false;
+}
+
+static bool is_on_gpu(const hpt__gpu_load *load, const hpt__running *t) {
+    for (int64_t i = 0; i < load->n; i++)
+        if (is_of(t, load->processes[i].pid)) return true;
+    return false;
+}
+
+static bool watched(const hpt__run *run, const hpt__running *t, const hpt__mps *m) {
+    return t->trial && !t->ended && controller_of(run, &t->grant) == m &&
+           (t->tier == HPT__TIER_MPS || t->tier == HPT__TIER_MPS_UNVERIFIED);
+}
+
+static void escaped(hpt__run *run, hpt__running *t, const hpt__mps *m) {
+    t->tier = HPT__TIER_UNENFORCED;
+    if (run->enforce == HPT__ENFORCE_REQUIRED) {
+        hpt__run_stop_trial(run, t, HPT__STOP_UNENFORCED);
+        return;
+    }
+    hpt__run_notice(run,
+                    "trial %lld computes on %s beside its MPS server: its share is not enforced; it must keep "
+                    "CUDA_MPS_PIPE_DIRECTORY as it was given",
+                    (long long)t->number, m->uuid);
+}
+
+// What the clients of a controller tell of its trials.
+static void judge(hpt__run *run, hpt__mps *m) {
+    bool polled = false, known = false;
+    for (int64_t i = 0; i < run->n_slots; i++) {
+        hpt__running *t = &run->slots[i];
+        if (!watched(run, t, m) || t->tier == HPT__TIER_MPS) continue;
+        if (is_client(m, t)) {
+            t->tier = HPT__TIER_MPS;
+            continue;
+        }
+        if (!polled && run->nvml) known = hpt__nvml_poll(&run->load, run->nvml, m->uuid) == 0;
+        polled = true;
+        t->n_escaped = known && is_on_gpu(&run->load, t) ? t->n_escaped + 1 : 0;
+        if (t->n_escaped >= ESCAPED_LOOKS) escaped(run, t, m);
+    }
+}
+
+static void lost(hpt__run *run, const hpt__mps *m) {
+    if (run->enforce == HPT__ENFORCE_REQUIRED)
+        hpt__run_break(run, hpt__fail(HPT_E_DEVICE, "run.enforce=required: %s; run again to go on", m->why));
+    else
+        hpt__run_notice(run, "%s; shares of this GPU are advisory from now on", m->why);
+}
+
+static void plan_look(hpt__run *run, int64_t k, double now) {
+    hpt__mps_looks *l = &run->mps_looks[k];
+    bool all = true;
+    for (int64_t i = 0; i < run->n_slots; i++)
+        all = all && !(watched(run, &run->slots[i], &run->mps.items[k]) && run->slots[i].tier != HPT__TIER_MPS);
+    l->gap = all ? VERIFIED_LOOK : l->gap * 2 < RAREST_LOOK ? l->gap * 2 : RAREST_LOOK;
+    l->next = now + l->gap;
+}
+
+// Goes on with the look at controller k, whose process has ended or whose time is up.
+static int go_on(hpt__run *run, int64_t k) {
+    hpt__mps *m = &run->mps.items[k];
+    const hpt__mps_step step = m->step;
+    if (step == HPT__MPS_NOTHING) return 0;
+    const hpt__mps_state state = hpt__mps_look(&run->mps, m);
+    if (state == HPT__MPS_BUSY && m->step != step) // the second question
+        return hpt__run_watch(run, m->call.pidfd, HPT__SOURCE_MPS, k, EPOLLIN);
+    if (state == HPT__MPS_ANSWERED) judge(run, m);
+    if (state == HPT__MPS_FAILED) lost(run, m);
+    if (state != HPT__MPS_BUSY) plan_look(run, k, hpt__now_mono());
+    return 0;
+}
+
+int hpt__run_mps_event(hpt__run *run, int64_t k) {
+    return k < run->mps.n ? go_on(run, k) : 0;
+}
+
+void hpt__run_mps_started(hpt__run *run, const hpt__running *t) {
+    const hpt__mps *m = t->tier == HPT__TIER_MPS_UNVERIFIED ? controller_of(run, &t->grant) : NULL;
+    if (m) run->mps_looks[m - run->mps.items] = (hpt__mps_looks){hpt__now_mono() + FIRST_LOOK, FIRST_LOOK};
+}
+
+// When controller k wants something; INFINITY: nothing.
+static double due(const hpt__run *run, int64_t k) {
+    const hpt__mps *m = &run->mps.items[k];
+    if (m->step != HPT__MPS_NOTHING) return m->call.until;
+    if (!m->alive) return INFINITY;
+    for (int64_t i = 0; i < run->n_slots; i++)
+        if (watched(run, &run->slots[i], m)) return run->mps_looks[k].next;
+    return INFINITY;
+}
+
+double hpt__run_mps_due(const hpt__run *run) {
+    double at = INFINITY;
+    for (int64_t k = 0; k < run->mps.n; k++) at = fmin(at, due(run, k));
+    return at;
+}
+
+int hpt__run_mps_time(hpt__run *run, double now) {
+    int rc = 0;
+    for (int64_t k = 0; rc == 0 && k < run->mps.n; k++) {
+        hpt__mps *m = &run->mps.items[k];
+        if (now < due(run, k)) continue;
+        if (m->step != HPT__MPS_NOTHING)
+            rc = go_on(run, k);
+        else if (hpt__mps_look_begin(&run->mps, m) == 0)
+            rc = hpt__run_watch(run, m->call.pidfd, HPT__SOURCE_MPS, k, EPOLLIN);
+        else
+            lost(run, m);
+    }
+    return rc;
+}

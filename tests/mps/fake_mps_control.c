@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+// fake_mps_control.c: nvidia-cuda-mps-control of a machine without a GPU: the same command language, the same files and
+// process names, so that whoever drives the real program can be tested.
+//
+//   -d                 starts a daemon for CUDA_MPS_PIPE_DIRECTORY
+//   no argument        commands from standard input, one a line:
+//     get_server_list | get_server_status PID | get_client_list PID | ps | start_server -uid UID | shutdown_server PID |
+//     terminate_client SERVER CLIENT | set_default_active_thread_percentage P |
+//     set_default_device_pinned_mem_limit DEVICE VALUE | quit
+//
+// All state lies in the pipe folder: nvidia-cuda-mps-control.pid, server (its process id), fault (present: the server is in
+// state FAULT). A client is a file client.PID: a test's trial makes one for itself where a CUDA program would connect; the
+// server starts with the first. A client whose process is gone is forgotten. A server in FAULT is ACTIVE again when it has
+// none left.
+//
+// FAKE_MPS, a list of words: nostart (the daemon ends at once), hang (commands never answer), hangstart (-d never
+// returns), garbage (answers are no numbers), fault (each server is in FAULT), unlisted (clients are not shown),
+// noterm (terminate_client answers 1 and leaves the client), slowterm (terminate_client never answers), deaf (quit is
+// answered and not obeyed).
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *folder;
+
+static bool scripted(const char *word) {
+    const char *p = getenv("FAKE_MPS");
+    const size_t n = strlen(word);
+    for (; p && (p = strstr(p, word)); p += n)
+        if (!isalpha((unsigned char)p[n])) return true;
+    return false;
+}
+
+static void hang(void) {
+    for (;;) pause();
+}
+
+static void path_of(char out[512], const char *name) {
+    (void)snprintf(out, 512, "%s/%s", folder, name);
+}
+
+// A process id that a file holds; 0: there is none, or that process is gone.
+static pid_t read_pid(const char *name) {
+    char path[512];
+    int pid = 0;
+    path_of(path, name);
+    FILE *f = fopen(path, "r");
+    if (!f) return 0;
+    if (fscanf(f, "%d", &pid) != 1) pid = 0;
+    (void)fclose(f);
+    return pid > 0 && kill(pid, 0) == 0 ? pid : 0;
+}
+
+static void write_pid(const char *name, pid_t pid) {
+    char path[512];
+    path_of(path, name);
+    FILE *f = fopen(path, "w");
+    if (!f) return;
+    (void)fprintf(f, "%d\n", (int)pid);
+    (void)fclose(f);
+}
+
+static void forget(const char *name) {
+    char path[512];
+    path_of(path, name);
+    (void)unlink(path);
+}
+
+static bool exists(const char *name) {
+    char path[512];
+    path_of(path, name);
+    return access(path, F_OK) == 0;
+}
+
+// Calls f for each client that lives; how many there are.
+static int each_client(void (*f)(pid_t)) {
+    int n = 0;
+    DIR *d = opendir(folder);
+    for (const struct dirent *e; d && (e = readdir(d));) {
+        if (strncmp(e->d_name, "client.", 7) != 0) continue;
+        const pid_t pid = (pid_t)atoi(e->d_name + 7);
+        if (pid <= 0 || (kill(pid, 0) < 0 && errno == ESRCH)) {
+            forget(e->d_name);
+            continue;
+        }
+        n++;
+        if (f) f(pid);
+    }
+    if (d) (void)closedir(d);
+    return n;
+}
+
+static pid_t spawn_server(void) {
+    char daemon_text[24];
+    (void)snprintf(daemon_text, sizeof daemon_text, "%d", (int)read_pid("nvidia-cuda-mps-control.pid"));
+    const pid_t pid = fork();
+    if (pid == 0) {
+        const int null_fd = open("/dev/null", O_RDWR);
+        for (int k = 0; k < 3; k++) (void)dup2(null_fd, k);
+        (void)setsid();
+        (void)execl("/proc/self/exe", "nvidia-cuda-mps-server", daemon_text, (char *)NULL);
+        _exit(127);
+    }
+    write_pid("server", pid);
+    return pid;
+}
+
+// The server, started if there are clients to serve; 0: none.
+static pid_t server(void) {
+    const pid_t pid = read_pid("server");
+    if (pid > 0) return pid;
+    return each_client(NULL) > 0 ? spawn_server() : 0;
+}
+
+static void print_pid(pid_t pid) {
+    printf("%d\n", (int)pid);
+}
+
+// Leaves a file seen.PID, by which a test's trial knows that it was looked for.
+static void print_client(pid_t pid) {
+    char name[64];
+    (void)snprintf(name, sizeof name, "seen.%d", (int)pid);
+    print_pid(pid);
+    write_pid(name, pid);
+}
+
+static void print_row(pid_t pid) {
+    const char *device = getenv("CUDA_VISIBLE_DEVICES");
+    printf("%d 0 %d %s 4026531836 ./train\n", (int)pid, (int)server(), device ? device : "GPU-0");
+}
+
+static void quit(void) {
+    if (scripted("deaf")) return;
+    const pid_t pid = read_pid("nvidia-cuda-mps-control.pid"), s = read_pid("server");
+    if (s > 0) (void)kill(s, SIGTERM);
+    if (pid > 0) (void)kill(pid, SIGTERM);
+    forget("nvidia-cuda-mps-control.pid");
+    forget("server");
+}
+
+static void command(char *line) {
+    char *save = NULL, *word = strtok_r(line, " \t\n", &save);
+    char *a = strtok_r(NULL, " \t\n", &save), *b = strtok_r(NULL, " \t\n", &save);
+    if (!word) return;
+    if (scripted("hang")) hang();
+    if (scripted("garbage")) {
+        printf("what do you mean by %s\n", word);
+        return;
+    }
+    const pid_t pid = server(), named = a ? (pid_t)atoi(a) : 0;
+    if (strcmp(word, "get_server_list") == 0) {
+        if (pid > 0) print_pid(pid);
+    } else if (strcmp(word, "get_server_status") == 0 && a) {
+        if (each_client(NULL) == 0) forget("fault");
+        if (named != pid || pid == 0)
+            printf("Server %s not found\n", a);
+        else
+            puts(scripted("fault") || exists("fault") ? "FAULT" : "ACTIVE");
+    } else if (strcmp(word, "get_client_list") == 0 && a) {
+        if (named != pid || pid == 0)
+            printf("Server %s not found\n", a);
+        else if (!scripted("unlisted"))
+            (void)each_client(print_client);
+    } else if (strcmp(word, "ps") == 0) {
+        puts("PID ID SERVER DEVICE NAMESPACE COMMAND");
+        (void)each_client(print_row);
+    } else if (strcmp(word, "start_server") == 0 && a && strcmp(a, "-uid") == 0 && b) {
+        if (pid == 0) (void)spawn_server();
+    } else if (strcmp(word, "shutdown_server") == 0 && a) {
+        if (named == pid && pid > 0) (void)kill(pid, SIGTERM);
+        forget("server");
+    } else if (strcmp(word, "terminate_client") == 0 && b) {
+        char name[64];
+        if (scripted("slowterm")) hang();
+        (void)snprintf(name, sizeof name, "client.%d", atoi(b));
+        if (scripted("noterm") || named != pid || !exists(name)) {
+            puts("1");
+            return;
+        }
+        forget(name);
+        puts("0");
+    } else if (strcmp(word, "set_default_active_thread_percentage") == 0 && a) {
+        printf("%s\n", a);
+    } else if (strcmp(word, "set_default_device_pinned_mem_limit") == 0 && b) {
+        printf("%s\n", b);
+    } else if (strcmp(word, "quit") == 0) {
+        quit();
+    } else {
+        printf("Unknown command: %s\n", word);
+    }
+}
+
+static int start_daemon(void) {
+    int ready[2];
+    char byte;
+    if (scripted("hangstart")) hang();
+    if (scripted("nostart")) {
+        (void)fprintf(stderr, "Cannot create the control pipe: no such device\n");
+        return 1;
+    }
+    if (read_pid("nvidia-cuda-mps-control.pid") > 0) {
+        (void)fprintf(stderr, "An instance of this daemon is already running\n");
+        return 1;
+    }
+    if (pipe(ready) < 0) return 1;
+    if (fork() > 0) { // returns when the daemon listens, as the real one does
+        (void)close(ready[1]);
+        return read(ready[0], &byte, 1) == 1 ? 0 : 1;
+    }
+    const int null_fd = open("/dev/null", O_RDWR);
+    for (int k = 0; k < 3; k++) (void)dup2(null_fd, k);
+    (void)setsid();
+    write_pid("nvidia-cuda-mps-control.pid", getpid());
+    if (write(ready[1], "x", 1) != 1) return 1;
+    (void)close(ready[0]);
+    (void)close(ready[1]);
+    hang();
+    return 0;
+}
+
+// Lives as long as its daemon.
+static int serve(pid_t controller) {
+    (void)prctl(PR_SET_NAME, "nvidia-cuda-mps-server");
+    while (kill(controller, 0) == 0) nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    char line[512];
+    const char *name = strrchr(argv[0], '/');
+    folder = getenv("CUDA_MPS_PIPE_DIRECTORY");
+    if (!folder) folder = "/tmp/nvidia-mps";
+    if (strcmp(name ? name + 1 : argv[0], "nvidia-cuda-mps-server") == 0) return argc > 1 ? serve(atoi(argv[1])) : 1;
+    (void)mkdir(folder, 0700);
+    if (argc > 1 && strcmp(argv[1], "-d") == 0) return start_daemon();
+    if (read_pid("nvidia-cuda-mps-control.pid") == 0 && !scripted("hang")) {
+        puts("Cannot find MPS control daemon process");
+        return 1;
+    }
+    while (fgets(line, sizeof line, stdin)) {
+        command(line);
+        (void)fflush(stdout);
+    }
+    return 0;
+}

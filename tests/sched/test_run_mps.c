@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// test_run_mps.c: how shares of a GPU are held: the tier of each trial, what its environment says, a trial that escapes, a
+// machine on which MPS cannot be had, and what a killed run leaves. Over tests/nvml/fake_nvml.c and
+// tests/mps/fake_mps_control.c: a trial that writes client.PID into its pipe folder is a client.
+#include "run_support.h"
+
+#include <criterion/criterion.h>
+#include <hpt/device.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void enter(void) {
+    run_enter();
+    run_file("gpus", "gpu GPU-aaaa-1 40960 model=NVIDIA_A100\n", false);
+    setenv("HPT_NVML_PATH", HPT_BINARY_DIR "/tests/fake/libfake_nvml.so", 1);
+    setenv("FAKE_NVML_SCRIPT", "gpus", 1);
+    setenv("HPT_MPS_CONTROL", HPT_BINARY_DIR "/tests/fake/nvidia-cuda-mps-control", 1);
+    static const char *const unset[] = {
+        "FAKE_MPS",         "CUDA_VISIBLE_DEVICES",           "CUDA_MPS_PIPE_DIRECTORY",
+        "HPT_FAKE_DEVICES", "XLA_PYTHON_CLIENT_MEM_FRACTION", "TF_FORCE_GPU_ALLOW_GROWTH",
+        "SLURM_JOB_ID"};
+    for (size_t i = 0; i < sizeof unset / sizeof *unset; i++) unsetenv(unset[i]);
+}
+TestSuite(run_mps, .init = enter, .fini = run_leave);
+
+static const char QUARTER[] = "hpt: {resources: {gpu: 0.25, cpu: 0.1}}\n";
+static const char NO_CUDA[] = "env > $HPT_TRIAL_DIR/env; echo loss=1";
+// On the GPU as NVML tells it, whether or not it is a client.
+#define ON_GPU "echo $$ > pid.part; mv pid.part pid; "
+
+static const char *tier_of(int64_t trial) {
+    static char tier[32];
+    const char *use = run_attr("t", trial, "s:hpt:use"), *p = strstr(use, "\"tier\": \"");
+    tier[0] = '\0';
+    if (p) snprintf(tier, sizeof tier, "%.*s", (int)strcspn(p + 9, "\""), p + 9);
+    return tier;
+}
+
+static const char *environment_of(int64_t trial) {
+    char path[96];
+    snprintf(path, sizeof path, "hpt_runs/t/trials/%06d/env", (int)trial);
+    return run_read(path);
+}
+
+static void cr_has(const char *text, const char *part) {
+    cr_assert(strstr(text, part), "'%s' is not in: %s", part, text);
+}
+
+// How many processes of MPS have a pipe folder that begins so.
+static int count_mps(const char *begin) {
+    hpt_mps_info *list = NULL;
+    int64_t n = 0;
+    int found = 0;
+    cr_assert_eq(hpt_mps_list(&list, &n), 0);
+    for (int64_t i = 0; i < n; i++) found += strncmp(list[i].pipe_directory, begin, strlen(begin)) == 0;
+    hpt_free(list);
+    return found;
+}
+
+static hpt_run_options with_option(const char *const *option) {
+    hpt_run_options o = HPT_RUN_OPTIONS_INIT;
+    o.slots = 2;
+    o.options = option;
+    o.n_options = 1;
+    return o;
+}
+
+static const char *const required[] = {"run.enforce=required"}, *const off[] = {"run.enforce=off"};
+
+Test(run_mps, a_share_is_held_by_the_gpus_own_server_and_the_trial_was_seen_there)
+{
+    run_sweep_file("env > $HPT_TRIAL_DIR/env; d=$CUDA_MPS_PIPE_DIRECTORY; > $d/client.$$; "
+                   "while [ ! -e $d/seen.$$ ]; do sleep 0.02; done; sleep 1; echo loss=1",
+                   1, QUARTER);
+    const hpt_run_options o = with_option(required);
+    run_ok(&o);
+    cr_assert_str_eq(tier_of(0), "mps");
+    const char *env = environment_of(0);
+    cr_has(env, "\nCUDA_VISIBLE_DEVICES=GPU-aaaa-1\n");
+    cr_has(env, "\nCUDA_MPS_PIPE_DIRECTORY=/tmp/hpt-mps-");
+    cr_has(env, "\nCUDA_MPS_LOG_DIRECTORY=/tmp/hpt-mps-");
+    cr_has(env, "\nCUDA_MPS_ACTIVE_THREAD_PERCENTAGE=25\n");
+    cr_has(env, "\nCUDA_MPS_PINNED_DEVICE_MEM_LIMIT=GPU-aaaa-1=10240M\n");
+    cr_has(env, "\nXLA_PYTHON_CLIENT_MEM_FRACTION=0.2500\n");
+    cr_has(env, "\nTF_FORCE_GPU_ALLOW_GROWTH=true\n");
+    char pipe[40];
+    snprintf(pipe, sizeof pipe, "%.18s", strstr(env, "CUDA_MPS_PIPE_DIRECTORY=") + 24);
+    cr_assert_eq(count_mps(pipe), 0, "controllers end with the run");
+    cr_assert(access(pipe, F_OK) < 0 && access("hpt_runs/t/mps.txt", F_OK) < 0);
+}
+
+Test(run_mps, a_trial_that_never_uses_its_gpu_stays_unverified_and_may_do_so)
+{
+    run_sweep_file(NO_CUDA, 1, QUARTER);
+    const hpt_run_options o = with_option(required);
+    run_ok(&o);
+    cr_assert_str_eq(tier_of(0), "mps-unverified");
+    cr_assert_eq(record.outcome[0], HPT_OUTCOME_DONE);
+}
+
+Test(run_mps, limits_follow_what_is_asked_for_and_the_users_own_settings_stay)
+{
+    setenv("XLA_PYTHON_CLIENT_MEM_FRACTION", ".9", 1);
+    setenv("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", "77", 1);
+    run_sweep_file(NO_CUDA, 1, "hpt: {resources: {gpu: 0.5, gpu_memory: 1GiB}}\n");
+    run_ok(NULL);
+    const char *env = environment_of(0);
+    cr_has(env, "\nCUDA_MPS_ACTIVE_THREAD_PERCENTAGE=50\n");
+    cr_has(env, "\nCUDA_MPS_PINNED_DEVICE_MEM_LIMIT=GPU-aaaa-1=1024M\n");
+    cr_has(env, "\nXLA_PYTHON_CLIENT_MEM_FRACTION=.9\n");
+    cr_assert(!strstr(env, "PERCENTAGE=77"));
+}
+
+Test(run_mps, a_whole_gpu_is_not_put_under_mps)
+{
+    run_sweep_file(NO_CUDA, 1, "hpt: {resources: {gpu: 1}}\n");
+    const hpt_run_options o = with_option(required);
+    run_ok(&o);
+    cr_assert_str_eq(tier_of(0), "advisory");
+    cr_assert(!strstr(environment_of(0), "CUDA_MPS_"));
+}
+
+Test(run_mps, an_instance_of_mig_is_held_by_hardware)
+{
+    run_file("gpus", "gpu GPU-bbbb-2 81920 mig\ninstance 0 MIG-1111 9728 1g.10gb\n", false);
+    run_sweep_file(NO_CUDA, 1, "hpt: {resources: {gpu: 1g.10gb}}\n");
+    const hpt_run_options o = with_option(required);
+    run_ok(&o);
+    cr_assert_str_eq(tier_of(0), "mig");
+    cr_assert(!strstr(environment_of(0), "CUDA_MPS_"), "MPS and MIG are not combined");
+}
+
+Test(run_mps, off_counts_shares_and_starts_nothing)
+{
+    run_sweep_file(NO_CUDA, 1, QUARTER);
+    const hpt_run_options o = with_option(off);
+    run_ok(&o);
+    cr_assert_str_eq(tier_of(0), "none");
+    cr_assert(!strstr(environment_of(0), "CUDA_MPS_"));
+}
+
+static void let_go(const hpt_run_event *e) {
+    if (e->kind == HPT_RUN_NOTICE && (strstr(e->text, "not enforced") || strstr(e->text, "advisory from now on")))
+        run_file("go", "", false);
+}
+
+Test(run_mps, a_trial_beside_its_server_is_called_unenforced_and_told_so)
+{
+    run_file("gpus", "gpu GPU-aaaa-1 40960\nprocess GPU-aaaa-1 @pid 500\n", false);
+    run_sweep_file(ON_GPU "while [ ! -e go ]; do sleep 0.02; done; echo loss=1", 1, QUARTER);
+    record.hook = let_go;
+    run_ok(NULL);
+    cr_assert_str_eq(tier_of(0), "unenforced");
+    cr_has(record.notices, "trial 0 computes on GPU-aaaa-1 beside its MPS server");
+}
+
+Test(run_mps, where_holding_is_required_such_a_trial_is_ended_with_the_reason)
+{
+    run_file("gpus", "gpu GPU-aaaa-1 40960\nprocess GPU-aaaa-1 @pid 500\n", false);
+    run_sweep_file(ON_GPU "sleep 60; echo loss=1", 1, QUARTER);
+    const hpt_run_options o = with_option(required);
+    run_ok(&o);
+    cr_assert_str_eq(tier_of(0), "unenforced");
+    cr_assert_eq(record.outcome[0], HPT_OUTCOME_FAILED);
+    cr_has(record.reason[0], "beside its MPS server");
+}
+
+Test(run_mps, where_mps_cannot_be_had_the_next_tier_is_taken_or_the_run_refused)
+{
+    static const char *const failures[][2] = {{"nostart", "Cannot create the control pipe"},
+                                              {"garbage", "not understood"}};
+    int trials = 0;
+    for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
+        hpt_run_summary summary;
+        const hpt_run_options o = with_option(required);
+        setenv("FAKE_MPS", failures[i][0], 1);
+        record.notices[0] = '\0';
+        run_sweep_file(NO_CUDA, ++trials, QUARTER);
+        cr_assert_eq(run_it(&summary, &o), HPT_E_DEVICE);
+        cr_has(hpt_last_error(), "run.enforce=required: shares of gpu:0 cannot be held");
+        cr_has(hpt_last_error(), failures[i][1]);
+        run_ok(NULL);
+        cr_assert_str_eq(tier_of(trials - 1), "advisory");
+        cr_has(record.notices, failures[i][1]);
+    }
+    unsetenv("FAKE_MPS");
+    setenv("HPT_MPS_CONTROL", "no-such-mps-control", 1);
+    run_sweep_file(NO_CUDA, ++trials, QUARTER);
+    run_ok(NULL);
+    cr_assert_str_eq(tier_of(trials - 1), "advisory");
+    cr_has(record.notices, "'no-such-mps-control' not found");
+}
+
+Test(run_mps, a_controller_of_the_users_own_is_left_alone)
+{
+    setenv("CUDA_MPS_PIPE_DIRECTORY", "/tmp/theirs", 1);
+    run_sweep_file(NO_CUDA, 1, QUARTER);
+    run_ok(NULL);
+    cr_assert_str_eq(tier_of(0), "advisory");
+    cr_has(environment_of(0), "\nCUDA_MPS_PIPE_DIRECTORY=/tmp/theirs\n");
+    cr_has(record.notices, "CUDA_MPS_PIPE_DIRECTORY names a controller that is not this run's");
+}
+
+Test(run_mps, a_controller_that_is_lost_is_told_and_the_run_goes_on)
+{
+    run_sweep_file("kill -9 $(cat $CUDA_MPS_PIPE_DIRECTORY/nvidia-cuda-mps-control.pid); "
+                   "while [ ! -e go ]; do sleep 0.02; done; echo loss=1",
+                   1, QUARTER);
+    record.hook = let_go;
+    run_ok(NULL);
+    cr_has(record.notices, "advisory from now on");
+    cr_assert_eq(record.outcome[0], HPT_OUTCOME_DONE);
+}
+
+Test(run_mps, the_next_run_ends_the_controllers_of_a_killed_one)
+{
+    char root[32] = "", boot[64];
+    run_sweep_file("touch up; sleep 60", 1, QUARTER);
+    const pid_t pid = run_fork(NULL);
+    run_wait_for("up");
+    cr_assert_eq(sscanf(run_read("hpt_runs/t/mps.txt"), "%63s %31s", boot, root), 2);
+    cr_assert_eq(kill(pid, SIGKILL), 0);
+    waitpid(pid, NULL, 0);
+    cr_assert_eq(count_mps(root), 1);
+    run_sweep_file(NO_CUDA, 1, QUARTER);
+    run_ok(NULL);
+    cr_assert_eq(count_mps(root), 0);
+    cr_assert(access(root, F_OK) < 0);
+}
