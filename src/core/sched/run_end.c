@@ -2,7 +2,8 @@
 // run_end.c: how a trial ends: the stop ladder, its outcome, what is told, and the retry.
 //
 // Ladder: the stop file appears and the socket answers "stop"; SIGTERM and SIGCONT to the process group (a stopped
-// process must wake to notice); after the grace time SIGKILL to the group. When the first process is gone the group
+// process must wake to notice); after the grace time, where MPS serves the trial's GPU, an end of its work there
+// (run_mps_end.c); SIGKILL to the group. When the first process is gone the group
 // gets SIGKILL in any case, while the zombie still holds the group's number, then what escaped the group is found
 // (leftovers.c).
 //
@@ -51,7 +52,7 @@ void hpt__run_stop_trial(hpt__run *run, hpt__running *t, hpt__stop_cause cause) 
     const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (fd >= 0) close(fd);
     if (!(run->sweep->grace > 0)) {
-        hpt__run_kill_trial(run, t);
+        if (!hpt__run_mps_end(run, t)) hpt__run_kill_trial(run, t);
         return;
     }
     (void)kill(-t->pid, SIGTERM);

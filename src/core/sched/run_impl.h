@@ -12,7 +12,7 @@
 //   run_log_limit.c  files that grow too long                          run_unread.c  options without effect
 //   run_plan.c     what trials ask for, what there is                  run_park.c    trials that wait for their share
 //   run_ask.c      asks, in a thread of their own                      run_share.c   cores, limits, use
-//   run_mps.c      tiers of GPU shares
+//   run_mps.c      tiers of GPU shares                                  run_mps_end.c  killing under MPS
 #ifndef HPT_SCHED_RUN_IMPL_H
 #define HPT_SCHED_RUN_IMPL_H
 
@@ -53,6 +53,14 @@ typedef enum hpt__tier { // what holds a trial's share, see run_mps.c; names: hp
 
 typedef enum hpt__enforce { HPT__ENFORCE_BEST, HPT__ENFORCE_REQUIRED, HPT__ENFORCE_OFF } hpt__enforce;
 
+typedef enum hpt__end { // run_mps_end.c: before SIGKILL
+    HPT__END_NOT,
+    HPT__END_WANTED,  // its controller is to be asked for its clients
+    HPT__END_LOOKING, // and is
+    HPT__END_ASKED,   // to end the trial's
+    HPT__END_DONE,    // as far as can be
+} hpt__end;
+
 typedef struct hpt__mps_looks { // when a controller is asked next
     double next, gap;
 } hpt__mps_looks;
@@ -84,6 +92,7 @@ typedef struct hpt__running { // one slot
     long own_peak; // kB of this program when the process was made, see run_share.c
     hpt__grant grant;
     hpt__tier tier;
+    hpt__end mps_end;
     int n_escaped; // looks running in which it was on its GPU and no client of MPS
     char *dir;
 } hpt__running;
@@ -316,6 +325,18 @@ void hpt__run_mps_started(hpt__run *run, const hpt__running *t);
 double hpt__run_mps_due(const hpt__run *run); // when hpt__run_mps_time is wanted
 HPT_NODISCARD int hpt__run_mps_time(hpt__run *run, double now);
 HPT_NODISCARD int hpt__run_mps_event(hpt__run *run, int64_t controller);
+
+int64_t hpt__run_mps_index(const hpt__run *run, const hpt__grant *grant); // of its GPU's controller; -1: none
+
+// ---- run_mps_end.c
+// Whether SIGKILL has to wait until the trial's work on its GPU has been ended; t->kill_at: for how long at most.
+bool hpt__run_mps_end(hpt__run *run, hpt__running *t);
+void hpt__run_mps_looking(hpt__run *run, int64_t k);  // controller k is being asked for its clients
+bool hpt__run_mps_end_next(hpt__run *run, int64_t k); // it has answered; true: it is told to end some
+void hpt__run_mps_end_answered(hpt__run *run, int64_t k, bool good);
+void hpt__run_mps_drain(hpt__run *run, int64_t k, const char *why);
+bool hpt__run_mps_is_drained(const hpt__run *run, int64_t k); // and nothing runs there any more
+void hpt__run_mps_readmit(hpt__run *run, int64_t k);
 
 // ---- run_intake.c
 HPT_NODISCARD int hpt__run_pump(hpt__run *run);                   // reads what the running trials wrote
