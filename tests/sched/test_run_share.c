@@ -104,7 +104,8 @@ Test(run_share, memory_limits_the_data_of_a_trials_processes_unless_it_asks_for_
     run_ok(NULL);
     cr_assert_str_eq(file_of(1, "d"), "unlimited\n");
     const char *use = run_attr("t", 1, "s:hpt:use");
-    cr_assert(strstr(use, "\"tier\": \"advisory\"") && strstr(use, "\"gpus\": \"gpu:0\"") && strstr(use, "\"gpu\": 0.25"),
+    cr_assert(strstr(use, "\"tier\": \"advisory\"") && strstr(use, "\"gpus\": \"gpu:0\"") &&
+                  strstr(use, "\"gpu\": 0.25"),
               "%s", use);
 }
 
