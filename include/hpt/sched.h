@@ -22,6 +22,7 @@ typedef enum hpt_outcome {
     HPT_OUTCOME_LOST = 4,      /* its run was killed; the trial is started again */
     HPT_OUTCOME_STOPPED = 5,   /* the user ended the run; the trial is started again by the next run */
     HPT_OUTCOME_PREEMPTED = 6, /* it announced preemption and ended; it is started again under its number */
+    HPT_OUTCOME_OOM_GPU = 7,   /* it took more of a GPU's memory than its share, which nothing else held */
 } hpt_outcome;
 HPT_API const char *hpt_outcome_to_string(hpt_outcome outcome);
 

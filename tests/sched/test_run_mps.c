@@ -143,7 +143,8 @@ Test(run_mps, off_counts_shares_and_starts_nothing)
 }
 
 static void let_go(const hpt_run_event *e) {
-    if (e->kind == HPT_RUN_NOTICE && (strstr(e->text, "not enforced") || strstr(e->text, "advisory from now on")))
+    if (e->kind == HPT_RUN_NOTICE && (strstr(e->text, "not enforced") || strstr(e->text, "advisory from now on") ||
+                                      strstr(e->text, "more than its share")))
         run_file("go", "", false);
 }
 
@@ -266,4 +267,44 @@ Test(run_mps, where_a_client_cannot_be_ended_the_controller_is_started_anew_befo
     cr_assert_str_neq(pipe[0], pipe[1]);
     cr_assert_eq(record.outcome[1], HPT_OUTCOME_DONE);
     cr_assert_str_eq(tier_of(2), "mps-unverified");
+}
+
+static const char GIBIBYTE[] = "hpt: {resources: {gpu: 0.25, gpu_memory: 1GiB, cpu: 0.1}, grace: 1}\n";
+
+static void without_mps(const char *process) {
+    char text[128];
+    setenv("HPT_MPS_CONTROL", "no-such-mps-control", 1);
+    snprintf(text, sizeof text, "gpu GPU-aaaa-1 40960\nprocess GPU-aaaa-1 @pid %s\n", process);
+    run_file("gpus", text, false);
+}
+
+Test(run_mps, a_little_more_memory_than_the_share_is_told_once)
+{
+    without_mps("1060");
+    run_sweep_file(ON_GPU "while [ ! -e go ]; do sleep 0.02; done; sleep 2.5; echo loss=1", 1, GIBIBYTE);
+    record.hook = let_go;
+    run_ok(NULL);
+    cr_assert_eq(record.outcome[0], HPT_OUTCOME_DONE);
+    const char *first = strstr(record.notices, "trial 0 uses 1.04 GiB of gpu:0, more than its share of 1.00 GiB");
+    cr_assert(first, "%s", record.notices);
+    cr_assert(!strstr(first + 1, "trial 0 uses"), "%s", record.notices);
+}
+
+Test(run_mps, much_more_memory_than_the_share_ends_the_trial_as_oom_gpu)
+{
+    without_mps("2048");
+    run_sweep_file(ON_GPU "sleep 60; echo loss=1", 1, GIBIBYTE);
+    run_ok(NULL);
+    cr_assert_eq(record.outcome[0], HPT_OUTCOME_OOM_GPU);
+    cr_has(record.reason[0], "used 2.00 GiB of GPU memory, its share is 1.00 GiB");
+    cr_assert_str_eq(run_attr("t", 0, "s:hpt:outcome"), "\"oom-gpu\"");
+}
+
+Test(run_mps, memory_within_the_share_and_that_of_strangers_is_no_matter)
+{
+    without_mps("1024\nprocess GPU-aaaa-1 1 30000");
+    run_sweep_file(ON_GPU "sleep 2.5; echo loss=1", 1, GIBIBYTE);
+    run_ok(NULL);
+    cr_assert_eq(record.outcome[0], HPT_OUTCOME_DONE);
+    cr_assert(!strstr(record.notices, "more than"), "%s", record.notices);
 }

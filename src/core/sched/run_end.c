@@ -15,6 +15,7 @@
 //   nobody, preempting    not 0       preempted RUNNING    started again by this run
 //   pruner, `hpt stop N`  any         pruned    PRUNED     last report (hpt stop without any report: failed)
 //   its time limit        any         timeout   FAIL
+//   memory watchdog       any         oom-gpu   FAIL
 //   MPS escaped, required any         failed    FAIL
 //   the run's end         any         stopped   RUNNING    started again by the next run
 //
@@ -288,6 +289,9 @@ static int conclude(hpt__run *run, hpt__running *t) {
     case HPT__STOP_TIMEOUT:
         (void)snprintf(reason, sizeof reason, "ran longer than %g s", run->sweep->trial_timeout);
         return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_TIMEOUT, reason, log, HPT__BAD_RETRY);
+    case HPT__STOP_OOM_GPU:
+        hpt__run_explain_memory(reason, sizeof reason, t);
+        return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_OOM_GPU, reason, log, 0);
     case HPT__STOP_UNENFORCED:
         return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED,
                                   "used its GPU beside its MPS server, where no limit holds (run.enforce=required)",

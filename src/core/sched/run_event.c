@@ -27,6 +27,8 @@ const char *hpt_outcome_to_string(hpt_outcome outcome) {
         return "stopped";
     case HPT_OUTCOME_PREEMPTED:
         return "preempted";
+    case HPT_OUTCOME_OOM_GPU:
+        return "oom-gpu";
     }
     return "?";
 }

@@ -13,6 +13,7 @@
 //   run_plan.c     what trials ask for, what there is                  run_park.c    trials that wait for their share
 //   run_ask.c      asks, in a thread of their own                      run_share.c   cores, limits, use
 //   run_mps.c      tiers of GPU shares                                  run_mps_end.c  killing under MPS
+//   run_watchdog.c memory of shares that nothing holds
 #ifndef HPT_SCHED_RUN_IMPL_H
 #define HPT_SCHED_RUN_IMPL_H
 
@@ -38,6 +39,7 @@ typedef enum hpt__stop_cause { // why a trial was asked to end
     HPT__STOP_TIMEOUT,
     HPT__STOP_RUN,        // the run ends: the trial stays RUNNING in the study
     HPT__STOP_USER,       // `hpt stop NUMBER`
+    HPT__STOP_OOM_GPU,    // it took much more of its GPU's memory than its share
     HPT__STOP_UNENFORCED, // run.enforce=required, and it uses its GPU without limits
 } hpt__stop_cause;
 
@@ -93,7 +95,9 @@ typedef struct hpt__running { // one slot
     hpt__grant grant;
     hpt__tier tier;
     hpt__end mps_end;
-    int n_escaped; // looks running in which it was on its GPU and no client of MPS
+    int64_t gpu_used; // largest memory of its GPU so far that the watchdog saw
+    bool warned;      // that it is more than its share
+    int n_escaped;    // looks running in which it was on its GPU and no client of MPS
     char *dir;
 } hpt__running;
 
@@ -337,6 +341,10 @@ void hpt__run_mps_end_answered(hpt__run *run, int64_t k, bool good);
 void hpt__run_mps_drain(hpt__run *run, int64_t k, const char *why);
 bool hpt__run_mps_is_drained(const hpt__run *run, int64_t k); // and nothing runs there any more
 void hpt__run_mps_readmit(hpt__run *run, int64_t k);
+
+// ---- run_watchdog.c
+void hpt__run_watchdog(hpt__run *run); // about once a second
+void hpt__run_explain_memory(char *out, size_t size, const hpt__running *t);
 
 // ---- run_intake.c
 HPT_NODISCARD int hpt__run_pump(hpt__run *run);                   // reads what the running trials wrote

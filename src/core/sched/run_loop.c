@@ -251,6 +251,7 @@ static int on_time(hpt__run *run) {
         if (rc == 0) rc = hpt__run_asked(run); // its thread's call may have failed
         if (rc < 0) return rc;
         hpt__run_trim_all(run);
+        hpt__run_watchdog(run);
         return run->phase == HPT__RUN_BROKEN ? 0 : hpt__run_refresh(run);
     }
     return 0;

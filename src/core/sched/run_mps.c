@@ -127,7 +127,9 @@ int hpt__run_mps_open(hpt__run *run) {
     const bool default_taken = is_default_taken();
     for (int64_t i = 0; i < run->ledger.n_gpus; i++)
         HPT_TRY(start_on(run, i, *missing ? missing : NULL, default_taken));
-    if (run->mps.n > 0 && hpt__nvml_open(&run->nvml) < 0) run->nvml = NULL; // then nobody is known to have escaped
+    bool detected = false;
+    for (int64_t i = 0; i < run->ledger.n_gpus; i++) detected = detected || run->ledger.gpus[i].info.uuid[0];
+    if (detected && hpt__nvml_open(&run->nvml) < 0) run->nvml = NULL; // nobody is known to escape or to take too much
     rc = 0;
 out:
     return rc;
