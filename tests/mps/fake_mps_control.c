@@ -148,6 +148,15 @@ static void quit(void) {
     forget("server");
 }
 
+// FAKE_MPS_LOG: a file with a line for each terminate_client, and whether the client lived then.
+static void note_end(pid_t pid) {
+    const char *path = getenv("FAKE_MPS_LOG");
+    FILE *f = path ? fopen(path, "a") : NULL;
+    if (!f) return;
+    (void)fprintf(f, "terminate_client %d %s\n", (int)pid, kill(pid, 0) == 0 ? "alive" : "dead");
+    (void)fclose(f);
+}
+
 static void command(char *line) {
     char *save = NULL, *word = strtok_r(line, " \t\n", &save);
     char *a = strtok_r(NULL, " \t\n", &save), *b = strtok_r(NULL, " \t\n", &save);
@@ -181,6 +190,7 @@ static void command(char *line) {
         forget("server");
     } else if (strcmp(word, "terminate_client") == 0 && b) {
         char name[64];
+        note_end(atoi(b));
         if (scripted("slowterm")) hang();
         (void)snprintf(name, sizeof name, "client.%d", atoi(b));
         if (scripted("noterm") || named != pid || !exists(name)) {

@@ -20,9 +20,8 @@ static void enter(void) {
     setenv("FAKE_NVML_SCRIPT", "gpus", 1);
     setenv("HPT_MPS_CONTROL", HPT_BINARY_DIR "/tests/fake/nvidia-cuda-mps-control", 1);
     static const char *const unset[] = {
-        "FAKE_MPS",         "CUDA_VISIBLE_DEVICES",           "CUDA_MPS_PIPE_DIRECTORY",
-        "HPT_FAKE_DEVICES", "XLA_PYTHON_CLIENT_MEM_FRACTION", "TF_FORCE_GPU_ALLOW_GROWTH",
-        "SLURM_JOB_ID"};
+        "FAKE_MPS",     "CUDA_VISIBLE_DEVICES",           "CUDA_MPS_PIPE_DIRECTORY",   "HPT_FAKE_DEVICES",
+        "FAKE_MPS_LOG", "XLA_PYTHON_CLIENT_MEM_FRACTION", "TF_FORCE_GPU_ALLOW_GROWTH", "SLURM_JOB_ID"};
     for (size_t i = 0; i < sizeof unset / sizeof *unset; i++) unsetenv(unset[i]);
 }
 TestSuite(run_mps, .init = enter, .fini = run_leave);
@@ -144,7 +143,8 @@ Test(run_mps, off_counts_shares_and_starts_nothing)
 }
 
 static void let_go(const hpt_run_event *e) {
-    if (e->kind == HPT_RUN_NOTICE && (strstr(e->text, "not enforced") || strstr(e->text, "advisory from now on")))
+    if (e->kind == HPT_RUN_NOTICE && (strstr(e->text, "not enforced") || strstr(e->text, "advisory from now on") ||
+                                      strstr(e->text, "more than its share")))
         run_file("go", "", false);
 }
 
@@ -230,4 +230,81 @@ Test(run_mps, the_next_run_ends_the_controllers_of_a_killed_one)
     run_ok(NULL);
     cr_assert_eq(count_mps(root), 0);
     cr_assert(access(root, F_OK) < 0);
+}
+
+// Trial 0 is a client that no SIGTERM ends; the others do nothing on the GPU.
+static const char DEAF[] = "env > $HPT_TRIAL_DIR/env; if [ $HPT_TRIAL = 0 ]; then trap '' TERM; echo $$ > pid; "
+                           "> $CUDA_MPS_PIPE_DIRECTORY/client.$$; while :; do sleep 0.05; done; fi; echo loss=1";
+static const char DEAF_LIMITS[] = "hpt: {resources: {gpu: 0.25, cpu: 0.1}, grace: 0.2, timeout: {trial: 0.5}}\n";
+
+Test(run_mps, a_deaf_trials_work_on_the_gpu_is_ended_before_it_is_killed)
+{
+    char line[64];
+    setenv("FAKE_MPS_LOG", "log", 1);
+    run_sweep_file(DEAF, 1, DEAF_LIMITS);
+    run_ok(NULL);
+    cr_assert_eq(record.outcome[0], HPT_OUTCOME_TIMEOUT);
+    snprintf(line, sizeof line, "terminate_client %d alive\n", atoi(run_read("pid")));
+    cr_assert_str_eq(run_read("log"), line);
+    cr_assert(!strstr(record.notices, "controller"), "%s", record.notices);
+}
+
+Test(run_mps, where_a_client_cannot_be_ended_the_controller_is_started_anew_before_the_next_trial)
+{
+    char pipe[2][64];
+    hpt_run_options o = with_option(required);
+    o.slots = 1;
+    setenv("FAKE_MPS", "noterm", 1);
+    run_sweep_file(DEAF, 3, DEAF_LIMITS);
+    run_ok(&o);
+    cr_assert_eq(record.outcome[0], HPT_OUTCOME_TIMEOUT);
+    cr_has(record.notices, "could not end a client (1): nothing is started there");
+    for (int i = 0; i < 2; i++) {
+        const char *p = strstr(environment_of(i), "CUDA_MPS_PIPE_DIRECTORY=");
+        cr_assert(p);
+        snprintf(pipe[i], sizeof pipe[i], "%.*s", (int)strcspn(p, "\n"), p);
+    }
+    cr_assert_str_neq(pipe[0], pipe[1]);
+    cr_assert_eq(record.outcome[1], HPT_OUTCOME_DONE);
+    cr_assert_str_eq(tier_of(2), "mps-unverified");
+}
+
+static const char GIBIBYTE[] = "hpt: {resources: {gpu: 0.25, gpu_memory: 1GiB, cpu: 0.1}, grace: 1}\n";
+
+static void without_mps(const char *process) {
+    char text[128];
+    setenv("HPT_MPS_CONTROL", "no-such-mps-control", 1);
+    snprintf(text, sizeof text, "gpu GPU-aaaa-1 40960\nprocess GPU-aaaa-1 @pid %s\n", process);
+    run_file("gpus", text, false);
+}
+
+Test(run_mps, a_little_more_memory_than_the_share_is_told_once)
+{
+    without_mps("1060");
+    run_sweep_file(ON_GPU "while [ ! -e go ]; do sleep 0.02; done; sleep 2.5; echo loss=1", 1, GIBIBYTE);
+    record.hook = let_go;
+    run_ok(NULL);
+    cr_assert_eq(record.outcome[0], HPT_OUTCOME_DONE);
+    const char *first = strstr(record.notices, "trial 0 uses 1.04 GiB of gpu:0, more than its share of 1.00 GiB");
+    cr_assert(first, "%s", record.notices);
+    cr_assert(!strstr(first + 1, "trial 0 uses"), "%s", record.notices);
+}
+
+Test(run_mps, much_more_memory_than_the_share_ends_the_trial_as_oom_gpu)
+{
+    without_mps("2048");
+    run_sweep_file(ON_GPU "sleep 60; echo loss=1", 1, GIBIBYTE);
+    run_ok(NULL);
+    cr_assert_eq(record.outcome[0], HPT_OUTCOME_OOM_GPU);
+    cr_has(record.reason[0], "used 2.00 GiB of GPU memory, its share is 1.00 GiB");
+    cr_assert_str_eq(run_attr("t", 0, "s:hpt:outcome"), "\"oom-gpu\"");
+}
+
+Test(run_mps, memory_within_the_share_and_that_of_strangers_is_no_matter)
+{
+    without_mps("1024\nprocess GPU-aaaa-1 1 30000");
+    run_sweep_file(ON_GPU "sleep 2.5; echo loss=1", 1, GIBIBYTE);
+    run_ok(NULL);
+    cr_assert_eq(record.outcome[0], HPT_OUTCOME_DONE);
+    cr_assert(!strstr(record.notices, "more than"), "%s", record.notices);
 }

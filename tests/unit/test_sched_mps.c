@@ -62,14 +62,23 @@ static void touch(const hpt__mps *m, const char *fmt, int number) {
     fclose(f);
 }
 
-static hpt__mps_state look(hpt__mps *m) {
+static hpt__mps_state wait_for(hpt__mps *m) {
     hpt__mps_state state = HPT__MPS_BUSY;
-    if (hpt__mps_look_begin(&set, m) < 0) return HPT__MPS_FAILED;
     while (state == HPT__MPS_BUSY) {
         hpt__mps_call_wait(&m->call);
         state = hpt__mps_look(&set, m);
     }
     return state;
+}
+
+static hpt__mps_state look(hpt__mps *m) {
+    return hpt__mps_look_begin(&set, m) < 0 ? HPT__MPS_FAILED : wait_for(m);
+}
+
+// Ends this process's client.
+static hpt__mps_state end(hpt__mps *m, double seconds) {
+    cr_assert_eq(hpt__mps_select(m, getpid()), 1);
+    return hpt__mps_end_begin(&set, m, seconds) < 0 ? HPT__MPS_FAILED : wait_for(m);
 }
 
 Test(sched_mps, a_controller_has_private_folders_and_ends_with_its_set_leaving_nothing)
@@ -128,9 +137,26 @@ Test(sched_mps, a_terminated_client_is_a_client_no_more)
     hpt__mps *m = start();
     touch(m, "client.%d", getpid());
     cr_assert_eq(look(m), HPT__MPS_ANSWERED);
-    cr_assert_eq(hpt__mps_terminate(&set, m, &m->clients[0], 5), 0, "%s", hpt_last_error());
+    touch(m, "client.%d", 1); // another's
+    cr_assert_eq(look(m), HPT__MPS_ANSWERED);
+    cr_assert_eq(end(m, 5), HPT__MPS_ANSWERED, "%s", hpt__str_text(&m->call.text));
+    cr_assert_eq(look(m), HPT__MPS_ANSWERED);
+    cr_assert(m->n_clients == 1 && m->clients[0].pid == 1);
+}
+
+Test(sched_mps, a_controller_is_started_anew_in_a_new_folder)
+{
+    char before[HPT__MPS_PATH];
+    hpt__mps *m = start();
+    touch(m, "client.%d", getpid());
+    cr_assert_eq(look(m), HPT__MPS_ANSWERED);
+    memcpy(before, m->pipe, sizeof before);
+    cr_assert_eq(hpt__mps_restart_begin(&set, m), 0);
+    cr_assert_eq(wait_for(m), HPT__MPS_ANSWERED, "%s", m->why);
+    cr_assert(m->alive && strcmp(before, m->pipe) != 0);
     cr_assert_eq(look(m), HPT__MPS_ANSWERED);
     cr_assert_eq(m->n_clients, 0);
+    while (count(before, "control") + count(before, "server") > 0) usleep(1000);
 }
 
 Test(sched_mps, each_failure_at_the_start_is_one_line_and_leaves_nothing)
@@ -185,14 +211,14 @@ Test(sched_mps, a_controller_that_fails_later_is_given_up_with_one_line)
 
 Test(sched_mps, a_client_that_cannot_be_terminated_is_one_line_and_no_hang)
 {
-    static const char *const cases[][2] = {{"noterm", ": 1"}, {"slowterm", "does not answer in time"}};
+    static const char *const cases[][2] = {{"noterm", "1"}, {"slowterm", "does not answer in time"}};
     hpt__mps *m = start();
     touch(m, "client.%d", getpid());
     cr_assert_eq(look(m), HPT__MPS_ANSWERED);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         setenv("FAKE_MPS", cases[i][0], 1);
-        cr_assert_eq(hpt__mps_terminate(&set, m, &m->clients[0], 0.3), HPT_E_DEVICE);
-        cr_assert(strstr(hpt_last_error(), cases[i][1]), "%s", hpt_last_error());
+        cr_assert_eq(end(m, 0.3), HPT__MPS_FAILED);
+        cr_assert(strstr(hpt__str_text(&m->call.text), cases[i][1]), "%s", hpt__str_text(&m->call.text));
     }
     cr_assert(m->alive, "its other clients go on");
 }

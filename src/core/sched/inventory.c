@@ -49,7 +49,8 @@ static void note(hpt_device_info *d, const char *fmt, ...) {
     const int n = vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     if (n < 0 || at + (at ? 2 : 0) + (size_t)n >= sizeof d->note) return;
-    (void)snprintf(d->note + at, sizeof d->note - at, "%s%s", at ? "; " : "", text);
+    if (at) memcpy(d->note + at, "; ", 2);
+    memcpy(d->note + at + (at ? 2 : 0), text, (size_t)n + 1);
 }
 
 static int add_entry(hpt_device_info **out, inventory *v, const char *kind, const char *source) {

@@ -41,6 +41,7 @@ typedef struct hpt__ledger_gpu {
     int64_t engine;            // bytes that the engine's own models may take; not part of memory
     int64_t n_grants;
     bool exclusive; // one process at a time: compute mode exclusive_process without MPS
+    bool drained;   // nothing is placed on it for the time being
     bool reserved;  // for the request that has waited longest (ledger_queue.h)
 } hpt__ledger_gpu;
 

@@ -51,7 +51,7 @@ bool hpt__ledger_place(hpt__grant *grant, const hpt__ledger *ledger, const hpt__
         int64_t best_left = 0;
         for (int32_t i = 0; i < ledger->n_gpus; i++) {
             const hpt__ledger_gpu *g = &ledger->gpus[i];
-            if (g->used + d->gpu > g->units || (g->reserved && !kept_too)) continue;
+            if (g->used + d->gpu > g->units || g->drained || (g->reserved && !kept_too)) continue;
             bool mine = false;
             for (int64_t j = 0; j < k; j++) mine = mine || grant->gpus[j] == i;
             if (mine || !hpt__ledger_fits(g, d, g->used, g->memory_used, g->n_grants)) continue;

@@ -85,6 +85,16 @@ static int make_root(hpt__mps_set *set, const hpt__run_dir *dir) {
     return hpt__run_dir_write(dir, RECORD, text, (size_t)n);
 }
 
+static void name_folders(const hpt__mps_set *set, hpt__mps *m) {
+    const int k = (int)(m - set->items);
+    (void)snprintf(m->pipe, sizeof m->pipe, "%s/%d.%d", set->root, k, m->generation);
+    (void)snprintf(m->log, sizeof m->log, "%s/%d.%d.log", set->root, k, m->generation);
+}
+
+static bool make_folders(const hpt__mps *m) {
+    return mkdir(m->pipe, 0700) == 0 && mkdir(m->log, 0700) == 0;
+}
+
 int hpt__mps_start(int64_t *index, hpt__mps_set *set, const hpt__run_dir *dir, const char *uuid) {
     int rc = set->root[0] ? 0 : make_root(set, dir);
     if (rc == 0) rc = hpt__grow(&set->items, &set->cap, set->n + 1, sizeof *set->items);
@@ -92,11 +102,10 @@ int hpt__mps_start(int64_t *index, hpt__mps_set *set, const hpt__run_dir *dir, c
     hpt__mps *m = &set->items[set->n];
     *m = (hpt__mps){0};
     (void)snprintf(m->uuid, sizeof m->uuid, "%s", uuid);
-    (void)snprintf(m->pipe, sizeof m->pipe, "%s/%d", set->root, (int)set->n);
-    (void)snprintf(m->log, sizeof m->log, "%s/%d.log", set->root, (int)set->n);
+    name_folders(set, m);
     *index = set->n++;
     m->alive = true;
-    if (mkdir(m->pipe, 0700) < 0 || mkdir(m->log, 0700) < 0) {
+    if (!make_folders(m)) {
         give_up(m, strerror(errno));
         return 0;
     }
@@ -178,44 +187,59 @@ static bool read_clients(hpt__mps *m, const char *text) {
     return at == m->n_servers - 1;
 }
 
-hpt__mps_state hpt__mps_look(const hpt__mps_set *set, hpt__mps *m) {
-    if (m->step == HPT__MPS_NOTHING) return HPT__MPS_IDLE;
-    hpt__mps_state state = hpt__mps_call_look(&m->call);
-    const char *text = hpt__str_text(&m->call.text);
-    const char *bad = NULL;
-    if (state == HPT__MPS_BUSY) return state;
-    if (state == HPT__MPS_FAILED) {
-        bad = text;
-    } else if (m->step == HPT__MPS_ASKED_CLIENTS || m->call.text.len == 0) { // without a server there are no clients
-        if (m->step == HPT__MPS_ASKED_SERVERS) m->n_servers = 0;
-        if (!read_clients(m, text)) bad = "its answer is not understood";
-    } else if (!read_servers(m, text)) {
-        bad = "its answer is not understood";
-    } else if (ask_clients(set, m) < 0) {
-        bad = hpt_last_error();
-    } else {
-        m->step = HPT__MPS_ASKED_CLIENTS;
-        return HPT__MPS_BUSY;
+bool hpt__mps_same_session(pid_t pid, pid_t session) {
+    return pid == session || getsid(pid) == session;
+}
+
+int64_t hpt__mps_select(hpt__mps *m, pid_t session) {
+    m->n_selected = 0;
+    for (int64_t i = 0; i < m->n_clients; i++) {
+        const hpt__mps_client c = m->clients[i];
+        if (!hpt__mps_same_session(c.pid, session)) continue;
+        m->clients[i] = m->clients[m->n_selected];
+        m->clients[m->n_selected++] = c;
     }
-    m->step = HPT__MPS_NOTHING;
-    if (bad) give_up(m, bad);
-    return bad ? HPT__MPS_FAILED : HPT__MPS_ANSWERED;
+    return m->n_selected;
 }
 
-int hpt__mps_terminate(const hpt__mps_set *set, hpt__mps *m, const hpt__mps_client *c, double seconds) {
-    char text[80];
-    (void)snprintf(text, sizeof text, "terminate_client %d %d\n", (int)c->server, (int)c->pid);
-    if (!m->alive || m->step != HPT__MPS_NOTHING)
-        return hpt__fail(HPT_E_DEVICE, "the MPS controller of %s cannot be asked now", m->uuid);
-    const hpt__mps_state state = command(set, m, text, seconds);
-    const char *answer = hpt__str_text(&m->call.text);
-    if (state == HPT__MPS_ANSWERED && strncmp(answer, "0", 1) == 0 && strspn(answer, "0\r\n ") == strlen(answer))
-        return 0;
-    return hpt__fail(HPT_E_DEVICE, "MPS client %d on %s cannot be ended: %.100s", (int)c->pid, m->uuid,
-                     *answer ? answer : "no answer");
+int hpt__mps_end_begin(const hpt__mps_set *set, hpt__mps *m, double seconds) {
+    const hpt__mps_where w = where_of(set, m);
+    hpt__str text = HPT__STR_INIT;
+    for (int64_t i = 0; i < m->n_selected; i++)
+        hpt__str_addf(&text, "terminate_client %d %d\n", (int)m->clients[i].server, (int)m->clients[i].pid);
+    int rc = hpt__str_status(&text);
+    if (rc == 0) rc = hpt__mps_call_begin(&m->call, &w, hpt__str_text(&text), seconds);
+    hpt__str_fini(&text);
+    if (rc == 0) m->step = HPT__MPS_ASKED_END;
+    return rc;
 }
 
-// ---- end
+// Whether every selected client was answered with status 0.
+static bool all_ended(const hpt__mps *m) {
+    int64_t zeros = 0;
+    const char *text = hpt__str_text(&m->call.text);
+    for (size_t n; *text; text += n + (text[n] == '\n')) {
+        n = strcspn(text, "\n");
+        if (n == 0) continue;
+        if (text[0] != '0' || strspn(text, "0\r ") != n) return false;
+        zeros++;
+    }
+    return zeros == m->n_selected;
+}
+
+static int begin_step(const hpt__mps_set *set, hpt__mps *m, hpt__mps_step step, const char *commands) {
+    const hpt__mps_where w = where_of(set, m);
+    int rc = hpt__mps_call_begin(&m->call, &w, commands, set->limit);
+    if (rc < 0)
+        give_up(m, hpt_last_error());
+    else
+        m->step = step;
+    return rc;
+}
+
+int hpt__mps_restart_begin(const hpt__mps_set *set, hpt__mps *m) {
+    return begin_step(set, m, HPT__MPS_QUITTING, "quit\n");
+}
 
 // Whether a process of MPS belongs to a pipe folder: that folder itself, or (tail) one in it.
 static bool belongs(const hpt_mps_info *p, const char *folder, bool tail) {
@@ -237,6 +261,62 @@ static int64_t count_left(const char *folder, bool tail, int signal_number) {
     hpt__free(list);
     return found;
 }
+
+// A restart: what had to be done before is done; the next step, or the end of it.
+static hpt__mps_state go_on_restart(const hpt__mps_set *set, hpt__mps *m) {
+    const hpt__mps_step step = m->step;
+    const bool good = m->call.state == HPT__MPS_ANSWERED && m->call.text.len == 0;
+    m->step = HPT__MPS_NOTHING;
+    if (step == HPT__MPS_QUITTING) {
+        (void)count_left(m->pipe, false, SIGKILL); // nobody uses it any more
+        m->generation++;
+        name_folders(set, m);
+        if (!make_folders(m)) {
+            give_up(m, strerror(errno));
+            return HPT__MPS_FAILED;
+        }
+        return begin_step(set, m, HPT__MPS_STARTING, NULL) < 0 ? HPT__MPS_FAILED : HPT__MPS_BUSY;
+    }
+    if (!good) {
+        give_up(m, m->call.text.len > 0 ? hpt__str_text(&m->call.text) : "it failed without a word");
+        return HPT__MPS_FAILED;
+    }
+    if (step == HPT__MPS_STARTING)
+        return begin_step(set, m, HPT__MPS_CHECKING, "get_server_list\n") < 0 ? HPT__MPS_FAILED : HPT__MPS_BUSY;
+    m->alive = true;
+    return HPT__MPS_ANSWERED;
+}
+
+hpt__mps_state hpt__mps_look(const hpt__mps_set *set, hpt__mps *m) {
+    if (m->step == HPT__MPS_NOTHING) return HPT__MPS_IDLE;
+    hpt__mps_state state = hpt__mps_call_look(&m->call);
+    const char *text = hpt__str_text(&m->call.text);
+    const char *bad = NULL;
+    if (state == HPT__MPS_BUSY) return state;
+    if (m->step >= HPT__MPS_QUITTING) return go_on_restart(set, m);
+    if (m->step == HPT__MPS_ASKED_END) {
+        m->step = HPT__MPS_NOTHING;
+        return state == HPT__MPS_ANSWERED && all_ended(m) ? HPT__MPS_ANSWERED : HPT__MPS_FAILED;
+    }
+    if (state == HPT__MPS_FAILED) {
+        bad = text;
+    } else if (m->step == HPT__MPS_ASKED_CLIENTS || m->call.text.len == 0) { // without a server there are no clients
+        if (m->step == HPT__MPS_ASKED_SERVERS) m->n_servers = 0;
+        if (!read_clients(m, text)) bad = "its answer is not understood";
+    } else if (!read_servers(m, text)) {
+        bad = "its answer is not understood";
+    } else if (ask_clients(set, m) < 0) {
+        bad = hpt_last_error();
+    } else {
+        m->step = HPT__MPS_ASKED_CLIENTS;
+        return HPT__MPS_BUSY;
+    }
+    m->step = HPT__MPS_NOTHING;
+    if (bad) give_up(m, bad);
+    return bad ? HPT__MPS_FAILED : HPT__MPS_ANSWERED;
+}
+
+// ---- end
 
 static void wait_until_gone(const char *folder, bool tail, double seconds) {
     const double until = hpt__now_mono() + seconds;

@@ -11,7 +11,15 @@
 
 enum { HPT__MPS_PATH = 48, HPT__MPS_SERVERS = 16 };
 
-typedef enum hpt__mps_step { HPT__MPS_NOTHING, HPT__MPS_ASKED_SERVERS, HPT__MPS_ASKED_CLIENTS } hpt__mps_step;
+typedef enum hpt__mps_step {
+    HPT__MPS_NOTHING,
+    HPT__MPS_ASKED_SERVERS,
+    HPT__MPS_ASKED_CLIENTS,
+    HPT__MPS_ASKED_END,
+    HPT__MPS_QUITTING,
+    HPT__MPS_STARTING,
+    HPT__MPS_CHECKING
+} hpt__mps_step;
 
 typedef struct hpt__mps_client {
     pid_t server, pid;
@@ -19,6 +27,7 @@ typedef struct hpt__mps_client {
 
 typedef struct hpt__mps { // one controller
     char uuid[96];        // of its GPU
+    int generation;       // how often it was started anew
     char pipe[HPT__MPS_PATH], log[HPT__MPS_PATH];
     bool alive;    // started, and has answered all that it was asked so far
     char why[288]; // why not; one line
@@ -29,7 +38,7 @@ typedef struct hpt__mps { // one controller
     int64_t n_servers;
     bool fault; // a server of it is in state FAULT
     hpt__mps_client *clients;
-    int64_t n_clients, cap_clients;
+    int64_t n_clients, cap_clients, n_selected;
 } hpt__mps;
 
 typedef struct hpt__mps_set {
@@ -55,10 +64,16 @@ HPT_NODISCARD int hpt__mps_look_begin(const hpt__mps_set *set, hpt__mps *m);
 // FAILED: no longer alive, m->why says why.
 hpt__mps_state hpt__mps_look(const hpt__mps_set *set, hpt__mps *m);
 
-// Ends a client's work on the device, so that its process may be killed (a kill amidst device work is undefined
-// under MPS). Waits for `seconds` at most. HPT_E_DEVICE: it could not be ended.
-HPT_NODISCARD int hpt__mps_terminate(const hpt__mps_set *set, hpt__mps *m, const hpt__mps_client *client,
-                                     double seconds);
+// Puts the clients of a session (of its leader, or in it) first; how many they are. As of the last look.
+int64_t hpt__mps_select(hpt__mps *m, pid_t session);
+bool hpt__mps_same_session(pid_t pid, pid_t session);
+// Begins to end the work of the selected clients on the device, so that their processes may be killed (a kill amidst device
+// work is undefined under MPS). hpt__mps_look goes on; ANSWERED: all are ended; FAILED: some are not, m->call.text says why; it
+// stays alive.
+HPT_NODISCARD int hpt__mps_end_begin(const hpt__mps_set *set, hpt__mps *m, double seconds);
+
+// Begins to end a controller without clients and to start it anew, in new folders. hpt__mps_look goes on; ANSWERED: it is alive.
+HPT_NODISCARD int hpt__mps_restart_begin(const hpt__mps_set *set, hpt__mps *m);
 
 // Ends the controllers that a killed run of this folder left on this machine; no others, whoever's they are. *n: how many processes.
 HPT_NODISCARD int hpt__mps_end_leftovers(int64_t *n, const hpt__run_dir *dir);

@@ -2,7 +2,8 @@
 // run_end.c: how a trial ends: the stop ladder, its outcome, what is told, and the retry.
 //
 // Ladder: the stop file appears and the socket answers "stop"; SIGTERM and SIGCONT to the process group (a stopped
-// process must wake to notice); after the grace time SIGKILL to the group. When the first process is gone the group
+// process must wake to notice); after the grace time, where MPS serves the trial's GPU, an end of its work there
+// (run_mps_end.c); SIGKILL to the group. When the first process is gone the group
 // gets SIGKILL in any case, while the zombie still holds the group's number, then what escaped the group is found
 // (leftovers.c).
 //
@@ -15,6 +16,7 @@
 //   pruner, `hpt stop N`  any         pruned    PRUNED     last report (hpt stop without any report: failed)
 //   its time limit        any         timeout   FAIL
 //   no report for T       any         timeout   FAIL
+//   memory watchdog       any         oom-gpu   FAIL
 //   MPS escaped, required any         failed    FAIL
 //   the run's end         any         stopped   RUNNING    started again by the next run
 //
@@ -52,7 +54,7 @@ void hpt__run_stop_trial(hpt__run *run, hpt__running *t, hpt__stop_cause cause) 
     const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (fd >= 0) close(fd);
     if (!(run->sweep->grace > 0)) {
-        hpt__run_kill_trial(run, t);
+        if (!hpt__run_mps_end(run, t)) hpt__run_kill_trial(run, t);
         return;
     }
     (void)kill(-t->pid, SIGTERM);
@@ -291,6 +293,9 @@ static int conclude(hpt__run *run, hpt__running *t) {
     case HPT__STOP_SILENT:
         (void)snprintf(reason, sizeof reason, "no report for %g s", run->sweep->silent_timeout);
         return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_TIMEOUT, reason, log, HPT__BAD_RETRY);
+    case HPT__STOP_OOM_GPU:
+        hpt__run_explain_memory(reason, sizeof reason, t);
+        return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_OOM_GPU, reason, log, 0);
     case HPT__STOP_UNENFORCED:
         return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED,
                                   "used its GPU beside its MPS server, where no limit holds (run.enforce=required)",

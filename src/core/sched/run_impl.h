@@ -13,7 +13,8 @@
 //   run_plan.c     what trials ask for, what there is                  run_park.c    trials that wait for their share
 //   run_ask.c      asks, in a thread of their own                      run_share.c   cores, limits, use
 //   run_oom.c      lack of memory                                      run_disk.c    a disk that is nearly full
-//   run_mps.c      tiers of GPU shares
+//   run_mps.c      tiers of GPU shares                                  run_mps_end.c  killing under MPS
+//   run_watchdog.c memory of shares that nothing holds
 #ifndef HPT_SCHED_RUN_IMPL_H
 #define HPT_SCHED_RUN_IMPL_H
 
@@ -40,6 +41,7 @@ typedef enum hpt__stop_cause { // why a trial was asked to end
     HPT__STOP_SILENT,     // no report for too long
     HPT__STOP_RUN,        // the run ends: the trial stays RUNNING in the study
     HPT__STOP_USER,       // `hpt stop NUMBER`
+    HPT__STOP_OOM_GPU,    // it took much more of its GPU's memory than its share
     HPT__STOP_UNENFORCED, // run.enforce=required, and it uses its GPU without limits
 } hpt__stop_cause;
 
@@ -54,6 +56,14 @@ typedef enum hpt__tier { // what holds a trial's share, see run_mps.c; names: hp
 } hpt__tier;
 
 typedef enum hpt__enforce { HPT__ENFORCE_BEST, HPT__ENFORCE_REQUIRED, HPT__ENFORCE_OFF } hpt__enforce;
+
+typedef enum hpt__end { // run_mps_end.c: before SIGKILL
+    HPT__END_NOT,
+    HPT__END_WANTED,  // its controller is to be asked for its clients
+    HPT__END_LOOKING, // and is
+    HPT__END_ASKED,   // to end the trial's
+    HPT__END_DONE,    // as far as can be
+} hpt__end;
 
 typedef struct hpt__mps_looks { // when a controller is asked next
     double next, gap;
@@ -86,7 +96,10 @@ typedef struct hpt__running { // one slot
     long own_peak; // kB of this program when the process was made, see run_share.c
     hpt__grant grant;
     hpt__tier tier;
-    int n_escaped; // looks running in which it was on its GPU and no client of MPS
+    hpt__end mps_end;
+    int64_t gpu_used; // largest memory of its GPU so far that the watchdog saw
+    bool warned;      // that it is more than its share
+    int n_escaped;    // looks running in which it was on its GPU and no client of MPS
     char *dir;
 } hpt__running;
 
@@ -320,6 +333,22 @@ void hpt__run_mps_started(hpt__run *run, const hpt__running *t);
 double hpt__run_mps_due(const hpt__run *run); // when hpt__run_mps_time is wanted
 HPT_NODISCARD int hpt__run_mps_time(hpt__run *run, double now);
 HPT_NODISCARD int hpt__run_mps_event(hpt__run *run, int64_t controller);
+
+int64_t hpt__run_mps_index(const hpt__run *run, const hpt__grant *grant); // of its GPU's controller; -1: none
+
+// ---- run_mps_end.c
+// Whether SIGKILL has to wait until the trial's work on its GPU has been ended; t->kill_at: for how long at most.
+bool hpt__run_mps_end(hpt__run *run, hpt__running *t);
+void hpt__run_mps_looking(hpt__run *run, int64_t k);  // controller k is being asked for its clients
+bool hpt__run_mps_end_next(hpt__run *run, int64_t k); // it has answered; true: it is told to end some
+void hpt__run_mps_end_answered(hpt__run *run, int64_t k, bool good);
+void hpt__run_mps_drain(hpt__run *run, int64_t k, const char *why);
+bool hpt__run_mps_is_drained(const hpt__run *run, int64_t k); // and nothing runs there any more
+void hpt__run_mps_readmit(hpt__run *run, int64_t k);
+
+// ---- run_watchdog.c
+void hpt__run_watchdog(hpt__run *run); // about once a second
+void hpt__run_explain_memory(char *out, size_t size, const hpt__running *t);
 
 // ---- run_intake.c
 HPT_NODISCARD int hpt__run_pump(hpt__run *run);                   // reads what the running trials wrote

@@ -237,7 +237,7 @@ static int on_time(hpt__run *run) {
         if (t->watch < 0 && run->n_metrics > 0 && now >= run->last_pump + POLL_FILES) run->pump_at = now;
         if (now >= t->timeout_at) hpt__run_stop_trial(run, t, HPT__STOP_TIMEOUT);
         if (now >= t->silent_at) hpt__run_stop_trial(run, t, HPT__STOP_SILENT);
-        if (now >= t->kill_at) { // again and again, should the group have grown
+        if (now >= t->kill_at && !hpt__run_mps_end(run, t)) { // again and again, should the group have grown
             hpt__run_kill_trial(run, t);
             t->kill_at = now + KILL_AGAIN;
         }
@@ -255,6 +255,7 @@ static int on_time(hpt__run *run) {
         if (rc < 0) return rc;
         hpt__run_trim_all(run);
         hpt__run_look_at_disk(run);
+        hpt__run_watchdog(run);
         return run->phase == HPT__RUN_BROKEN ? 0 : hpt__run_refresh(run);
     }
     return 0;

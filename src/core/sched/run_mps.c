@@ -38,8 +38,12 @@ static bool is_fraction(const hpt__demand *d) {
     return d->n_gpus == 1 && d->gpu < HPT__GPU_UNITS && !d->profile[0];
 }
 
+int64_t hpt__run_mps_index(const hpt__run *run, const hpt__grant *g) {
+    return run->mps_of && g->demand.n_gpus == 1 ? run->mps_of[g->gpus[0]] : -1;
+}
+
 static hpt__mps *controller_of(const hpt__run *run, const hpt__grant *g) {
-    const int64_t k = run->mps_of && g->demand.n_gpus == 1 ? run->mps_of[g->gpus[0]] : -1;
+    const int64_t k = hpt__run_mps_index(run, g);
     return k >= 0 ? &run->mps.items[k] : NULL;
 }
 
@@ -123,7 +127,9 @@ int hpt__run_mps_open(hpt__run *run) {
     const bool default_taken = is_default_taken();
     for (int64_t i = 0; i < run->ledger.n_gpus; i++)
         HPT_TRY(start_on(run, i, *missing ? missing : NULL, default_taken));
-    if (run->mps.n > 0 && hpt__nvml_open(&run->nvml) < 0) run->nvml = NULL; // then nobody is known to have escaped
+    bool detected = false;
+    for (int64_t i = 0; i < run->ledger.n_gpus; i++) detected = detected || run->ledger.gpus[i].info.uuid[0];
+    if (detected && hpt__nvml_open(&run->nvml) < 0) run->nvml = NULL; // nobody is known to escape or to take too much
     rc = 0;
 out:
     return rc;
@@ -179,7 +185,7 @@ void hpt__run_mps_env(hpt__str *s, const hpt__run *run, const hpt__running *t) {
 // ---- while trials run
 
 static bool is_of(const hpt__running *t, pid_t pid) {
-    return pid == t->pid || getsid(pid) == t->pid;
+    return hpt__mps_same_session(pid, t->pid);
 }
 
 static bool is_client(const hpt__mps *m, const hpt__running *t) {
@@ -250,9 +256,22 @@ static int go_on(hpt__run *run, int64_t k) {
     const hpt__mps_step step = m->step;
     if (step == HPT__MPS_NOTHING) return 0;
     const hpt__mps_state state = hpt__mps_look(&run->mps, m);
-    if (state == HPT__MPS_BUSY && m->step != step) // the second question
+    if (step == HPT__MPS_ASKED_END && state != HPT__MPS_BUSY) {
+        hpt__run_mps_end_answered(run, k, state == HPT__MPS_ANSWERED);
+        run->mps_looks[k].next = hpt__now_mono(); // for others that wait
+        return 0;
+    }
+    if (step >= HPT__MPS_QUITTING && state != HPT__MPS_BUSY) {
+        if (state == HPT__MPS_FAILED) lost(run, m);
+        hpt__run_mps_readmit(run, k);
+        return 0;
+    }
+    if (state == HPT__MPS_BUSY && m->step != step) // the next question
         return hpt__run_watch(run, m->call.pidfd, HPT__SOURCE_MPS, k, EPOLLIN);
-    if (state == HPT__MPS_ANSWERED) judge(run, m);
+    if (state == HPT__MPS_ANSWERED) {
+        judge(run, m);
+        if (hpt__run_mps_end_next(run, k)) return hpt__run_watch(run, m->call.pidfd, HPT__SOURCE_MPS, k, EPOLLIN);
+    }
     if (state == HPT__MPS_FAILED) lost(run, m);
     if (state != HPT__MPS_BUSY) plan_look(run, k, hpt__now_mono());
     return 0;
@@ -271,7 +290,7 @@ void hpt__run_mps_started(hpt__run *run, const hpt__running *t) {
 static double due(const hpt__run *run, int64_t k) {
     const hpt__mps *m = &run->mps.items[k];
     if (m->step != HPT__MPS_NOTHING) return m->call.until;
-    if (!m->alive) return INFINITY;
+    if (!m->alive) return hpt__run_mps_is_drained(run, k) ? 0 : INFINITY;
     for (int64_t i = 0; i < run->n_slots; i++)
         if (watched(run, &run->slots[i], m)) return run->mps_looks[k].next;
     return INFINITY;
@@ -288,12 +307,18 @@ int hpt__run_mps_time(hpt__run *run, double now) {
     for (int64_t k = 0; rc == 0 && k < run->mps.n; k++) {
         hpt__mps *m = &run->mps.items[k];
         if (now < due(run, k)) continue;
-        if (m->step != HPT__MPS_NOTHING)
+        if (m->step != HPT__MPS_NOTHING) {
             rc = go_on(run, k);
-        else if (hpt__mps_look_begin(&run->mps, m) == 0)
+            continue;
+        }
+        const bool anew = !m->alive; // due, so it is drained
+        if (!anew) hpt__run_mps_looking(run, k);
+        if ((anew ? hpt__mps_restart_begin(&run->mps, m) : hpt__mps_look_begin(&run->mps, m)) == 0)
             rc = hpt__run_watch(run, m->call.pidfd, HPT__SOURCE_MPS, k, EPOLLIN);
-        else
+        else {
             lost(run, m);
+            if (anew) hpt__run_mps_readmit(run, k);
+        }
     }
     return rc;
 }

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// run_mps_end.c: how a trial under MPS is killed.
+//
+// A client that is killed amidst device work leaves its server in an undefined state, its neighbours with it. So before
+// SIGKILL the controller is asked, anew, for its clients, and for each of the trial's it is told terminate_client, which returns
+// when the client has no work on the device any more. Both together may take END_SECONDS; the loop does not wait for them. If a
+// client cannot be ended SIGKILL is sent all the same, no trial is started on this GPU any more, and when those that run there
+// have ended its controller is ended and a new one started. If that fails, shares of this GPU are advisory.
+//
+// A trial that exits by itself, or upon SIGTERM, has closed its device in an ordinary way and needs none of this.
+//
+// Ownership, threads: as run_mps.c. Source: NVIDIA's MPS documentation (terminate_client).
+#include "../base/clock.h"
+#include "run_impl.h"
+
+#include <string.h>
+
+static const double END_SECONDS = 10.0;
+
+bool hpt__run_mps_end(hpt__run *run, hpt__running *t) {
+    const int64_t k = hpt__run_mps_index(run, &t->grant);
+    const bool under = t->tier == HPT__TIER_MPS || t->tier == HPT__TIER_MPS_UNVERIFIED;
+    const double now = hpt__now_mono();
+    if (!under || t->ended || t->killed || t->mps_end == HPT__END_DONE) return false;
+    if (t->mps_end == HPT__END_NOT) {
+        if (!run->mps.items[k].alive) return false;
+        t->mps_end = HPT__END_WANTED;
+        t->kill_at = now + END_SECONDS;
+        run->mps_looks[k].next = now;
+        return true;
+    }
+    if (now < t->kill_at) return true;
+    t->mps_end = HPT__END_DONE;
+    hpt__run_mps_drain(run, k, "it has not ended a client in time");
+    return false;
+}
+
+void hpt__run_mps_looking(hpt__run *run, int64_t k) {
+    for (int64_t i = 0; i < run->n_slots; i++) {
+        hpt__running *t = &run->slots[i];
+        if (t->trial && t->mps_end == HPT__END_WANTED && hpt__run_mps_index(run, &t->grant) == k)
+            t->mps_end = HPT__END_LOOKING;
+    }
+}
+
+static hpt__running *find(hpt__run *run, int64_t k, hpt__end end) {
+    for (int64_t i = 0; i < run->n_slots; i++) {
+        hpt__running *t = &run->slots[i];
+        if (t->trial && !t->ended && t->mps_end == end && hpt__run_mps_index(run, &t->grant) == k) return t;
+    }
+    return NULL;
+}
+
+static void kill_now(hpt__run *run, hpt__running *t) {
+    t->mps_end = HPT__END_DONE;
+    hpt__run_kill_trial(run, t);
+}
+
+bool hpt__run_mps_end_next(hpt__run *run, int64_t k) {
+    hpt__mps *m = &run->mps.items[k];
+    hpt__running *t;
+    while ((t = find(run, k, HPT__END_LOOKING)) != NULL) {
+        const int64_t n = hpt__mps_select(m, t->pid);
+        if (n > 0 && hpt__mps_end_begin(&run->mps, m, END_SECONDS) == 0) {
+            t->mps_end = HPT__END_ASKED;
+            return true;
+        }
+        if (n > 0) hpt__run_mps_drain(run, k, hpt_last_error());
+        kill_now(run, t);
+    }
+    return false;
+}
+
+void hpt__run_mps_end_answered(hpt__run *run, int64_t k, bool good) {
+    hpt__running *t = find(run, k, HPT__END_ASKED);
+    if (!good) hpt__run_mps_drain(run, k, hpt__str_text(&run->mps.items[k].call.text));
+    if (t) kill_now(run, t);
+}
+
+void hpt__run_mps_drain(hpt__run *run, int64_t k, const char *why) {
+    hpt__mps *m = &run->mps.items[k];
+    if (!m->alive) return;
+    m->alive = false;
+    hpt__run_notice(
+        run,
+        "the MPS controller of %s could not end a client (%.*s): nothing is started there until its trials have "
+        "ended and it has been started anew",
+        m->uuid, (int)strcspn(why, "\n"), why);
+    for (int64_t i = 0; i < run->ledger.n_gpus; i++)
+        if (run->mps_of[i] == k) run->ledger.gpus[i].drained = true;
+}
+
+bool hpt__run_mps_is_drained(const hpt__run *run, int64_t k) {
+    for (int64_t i = 0; i < run->ledger.n_gpus; i++)
+        if (run->mps_of[i] == k && run->ledger.gpus[i].drained && run->ledger.gpus[i].n_grants == 0) return true;
+    return false;
+}
+
+void hpt__run_mps_readmit(hpt__run *run, int64_t k) {
+    for (int64_t i = 0; i < run->ledger.n_gpus; i++)
+        if (run->mps_of[i] == k) run->ledger.gpus[i].drained = false;
+    run->ledger.given++; // what had no room may have it now
+}

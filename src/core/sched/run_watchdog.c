@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// run_watchdog.c: memory of GPU shares that nothing holds (tiers advisory and unenforced), as NVML counts it.
+//
+//   used <= share              nothing
+//   share < used <= 1.1 share  one line, once a trial
+//   1.1 share < used           the trial is ended, outcome oom-gpu
+//
+// The tenth between them is for the driver's context and an allocator's rounding, which few who write gpu_memory count. What
+// lies beyond is a neighbour's, who would fail in its place. It is looked at about once a second: an allocation that is faster
+// than that may still hit a neighbour. Processes are a trial's if they are in its session.
+//
+// A trial that was ended so is not tried again with the same share: it would only end in the same way.
+//
+// Threads: the loop's. Cost: one poll of NVML, some tens of microseconds, for each GPU with such trials. A GPU that does not answer
+// is not judged.
+#include "run_impl.h"
+
+#include <stdio.h>
+
+static const double HARD = 1.1, GIB = 1073741824.0;
+
+static bool is_watched(const hpt__running *t, int64_t gpu) {
+    const hpt__grant *g = &t->grant;
+    return t->trial && !t->ended && t->cause == HPT__STOP_NONE && g->demand.n_gpus == 1 && g->gpus[0] == gpu &&
+           g->demand.gpu < HPT__GPU_UNITS && g->gpu_memory[0] > 0 &&
+           (t->tier == HPT__TIER_ADVISORY || t->tier == HPT__TIER_UNENFORCED);
+}
+
+static int64_t used_by(const hpt__gpu_load *load, const hpt__running *t) {
+    int64_t sum = 0;
+    for (int64_t i = 0; i < load->n; i++)
+        if (load->processes[i].used_bytes > 0 && hpt__mps_same_session(load->processes[i].pid, t->pid))
+            sum += load->processes[i].used_bytes;
+    return sum;
+}
+
+static void judge(hpt__run *run, hpt__running *t) {
+    const int64_t used = used_by(&run->load, t), share = t->grant.gpu_memory[0];
+    if (used > t->gpu_used) t->gpu_used = used;
+    if ((double)used > HARD * (double)share) {
+        hpt__run_stop_trial(run, t, HPT__STOP_OOM_GPU);
+    } else if (used > share && !t->warned) {
+        t->warned = true;
+        hpt__run_notice(run, "trial %lld uses %.2f GiB of %s, more than its share of %.2f GiB; it is ended at %.2f GiB",
+                        (long long)t->number, (double)used / GIB, run->ledger.gpus[t->grant.gpus[0]].info.name,
+                        (double)share / GIB, HARD * (double)share / GIB);
+    }
+}
+
+void hpt__run_watchdog(hpt__run *run) {
+    for (int64_t gpu = 0; run->nvml && gpu < run->ledger.n_gpus; gpu++) {
+        bool any = false;
+        for (int64_t i = 0; i < run->n_slots && !any; i++) any = is_watched(&run->slots[i], gpu);
+        if (!any || hpt__nvml_poll(&run->load, run->nvml, run->ledger.gpus[gpu].info.uuid) < 0) continue;
+        for (int64_t i = 0; i < run->n_slots; i++)
+            if (is_watched(&run->slots[i], gpu)) judge(run, &run->slots[i]);
+    }
+}
+
+void hpt__run_explain_memory(char *out, size_t size, const hpt__running *t) {
+    (void)snprintf(out, size,
+                   "used %.2f GiB of GPU memory, its share is %.2f GiB; ask for more (hpt:resources.gpu_memory)",
+                   (double)t->gpu_used / GIB, (double)t->grant.gpu_memory[0] / GIB);
+}
