@@ -107,9 +107,10 @@ static void read_gpu(char **w, int n) {
 static void read_instance(char **w) {
     device *d = &devices[n_devices], *parent = gpu_number(atoi(w[1]));
     if (!parent) return;
-    *d = (device){.parent = parent->number, .number = -1, .mib = strtoull(w[3], NULL, 10)};
+    const device whole = *parent;
+    *d = (device){.parent = whole.number, .number = -1, .mib = strtoull(w[3], NULL, 10)};
     snprintf(d->uuid, sizeof d->uuid, "%s", w[2]);
-    snprintf(d->model, sizeof d->model, "%.60s MIG %.20s", parent->model, w[4]);
+    snprintf(d->model, sizeof d->model, "%.60s MIG %.20s", whole.model, w[4]);
     n_devices++;
 }
 
