@@ -270,3 +270,23 @@ out:
     hpt__grid_destroy(grid);
     return rc < 0 ? rc : 0;
 }
+
+int hpt__candidates_keep(double **rows, uint64_t **masks, int64_t *n, bool *complete, hpt__gp *gp,
+                         const hpt__gp_code *code, const hpt__search_options *options, hpt__rng *rng) {
+    int rc = 0;
+    hpt__search s = {
+        .gp = gp, .model = hpt__gp_model(gp), .code = code, .options = options, .rng = rng, .d = code->cov.d};
+    HPT_TRY(hpt__search_prepare(&s, NULL));
+    HPT_TRY(hpt__candidates_make(complete, &s, false));
+    hpt__free(*rows);
+    hpt__free(*masks);
+    *rows = s.rows;
+    *masks = s.masks;
+    *n = s.n;
+    s.rows = NULL;
+    s.masks = NULL;
+    rc = 0;
+out:
+    hpt__search_finish(&s);
+    return rc;
+}

@@ -88,6 +88,9 @@ int64_t hpt__acq_pool_screen(int64_t *index, double *value, int64_t most, const 
 // Fills s->rows with points of the space that are not taken, and s->best_rows. *complete: they are all points that there
 // are. Their number may be 0: nothing was found. repeats: taken ones too.
 HPT_NODISCARD int hpt__candidates_make(bool *complete, hpt__search *s, bool repeats);
+// The same, no value fixed, into arrays that are kept beyond a search: rows and masks are replaced (hpt__free), *n of them.
+HPT_NODISCARD int hpt__candidates_keep(double **rows, uint64_t **masks, int64_t *n, bool *complete, hpt__gp *gp,
+                                       const hpt__gp_code *code, const hpt__search_options *options, hpt__rng *rng);
 // A random value of a column within the box.
 double hpt__candidates_draw(hpt__search *s, int64_t c);
 

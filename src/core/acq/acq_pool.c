@@ -78,24 +78,14 @@ out:
 int hpt__acq_pool_make(hpt__acq_pool **pool, hpt__device *device, hpt__gp *gp, const hpt__gp_code *code,
                        const hpt__search_options *options, hpt__rng *rng) {
     int rc = 0;
-    hpt__search s = {
-        .gp = gp, .model = hpt__gp_model(gp), .code = code, .options = options, .rng = rng, .d = code->cov.d};
     hpt__acq_pool *p = *pool;
     if (!p) p = *pool = hpt__calloc(1, sizeof *p);
     if (!p) return hpt__fail_memory();
     p->ready = false;
-    HPT_FAIL_IF(s.d < 1 || hpt__gp_n_pending(gp) > 0, HPT_E_STATE,
+    HPT_FAIL_IF(code->cov.d < 1 || hpt__gp_n_pending(gp) > 0, HPT_E_STATE,
                 "shared candidates are made while nothing is pending, of parameters that vary");
-    HPT_TRY(hpt__search_prepare(&s, NULL));
-    HPT_TRY(hpt__candidates_make(&p->complete, &s, false));
-    hpt__free(p->rows);
-    hpt__free(p->masks);
+    HPT_TRY(hpt__candidates_keep(&p->rows, &p->masks, &p->n, &p->complete, gp, code, options, rng));
     hpt__free(p->mean);
-    p->rows = s.rows;
-    p->masks = s.masks;
-    p->n = s.n;
-    s.rows = NULL;
-    s.masks = NULL;
     p->mean = hpt__malloc((size_t)(3 * p->n + 1) * sizeof *p->mean);
     if (!p->mean) HPT_TRY(hpt__fail_memory());
     p->var = p->mean + p->n;
@@ -106,7 +96,6 @@ int hpt__acq_pool_make(hpt__acq_pool **pool, hpt__device *device, hpt__gp *gp, c
     p->ready = true;
     rc = 0;
 out:
-    hpt__search_finish(&s);
     return rc;
 }
 

@@ -35,29 +35,6 @@ void hpt__acq_crowd_destroy(hpt__acq_crowd *c) {
     hpt__free(c);
 }
 
-static int make(hpt__acq_crowd *c, hpt__gp *gp, const hpt__gp_code *code, const hpt__search_options *options,
-                hpt__rng *rng) {
-    int rc = 0;
-    bool complete;
-    hpt__search s = {
-        .gp = gp, .model = hpt__gp_model(gp), .code = code, .options = options, .rng = rng, .d = code->cov.d};
-    c->generation = c->n_drawn = 0;
-    HPT_TRY(hpt__search_prepare(&s, NULL));
-    HPT_TRY(hpt__candidates_make(&complete, &s, false));
-    hpt__free(c->rows);
-    hpt__free(c->masks);
-    c->rows = s.rows;
-    c->masks = s.masks;
-    c->n = s.n;
-    s.rows = NULL;
-    s.masks = NULL;
-    c->generation = hpt__gp_generation(gp);
-    rc = 0;
-out:
-    hpt__search_finish(&s);
-    return rc;
-}
-
 static int draw(hpt__acq_crowd *c, hpt__gp *gp, uint64_t seed, int64_t number) {
     int rc = 0;
     hpt__gp_paths *paths = NULL;
@@ -87,8 +64,11 @@ int hpt__acq_thompson(double *row, uint64_t *mask, hpt__acq_crowd **crowd, hpt__
     if (!c) return hpt__fail_memory();
     if (c->generation == 0 || c->generation != hpt__gp_generation(gp)) {
         hpt__rng rng;
+        bool complete;
         hpt__rng_init(&rng, seed, (uint64_t)hpt__gp_n(gp));
-        HPT_TRY(make(c, gp, code, options, &rng));
+        c->generation = c->n_drawn = 0;
+        HPT_TRY(hpt__candidates_keep(&c->rows, &c->masks, &c->n, &complete, gp, code, options, &rng));
+        c->generation = hpt__gp_generation(gp);
     }
     if (c->n > 0 && !(number >= c->first && number < c->first + c->n_drawn)) HPT_TRY(draw(c, gp, seed, number));
     HPT_TRY(hpt__seen_init(&seen, gp, code, options));
