@@ -55,6 +55,8 @@ expect 0 "at once   48 here" hpt check gpus.yaml --gpus 8
 gpu_sweep "gpu: 9"
 expect 2 "asks for 9 GPUs (hpt:resources.gpu), but this machine has 8" hpt check gpus.yaml --gpus 8
 expect 2 "asks for 9 GPUs (hpt:resources.gpu), but this machine has 8" env HPT_FAKE_DEVICES=8 hpt run gpus.yaml
+sed 's/gpu: 9/gpu: 1.5/' gpus.yaml >half.yaml
+expect 2 "half.yaml: hpt:resources.gpu: 1.5 is neither a share of one GPU nor a whole number" hpt check half.yaml --gpus 8
 gpu_sweep "gpu: 0.5, gpu_memory: 41GiB"
 expect 2 "the largest has 40.0 GiB for trials" hpt check gpus.yaml --gpus 2x40GiB
 gpu_sweep 'gpu: 0.5, gpu_memory: \"{batch} * 100MiB\"'

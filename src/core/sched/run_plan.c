@@ -84,8 +84,9 @@ int hpt__run_plan(hpt__run *run) {
     run->enforce = strcmp(o.run_enforce, "required") == 0 ? HPT__ENFORCE_REQUIRED
                    : strcmp(o.run_enforce, "off") == 0    ? HPT__ENFORCE_OFF
                                                           : HPT__ENFORCE_BEST;
-    HPT_TRY(make_demand(&run->most, sweep, &most));
-    HPT_TRY(make_demand(&run->demand, sweep, &sweep->least));
+    rc = make_demand(&run->most, sweep, &most);
+    if (rc == 0) rc = make_demand(&run->demand, sweep, &sweep->least);
+    if (rc < 0) goto refused;
     HPT_TRY(plan_engine(run, &o));
     const int64_t limit = parallel > 0 && parallel < HPT__SLOTS_MAX ? parallel : HPT__SLOTS_MAX;
     if (!(sweep->cpu > 0)) {
@@ -100,12 +101,12 @@ int hpt__run_plan(hpt__run *run) {
         run->most.cpu = run->demand.cpu;
     }
     rc = hpt__ledger_check(&run->ledger, &run->most);
-    if (rc < 0) {
-        rc = hpt__fail_prefix(rc, "%s", sweep->path ? sweep->path : "sweep");
-        goto out;
-    }
+    if (rc < 0) goto refused;
     run->n_slots = hpt__ledger_capacity(&run->ledger, &run->demand, limit);
     if (run->n_slots < 1) run->n_slots = 1; // the smallest by one amount need not be so by another
+    goto out;
+refused:
+    rc = hpt__fail_prefix(rc, "%s", sweep->path ? sweep->path : "sweep");
 out:
     hpt_free(devices);
     return rc;
