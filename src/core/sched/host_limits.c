@@ -11,37 +11,22 @@
 #include "host_limits.h"
 
 #include "../base/alloc.h"
+#include "../base/file.h"
 #include "../base/num.h"
 #include "../base/pool.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { TEXT = 1 << 16 };
-
-// The beginning of a file; false if there is none.
-static bool read_text(char *out, size_t size, const char *path) {
-    size_t n = 0;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return false;
-    for (ssize_t got = 1; got > 0 && n < size - 1;) {
-        got = read(fd, out + n, size - 1 - n);
-        if (got > 0) n += (size_t)got;
-    }
-    close(fd);
-    out[n] = '\0';
-    return true;
-}
 
 static bool read_number(double *out, const char *dir, const char *name) {
     char path[PATH_MAX], text[64], *end;
     if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path) return false;
-    if (!read_text(text, sizeof text, path)) return false;
+    if (!hpt__read_start(text, sizeof text, NULL, path)) return false;
     *out = strtod(text, &end);
     return end != text; // "max" is no number, and no limit
 }
@@ -66,7 +51,8 @@ static void read_group(hpt__host_limits *l, hierarchy h, const char *dir) {
     char path[PATH_MAX], text[64], *end;
     double quota, period = 100000;
     if (h == V2) {
-        if (snprintf(path, sizeof path, "%s/cpu.max", dir) < (int)sizeof path && read_text(text, sizeof text, path)) {
+        if (snprintf(path, sizeof path, "%s/cpu.max", dir) < (int)sizeof path &&
+            hpt__read_start(text, sizeof text, NULL, path)) {
             quota = strtod(text, &end);
             if (end != text) period = strtod(end, NULL);
             if (end != text && period > 0) limit_cores(l, quota / period, "cgroup cpu quota");
@@ -149,9 +135,9 @@ static void read_groups(hpt__host_limits *l, const char *root) {
     char *text = hpt__malloc(3 * (size_t)TEXT), *groups = text, *mounts = text + TEXT;
     if (!text) return; // unread limits are no limits
     (void)snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
-    bool ok = read_text(groups, TEXT, path);
+    bool ok = hpt__read_start(groups, TEXT, NULL, path);
     (void)snprintf(path, sizeof path, "%s/proc/self/mountinfo", root);
-    ok = ok && read_text(mounts, TEXT, path);
+    ok = ok && hpt__read_start(mounts, TEXT, NULL, path);
     for (size_t i = 0; ok && i < sizeof all / sizeof *all; i++)
         read_hierarchy(l, all[i], root, groups, mounts, mounts + TEXT);
     hpt__free(text);
@@ -184,7 +170,7 @@ void hpt__host_limits_read(hpt__host_limits *out, const char *root) {
     char path[PATH_MAX], text[256];
     *out = (hpt__host_limits){.cores = (double)hpt__cpu_count(), .cores_from = "affinity", .memory_from = "MemTotal"};
     (void)snprintf(path, sizeof path, "%s/proc/meminfo", root);
-    const char *total = read_text(text, sizeof text, path) ? strstr(text, "MemTotal:") : NULL;
+    const char *total = hpt__read_start(text, sizeof text, NULL, path) ? strstr(text, "MemTotal:") : NULL;
     if (total) out->memory_bytes = strtoll(total + 9, NULL, 10) * 1024;
     read_groups(out, root);
     read_slurm(out);

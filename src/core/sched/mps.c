@@ -19,6 +19,7 @@
 #include "../base/alloc.h"
 #include "../base/clock.h"
 #include "../base/error.h"
+#include "../base/file.h"
 #include "../base/num.h"
 #include "process.h"
 
@@ -65,12 +66,8 @@ static hpt__mps_state command(const hpt__mps_set *set, hpt__mps *m, const char *
 // ---- start
 
 static void read_boot_id(char out[64]) {
-    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
-    out[0] = '\0';
-    if (!f) return;
-    if (!fgets(out, 64, f)) out[0] = '\0';
+    if (!hpt__read_start(out, 64, NULL, "/proc/sys/kernel/random/boot_id")) out[0] = '\0';
     out[strcspn(out, "\n")] = '\0';
-    (void)fclose(f);
 }
 
 static int make_root(hpt__mps_set *set, const hpt__run_dir *dir) {

@@ -8,45 +8,35 @@
 
 #include "../base/alloc.h"
 #include "../base/error.h"
+#include "../base/file.h"
 #include <hpt/device.h>
 
 #include <ctype.h>
 #include <dirent.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 static const char COMM[] = "nvidia-cuda-mps"; // of nvidia-cuda-mps-control and nvidia-cuda-mps-server
 enum { ENVIRONMENT = 1 << 16 };
 
 // A file of a process: *n bytes into out, a NUL after them.
-static bool read_file(char *out, size_t size, size_t *n, pid_t pid, const char *name) {
+static bool read_of(char *out, size_t size, size_t *n, pid_t pid, const char *name) {
     char path[64];
     (void)snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return false;
-    *n = 0;
-    for (ssize_t got = 1; got > 0 && *n < size - 1;) {
-        got = read(fd, out + *n, size - 1 - *n);
-        if (got > 0) *n += (size_t)got;
-    }
-    close(fd);
-    out[*n] = '\0';
-    return true;
+    return hpt__read_start(out, size, n, path);
 }
 
 // "control" or "server"; NULL: neither.
 static const char *role_of(pid_t pid) {
     char text[PATH_MAX];
     size_t n;
-    if (!read_file(text, sizeof text, &n, pid, "comm")) return NULL;
+    if (!read_of(text, sizeof text, &n, pid, "comm")) return NULL;
     text[strcspn(text, "\n")] = '\0';
     if (strcmp(text, COMM) != 0) return NULL;
-    if (!read_file(text, sizeof text, &n, pid, "cmdline")) return NULL;
+    if (!read_of(text, sizeof text, &n, pid, "cmdline")) return NULL;
     const char *slash = strrchr(text, '/'), *name = slash ? slash + 1 : text;
     if (strncmp(name, COMM, sizeof COMM - 1) != 0) return NULL;
     name += sizeof COMM - 1;
@@ -61,7 +51,7 @@ bool hpt__mps_is_server(pid_t pid) {
 static void read_pipe_folder(hpt_mps_info *m, char *text) {
     static const char NAME[] = "CUDA_MPS_PIPE_DIRECTORY=";
     size_t n = 0;
-    if (!read_file(text, ENVIRONMENT, &n, (pid_t)m->pid, "environ")) return;        // not ours: unknown
+    if (!read_of(text, ENVIRONMENT, &n, (pid_t)m->pid, "environ")) return;          // not ours: unknown
     (void)snprintf(m->pipe_directory, sizeof m->pipe_directory, "/tmp/nvidia-mps"); // its default
     for (const char *p = text; p < text + n; p += strlen(p) + 1)
         if (strncmp(p, NAME, sizeof NAME - 1) == 0)

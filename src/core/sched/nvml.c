@@ -172,12 +172,6 @@ void hpt__gpu_load_fini(hpt__gpu_load *load) {
     *load = (hpt__gpu_load){0};
 }
 
-int64_t hpt__gpu_load_of(const hpt__gpu_load *load, pid_t pid) {
-    for (int64_t i = 0; i < load->n; i++)
-        if (load->processes[i].pid == pid) return load->processes[i].used_bytes;
-    return 0;
-}
-
 // ---- the list
 
 // The profile stands at the end of an instance's name: "NVIDIA A100-SXM4-40GB MIG 1g.5gb".

@@ -56,8 +56,6 @@ HPT_NODISCARD int hpt__nvml_list(hpt__gpu **out, int64_t *n, hpt__nvml *nvml);
 // again. HPT_E_DEVICE: the device is lost, or there is none of this UUID (any more).
 HPT_NODISCARD int hpt__nvml_poll(hpt__gpu_load *load, hpt__nvml *nvml, const char *uuid);
 void hpt__gpu_load_fini(hpt__gpu_load *load);
-// Bytes that a process uses; 0 if it is not on the device, -1 if NVML does not say.
-int64_t hpt__gpu_load_of(const hpt__gpu_load *load, pid_t pid);
 
 // Critical faults (Xid) of a GPU are reported from now on. HPT_S_NOTHING: the driver cannot.
 HPT_NODISCARD int hpt__nvml_watch_faults(hpt__nvml *nvml, const char *uuid);

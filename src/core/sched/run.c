@@ -13,6 +13,7 @@
 // because signals, the working folder and the subreaper flag belong to the process.
 #include "../base/alloc.h"
 #include "../base/clock.h"
+#include "../base/file.h"
 #include "../base/rng.h"
 #include "../space/space_impl.h"
 #include "run_impl.h"

@@ -293,16 +293,3 @@ void hpt__run_dir_mark_latest(const hpt__run_dir *d) {
     (void)unlink(part);
     if (symlink(slash + 1, part) == 0 && rename(part, link) < 0) (void)unlink(part);
 }
-
-int hpt__read_file(hpt__str *out, const char *path) {
-    char buffer[8192];
-    ssize_t n;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    hpt__str_clear(out);
-    if (fd < 0) return hpt__fail(HPT_E_NOT_FOUND, "'%s' cannot be read: %s", path, strerror(errno));
-    while ((n = read(fd, buffer, sizeof buffer)) > 0) hpt__str_addn(out, buffer, (size_t)n);
-    const int why = errno;
-    close(fd);
-    if (n < 0) return hpt__fail(HPT_E_IO, "'%s' cannot be read: %s", path, strerror(why));
-    return hpt__str_status(out);
-}

@@ -44,7 +44,4 @@ HPT_NODISCARD int hpt__run_dir_write(const hpt__run_dir *d, const char *name, co
 // hpt_runs/latest -> this folder, if its parent is called so. Failure is of no consequence.
 void hpt__run_dir_mark_latest(const hpt__run_dir *d);
 
-// A whole file; out is empty and the result HPT_E_NOT_FOUND if there is none.
-HPT_NODISCARD int hpt__read_file(hpt__str *out, const char *path);
-
 #endif

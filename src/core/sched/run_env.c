@@ -52,6 +52,13 @@ static int keep_entry(hpt__run *run, const char *entry) {
     return 0;
 }
 
+bool hpt__run_inherits(const hpt__run *run, const char *name) {
+    const size_t n = strlen(name);
+    for (int64_t i = 0; i < run->n_env; i++)
+        if (strncmp(run->env[i], name, n) == 0 && run->env[i][n] == '=') return true;
+    return false;
+}
+
 int hpt__run_env_init(hpt__run *run) {
     int64_t n = 0;
     int rc = 0;

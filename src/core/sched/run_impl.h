@@ -310,6 +310,7 @@ HPT_NODISCARD int hpt__run_asked(hpt__run *run); // the asker has called: starts
 
 // ---- run_env.c
 HPT_NODISCARD int hpt__run_env_init(hpt__run *run);
+bool hpt__run_inherits(const hpt__run *run, const char *name); // the user has set this variable
 // *envp: valid until the next call.
 HPT_NODISCARD int hpt__run_env(char ***envp, hpt__run *run, const hpt__running *t);
 

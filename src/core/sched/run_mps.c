@@ -145,13 +145,6 @@ void hpt__run_mps_close(hpt__run *run) {
 
 // ---- the trial's environment
 
-static bool has_variable(const hpt__run *run, const char *name) {
-    const size_t n = strlen(name);
-    for (int64_t i = 0; i < run->n_env; i++)
-        if (strncmp(run->env[i], name, n) == 0 && run->env[i][n] == '=') return true;
-    return false;
-}
-
 // Variables of MPS that we give, so that inherited ones are left out.
 bool hpt__run_mps_sets(const hpt__run *run, const char *entry, size_t n) {
     static const char *const names[] = {"CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY",
@@ -177,9 +170,9 @@ void hpt__run_mps_env(hpt__str *s, const hpt__run *run, const hpt__running *t) {
     }
     const double part =
         memory > 0 && total > 0 ? (double)memory / (double)total : (double)g->demand.gpu / HPT__GPU_UNITS;
-    if (part > 0 && part < 1 && !has_variable(run, "XLA_PYTHON_CLIENT_MEM_FRACTION"))
+    if (part > 0 && part < 1 && !hpt__run_inherits(run, "XLA_PYTHON_CLIENT_MEM_FRACTION"))
         hpt__str_addf(s, "XLA_PYTHON_CLIENT_MEM_FRACTION=%.4f%c", part, 0);
-    if (!has_variable(run, "TF_FORCE_GPU_ALLOW_GROWTH")) hpt__str_addf(s, "TF_FORCE_GPU_ALLOW_GROWTH=true%c", 0);
+    if (!hpt__run_inherits(run, "TF_FORCE_GPU_ALLOW_GROWTH")) hpt__str_addf(s, "TF_FORCE_GPU_ALLOW_GROWTH=true%c", 0);
 }
 
 // ---- while trials run

@@ -4,6 +4,7 @@
 // origin.json lets `hpt resume` continue from any place: the copy of the sweep file in the folder no longer lies where
 // ${envvar:HPT_SWEEP_DIR} pointed, and relative commands were meant from the folder that the run was started in.
 #include "../base/alloc.h"
+#include "../base/file.h"
 #include "run_impl.h"
 
 #include <math.h>

@@ -9,10 +9,10 @@
 //            RLIMIT_AS: CUDA reserves address space for all memory of host and devices and would not start. The
 //            limit holds per process, not for their sum, which only a cgroup counts.
 //
-// The tier says what holds the memory of a trial without a GPU ("rlimit" or "none"), else its part of the GPU (run_mps.c). What a trial had and used is one attribute, s:hpt:use, written
-// with its result: {"cpu": 2, "cores": "0-1", "gpus": "gpu:0", "gpu": 0.25, "gpu_memory": 1, "memory": 1, "tier": "none",
-// "peak_memory": 1, "cpu_seconds": 0.5}. peak_memory (bytes) is the largest resident memory of one process, cpu_seconds the
-// time of all, as far as they were waited for (getrusage(2)). The kernel carries the peak over exec, so that a process which
+// The tier says what holds the memory of a trial without a GPU ("rlimit" or "none"), else its part of the GPU (run_mps.c). What
+// a trial had and used is one attribute, s:hpt:use, written with its result: {"cpu": 2, "cores": "0-1", "gpus": "gpu:0",
+// "gpu": 0.25, "gpu_memory": 1, "memory": 1, "tier": "none", "peak_memory": 1, "cpu_seconds": 0.5}. peak_memory (bytes) is the
+// largest resident memory of one process, cpu_seconds the time of all, as far as they were waited for (getrusage(2)). The kernel carries the peak over exec, so that a process which
 // takes less memory than this program had when it was made shows this program's: such a peak is not known, and left out.
 //
 // Ownership: everything is the run's. Threads: the run's.
@@ -24,18 +24,11 @@
 static const char *const THREADS[] = {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
                                       "NUMEXPR_NUM_THREADS"};
 
-static bool has_variable(const hpt__run *run, const char *name) {
-    const size_t n = strlen(name);
-    for (int64_t i = 0; i < run->n_env; i++)
-        if (strncmp(run->env[i], name, n) == 0 && run->env[i][n] == '=') return true;
-    return false;
-}
-
 void hpt__run_thread_env(hpt__str *s, const hpt__run *run, const hpt__running *t) {
     const int64_t cores = t->grant.demand.cpu / HPT__CPU_UNITS;
-    if (!(run->sweep->cpu > 0) || has_variable(run, THREADS[0])) return;
+    if (!(run->sweep->cpu > 0) || hpt__run_inherits(run, THREADS[0])) return;
     for (size_t i = 0; i < sizeof THREADS / sizeof *THREADS; i++) {
-        if (has_variable(run, THREADS[i])) continue;
+        if (hpt__run_inherits(run, THREADS[i])) continue;
         hpt__str_addf(s, "%s=%lld", THREADS[i], (long long)(cores >= 1 ? cores : 1));
         hpt__str_addc(s, '\0');
     }

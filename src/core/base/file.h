@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// file.h: reading small files whole: what the kernel tells in /proc and /sys, and files of our own.
+#ifndef HPT_BASE_FILE_H
+#define HPT_BASE_FILE_H
+
+#include "str.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+// A whole file; out is empty and the result HPT_E_NOT_FOUND if there is none.
+HPT_NODISCARD int hpt__read_file(hpt__str *out, const char *path);
+// Its beginning: at most size - 1 bytes and a NUL. *n (NULL: not wanted): how many. False, and no error recorded: it cannot be
+// opened.
+bool hpt__read_start(char *out, size_t size, size_t *n, const char *path);
+
+#endif
