@@ -117,6 +117,9 @@ typedef struct cuda__model {
     cuda__buf groups;                    // group_first, group_block
     cuda__buf factor, inverse;           // L and L^-1 (lower, ld x room)
     cuda__buf alpha, square;             // weights; the likelihood's matrix
+    cuda__set staying;                   // candidates that stay (cuda_pool.c)
+    cuda__buf pool, pool_moments;        // V (pool_ld x m); variances and means of m
+    int64_t pool_ld, pool_rows;          // room and rows of V
     int64_t ld, rows, inverse_rows, n_y; // of the factor; rows that L^-1 has; points with weights
     double jitter;
 } cuda__model;
@@ -170,6 +173,15 @@ int cuda__cov_build(void *ctx, const hpt__cov *cov, const double *theta, const d
 int cuda__cov_cross(void *ctx, const hpt__cov *cov, const double *theta, const double *x, const uint64_t *xmask,
                     int64_t n, const double *z, const uint64_t *zmask, int64_t m, double *k, int64_t ldk);
 
+// ---- cuda_pool.c
+int cuda__pool_set(void *model, const double *z, const uint64_t *zmask, int64_t m, double *mean, double *var);
+int cuda__pool_append(void *model, double *var);
+
+// ---- cuda_thin.c
+// out (n x s, ldo) = M b, or M' b where transposed, with M (n x n, ldm) lower and s columns b (ldb). Queued.
+int cuda__triangle_times(cuda__ctx *c, bool transposed, const double *m, int64_t ldm, int64_t n, const double *b,
+                         int64_t ldb, int64_t s, double *out, int64_t ldo);
+
 // ---- cuda_fill.c
 int cuda__fill_sobol(void *ctx, const uint32_t *columns, const uint32_t *shift, int64_t d, int64_t first, int64_t n,
                      double *out);
@@ -192,5 +204,7 @@ int cuda__cross_apply(void *model, const double *z, const uint64_t *zmask, int64
                       int64_t n, int64_t s, double *out, int64_t ldo);
 int cuda__screen(void *model, const hpt__acq *acq, const double *z, const uint64_t *zmask, int64_t m, int64_t k,
                  int64_t *index, double *value);
+// How many of m candidates a strip holds against n points.
+int64_t cuda__strip_width(int64_t n, int64_t m);
 
 #endif

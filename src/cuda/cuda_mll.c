@@ -59,13 +59,10 @@ static int queue(cuda__model *m, const places *at, double jitter, int64_t n, boo
     }
     // The log-determinant needs L's diagonal, which M replaces: its own is 1 / l_ii.
     HPT_TRY(cuda__invert_triangle(c, a, lda, n, at->info + 1));
-    CUDA__BLAS(
-        c, cublasDtrmv_v2_64(c->blas, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_N, CUBLAS_DIAG_NON_UNIT, n, a, lda, at->v, 1));
+    HPT_TRY(cuda__triangle_times(c, false, a, lda, n, at->alpha, n, 1, at->v, n)); // y stands in alpha's place
     HPT_TRY(cuda__launch_cuda_logdet(c, 1, 1,
                                      &(cuda__logdet_args){.a = a, .v = at->v, .out = at->results, .n = n, .lda = lda}));
-    HPT_TRY(cuda__copy(c, at->alpha, n, at->v, n, n, 1, 1, false, false));
-    CUDA__BLAS(c, cublasDtrmv_v2_64(c->blas, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_T, CUBLAS_DIAG_NON_UNIT, n, a, lda,
-                                    at->alpha, 1));
+    HPT_TRY(cuda__triangle_times(c, true, a, lda, n, at->v, n, 1, at->alpha, n));
     HPT_TRY(cuda__gram_triangle(c, a, lda, n));
     HPT_TRY(cuda__launch_cuda_slope_sums(c, at->rows, 1,
                                          &(cuda__slope_sums_args){.cov = m->trial.dev,
@@ -95,7 +92,7 @@ int cuda__mll(void *model, const double *theta, double jitter, const double *y, 
     HPT_TRY(cuda__reserve(c, &m->square, 8 * lda * n, "matrix of a likelihood"));
     HPT_TRY(cuda__kernel_set(c, &m->trial, m->cov, &m->sorting, theta));
     HPT_TRY(reserve(c, &at, n, p));
-    HPT_TRY(cuda__upload(c, (CUdeviceptr)(uintptr_t)at.v, y, 8 * n));
+    HPT_TRY(cuda__upload(c, (CUdeviceptr)(uintptr_t)(grad ? at.alpha : at.v), y, 8 * n));
     HPT_TRY(queue(m, &at, jitter, n, grad != NULL));
     got = hpt__malloc((size_t)(3 + p) * sizeof *got);
     if (!got) {

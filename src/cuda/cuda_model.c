@@ -179,9 +179,9 @@ void cuda__model_destroy(void *model) {
     cuda__ctx *c = m->ctx;
     const bool current = c->api->cuCtxPushCurrent_v2(c->context) == CUDA_SUCCESS;
     (void)c->api->cuStreamSynchronize(c->stream);
-    cuda__buf *bufs[] = {&m->fit.buf,      &m->trial.buf,       &m->points.x, &m->points.mask,
-                         &m->candidates.x, &m->candidates.mask, &m->groups,   &m->factor,
-                         &m->inverse,      &m->alpha,           &m->square};
+    cuda__buf *bufs[] = {&m->fit.buf,         &m->trial.buf, &m->points.x,     &m->points.mask, &m->candidates.x,
+                         &m->candidates.mask, &m->groups,    &m->factor,       &m->inverse,     &m->alpha,
+                         &m->square,          &m->staying.x, &m->staying.mask, &m->pool,        &m->pool_moments};
     for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++) cuda__release(c, bufs[i]);
     if (current) cuda__leave(c);
     cuda__sorting_fini(&m->sorting);
@@ -192,7 +192,7 @@ int64_t cuda__model_bytes(const void *model) {
     const cuda__model *m = model;
     return m->fit.buf.bytes + m->trial.buf.bytes + m->points.x.bytes + m->points.mask.bytes + m->candidates.x.bytes +
            m->candidates.mask.bytes + m->groups.bytes + m->factor.bytes + m->inverse.bytes + m->alpha.bytes +
-           m->square.bytes;
+           m->square.bytes + m->staying.x.bytes + m->staying.mask.bytes + m->pool.bytes + m->pool_moments.bytes;
 }
 
 static void cut_rows(cuda__model *m, int64_t n) {
