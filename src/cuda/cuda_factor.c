@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // cuda_factor.c: covariance matrices, Cholesky factor and its inverse, appends, weights.
 //
-//   A = K + (noise + jitter) I = L L' (Xpotrf),  M = L^-1 (Xtrtri), both lower, with a leading dimension of the model's room
+//   A = K + (noise + jitter) I = L L' (Xpotrf),  M = L^-1 (cuda_invert.c), both lower, with a leading dimension of the model's room
 //   append of k rows:  V = M K_old,new (n x k);  L_21 = V';  L_22 L_22' = K_22 + (noise + jitter) I - V'V
 //                      M_22 = L_22^-1;  M_21 = -M_22 L_21 M_11            2 n^2 k + n k^2 flops, 8 n^2 bytes read
 //   weights:  w = M' (M y)
@@ -71,18 +71,6 @@ int cuda__cholesky(cuda__ctx *c, double *a, int64_t lda, int64_t n, int *info) {
                                                CUDA_R_64F, &on_device, &on_host));
     HPT_TRY(reserve_solver(c, on_device, on_host));
     CUDA__SOLVE(c, cusolverDnXpotrf(c->solver, c->params, CUBLAS_FILL_MODE_LOWER, n, CUDA_R_64F, a, lda, CUDA_R_64F,
-                                    (void *)(uintptr_t)c->solver_device.at, on_device, c->solver_host, on_host, info));
-out:
-    return rc;
-}
-
-int cuda__invert_triangle(cuda__ctx *c, double *a, int64_t lda, int64_t n, int *info) {
-    int rc = HPT_OK;
-    size_t on_device = 0, on_host = 0;
-    CUDA__SOLVE(c, cusolverDnXtrtri_bufferSize(c->solver, CUBLAS_FILL_MODE_LOWER, CUBLAS_DIAG_NON_UNIT, n, CUDA_R_64F,
-                                               a, lda, &on_device, &on_host));
-    HPT_TRY(reserve_solver(c, on_device, on_host));
-    CUDA__SOLVE(c, cusolverDnXtrtri(c->solver, CUBLAS_FILL_MODE_LOWER, CUBLAS_DIAG_NON_UNIT, n, CUDA_R_64F, a, lda,
                                     (void *)(uintptr_t)c->solver_device.at, on_device, c->solver_host, on_host, info));
 out:
     return rc;
@@ -165,9 +153,8 @@ int cuda__need_inverse(cuda__model *m) {
     int rc = HPT_OK;
     if (m->inverse_rows == m->rows) return HPT_OK;
     double *inverse = cuda__doubles(m->inverse.at);
-    HPT_TRY(start_results(c));
     HPT_TRY(cuda__copy(c, inverse, m->ld, cuda__doubles(m->factor.at), m->ld, m->rows, m->rows, 1, false, true));
-    HPT_TRY(cuda__invert_triangle(c, inverse, m->ld, m->rows, info_of(c)));
+    HPT_TRY(cuda__invert_triangle(c, inverse, m->ld, m->rows));
     m->inverse_rows = m->rows;
 out:
     return rc;
@@ -223,7 +210,7 @@ static int append_rows(cuda__model *m, int64_t n, int64_t k, double *v, double *
     HPT_TRY(cuda__cholesky(c, corner, ld, k, info_of(c)));
     HPT_TRY(cuda__copy(c, m21, ld, s, n, n, k, -1, true, false));
     HPT_TRY(cuda__copy(c, m22, ld, corner, ld, k, k, 1, false, true));
-    HPT_TRY(cuda__invert_triangle(c, m22, ld, k, info_of(c) + 1));
+    HPT_TRY(cuda__invert_triangle(c, m22, ld, k));
     CUDA__BLAS(c, cublasDtrmm_v2_64(c->blas, CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_N,
                                     CUBLAS_DIAG_NON_UNIT, k, n, &one, m22, ld, m21, ld, m21, ld));
 out:

@@ -17,6 +17,7 @@
 #define CUDA__THREADS 256
 #define CUDA__GROUP 8  // columns whose slopes one block sums
 #define CUDA__SMALL 32 // edge of the triangles that the recursion of cuda_factor.c ends with
+#define CUDA__BLOCK 64 // edge of the triangles that an inverse begins with; their kernel's threads
 #define CUDA__THIN 8   // columns that one reading of a triangle serves
 #define CUDA__THIN_THREADS 512
 #define CUDA__SORT 1024 // values that one block of `cuda_top` orders
@@ -158,6 +159,13 @@ typedef struct cuda__small_lauum_args {
     int64_t n, lda;
 } cuda__small_lauum_args;
 
+// Triangles of BLOCK x BLOCK along the diagonal of A (n x n, lower) -> their inverses, with zeros above the diagonal; grid: one
+// each.
+typedef struct cuda__small_invert_args {
+    double *a;
+    int64_t n, lda;
+} cuda__small_invert_args;
+
 // Several matrices of one size, problem q (the grid's second dimension) `step` numbers after q - 1; both are lower triangles:
 //   cuda_many_factor   A -> L;  blocks of SMALL on the diagonal of M = their inverses;  info[q] = pivot (from 1) that failed
 //   cuda_many_invert   M -> L^-1 from L and those blocks; grid: block columns
@@ -225,6 +233,7 @@ typedef struct cuda__top_args {
     X(cuda_many_invert, cuda__many_args, CUDA__THREADS)          \
     X(cuda_many_weights, cuda__many_args, CUDA__THREADS)         \
     X(cuda_many_gram, cuda__many_args, CUDA__THREADS)            \
+    X(cuda_small_invert, cuda__small_invert_args, CUDA__BLOCK)   \
     X(cuda_small_lauum, cuda__small_lauum_args, CUDA__THREADS)   \
     X(cuda_copy, cuda__copy_args, CUDA__THREADS)                 \
     X(cuda_sobol, cuda__sobol_args, CUDA__THREADS)               \
