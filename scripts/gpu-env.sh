@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154
 # gpu-env.sh: sourced by gpu-check.sh and gpu-share-check.sh, in the repository's root: what both find out before they begin.
 #
 # Takes:  deps (packages of gpu-deps.sh or ""), device (cuda, or a mock), commit (or ""), log (a folder of the caller's)
@@ -23,7 +23,6 @@ else
 fi
 [ -n "$gpu" ] || { echo "$(basename "$0"): nvidia-smi shows no GPU on this machine"; exit 2; }
 name=$(cut -d, -f1 <<<"$gpu" | tr -c 'A-Za-z0-9\n' '-' | tr "[:upper:]" "[:lower:]" | sed 's/^nvidia-//')
-# shellcheck disable=SC2034 # the callers read it
 capability=$(cut -d, -f2 <<<"$gpu" | tr -d ' .')
 if [ -z "$commit" ]; then
     commit=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)

@@ -48,9 +48,8 @@ begin=$SECONDS
 
 export SHARE_CHECK=$log
 ours() { # "PID NAME" of each that is named so (an extended regular expression)
-    local file pid comm
-    for file in $(grep -lszFx "SHARE_CHECK=$log" /proc/[0-9]*/environ 2>/dev/null); do
-        pid=${file//[^0-9]/}
+    local pid comm
+    grep -lszFx "SHARE_CHECK=$log" /proc/[0-9]*/environ | tr -dc '0-9\n' | while read -r pid; do
         comm=$(cat "/proc/$pid/comm" 2>/dev/null) || continue
         [[ $comm =~ ^($1)$ ]] && echo "$pid $comm"
     done
@@ -112,7 +111,7 @@ since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.2f", b - a }'; 
 
 # ---- runs
 
-# sweep NAME TRIALS RESOURCES COMMAND [KEYS]: writes NAME.yaml. COMMAND is a shell's and holds no single quote.
+# sweep NAME TRIALS RESOURCES COMMAND [GRACE]: writes NAME.yaml. COMMAND is a shell's and holds no single quote.
 sweep() {
     cat >"$1.yaml" <<S
 method: random
@@ -120,13 +119,14 @@ metric: {name: loss, goal: minimize}
 run_cap: $2
 parameters: {x: {min: 0.0, max: 1.0}, y: {min: 0.0, max: 1.0}}
 command: [sh, -c, '$4']
-hpt: {resources: {$3, cpu: 0.1}${5:+, $5}}
+hpt: {resources: {$3, cpu: 0.1}, grace: ${5:-2}}
 S
 }
 # start NAME SECONDS ARGUMENT...: hpt run in the background; its lines, each with its time, go to NAME.out.
 start() {
     local name=$1 seconds=$2 line
     shift 2
+    [ $device = cuda ] || seconds=$((seconds * 4)) # other tests run beside it
     [ "$seconds" -lt "$(left)" ] || seconds=$(left)
     {
         timeout -k 15 "$seconds" hpt run "$name.yaml" --study "$name" --dir "$name" --gpus "$uuid" --seed 1 "$@" 2>&1 </dev/null
@@ -136,8 +136,13 @@ start() {
 }
 # finish NAME: waits for it, keeps all that it left.
 finish() {
-    local file
+    local file rest
     wait "$job"
+    rest=$(ours 'hpt|gpu_share_probe|nvidia-cuda-mps.*')
+    if [ -n "$rest" ]; then # what it leaves would spoil the next run
+        result FAIL "$1_left" "no process" "$rest"
+        end_ours
+    fi
     hpt trials --run "$1" --columns number,state,outcome,tier,device,share,gpu_memory,seconds,by,reason --format csv 2>&1 | tr -d '\r' >"$1.trials"
     keep "$1: hpt run" "$1.out"
     keep "$1: hpt trials" "$1.trials"
@@ -147,9 +152,10 @@ run() {
     start "$@"
     finish "$1"
 }
-# cell NAME TRIAL COLUMN: of the table above.
+# cell NAME TRIAL COLUMN: of the table above; the reason, which may hold commas, is its last.
 cell() {
-    awk -F, -v t="$2" -v c="$3" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == c) k = i; next } $1 == t { print $k }' "$1.trials"
+    awk -F, -v t="$2" -v c="$3" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == c) k = i; n = NF; next }
+        $1 == t { if (k == n) for (i = n + 1; i <= NF; i++) $k = $k "," $i; gsub(/^"|"$/, "", $k); print $k }' "$1.trials"
 }
 cells() { cut -d, -f1 "$1.trials" | tail -n +2 | while read -r t; do cell "$1" "$t" "$2"; done | tr '\n' ' ' | sed 's/ $//'; }
 # said NAME TRIAL KEY: the last value that a probe printed under a name.
@@ -157,7 +163,7 @@ said() { printed "$1/trials/$(printf %06d "$2")/stdout.log" "$3"; }
 printed() { grep -ohE "(^| )$2=[^ ]*" "$1" 2>/dev/null | tail -n 1 | sed 's/^ *[^=]*=//'; }
 errors_of() { tail -qn 1 "$1/trials/$(printf %06d "$2")/stderr.log" 2>/dev/null; }
 reports() { [ -n "$(said "$1" "$2" loss)" ]; }
-has() { grep -qF -- "$2" "$1"; }
+has() { grep -qsF -- "$2" "$1"; }
 gone() { ! kill -0 "$1" 2>/dev/null; }
 between() { [ -n "$1" ] && [ "$1" -ge "$2" ] && [ "$1" -le "$3" ]; }
 either() { [ "$1" = "$2" ] || [ "$1" = "$3" ]; }
@@ -180,12 +186,14 @@ S
     echo "$log/$1.control"
 }
 ask_control() { CUDA_MPS_PIPE_DIRECTORY=$1 timeout 2 "$control" <<<"$2" 2>&1; }
-# poll NAME: how the servers of a run are, whenever that changes, until NAME.over exists.
+# poll NAME: how the servers of a run are, whenever that changes, and copies of their logs, until NAME.over exists.
 poll() {
     local root folder server text last=""
+    mkdir "$1.logs"
     while [ ! -e "$1.over" ]; do
         root=$(cut -d' ' -f2 "$1/mps.txt" 2>/dev/null)
         text=""
+        cp -f "${root:-/nonexistent}"/*.log/*.log "$1.logs" 2>/dev/null
         for folder in "${root:-/nonexistent}"/*.[0-9]; do
             [ -d "$folder" ] || continue
             for server in $(ask_control "$folder" get_server_list); do
@@ -224,7 +232,7 @@ inventory() {
 half() {
     local i most tiers
     sweep half 3 "gpu: 0.5" "exec $probe report 4"
-    run half 40
+    run half 30
     tiers=$(cells half tier)
     holds half_done "COMPLETE three times" "$(cells half state)" [ "$(cells half state)" = "COMPLETE COMPLETE COMPLETE" ]
     holds half_tier "mps mps mps" "$tiers" [ "$tiers" = "mps mps mps" ]
@@ -250,7 +258,7 @@ held() {
 
 quarter() {
     sweep quarter 1 "gpu: 0.25, gpu_memory: 2GiB" "exec $probe report 3"
-    run quarter 30
+    run quarter 20
     holds quarter_tier mps "$(cells quarter tier)" [ "$(cells quarter tier)" = mps ]
     held quarter 0 25
     holds quarter_share "2048 MiB" "$(cell quarter 0 gpu_memory) bytes" [ "$(cell quarter 0 gpu_memory)" = 2147483648 ]
@@ -259,7 +267,7 @@ quarter() {
 escape() {
     local text="computes on $uuid beside its MPS server"
     sweep escape 1 "gpu: 0.5" "exec $probe escape 16 $log/escape.go"
-    start escape 30
+    start escape 25
     await 15 has escape.out "$text"
     nvidia-smi --query-compute-apps=pid,process_name,used_memory --format=csv >escape.smi 2>&1
     ours gpu_share_probe >>escape.smi
@@ -272,26 +280,28 @@ escape() {
 
 required() {
     sweep required 1 "gpu: 0.5" "exec $probe escape 16"
-    run required 30 -o run.enforce=required
+    run required 25 -o run.enforce=required
     holds required_ended "unenforced failed" "$(cells required tier) $(cells required outcome)" [ "$(cells required tier) $(cells required outcome)" = "unenforced failed" ]
     note required_reason "$(cells required reason)"
 }
 
 two() { # NAME: trial 0 computes and is deaf, trial 1 computes until NAME.go; both are under way when this returns
-    sweep "$1" 2 "gpu: 0.5" "case \$HPT_TRIAL in 0) exec $probe deaf 40 ;; *) exec $probe spin 40 $log/$1.go ;; esac" "grace: 1"
+    sweep "$1" 2 "gpu: 0.5" "case \$HPT_TRIAL in 0) exec $probe deaf 40 ;; *) exec $probe spin 40 $log/$1.go ;; esac" 1
     HPT_MPS_CONTROL=$(logged_control "$1") start "$1" 45
     poll "$1" &
     poller=$!
     await 15 reports "$1" 0 && await 15 reports "$1" 1
     sleep 1.5
 }
-two_end() { # NAME
-    touch "$1.go"
+# polled NAME: finishes it and its poll, and keeps what was seen.
+polled() {
+    local file
     finish "$1"
     touch "$1.over"
-    wait $poller
+    wait "$poller"
     keep "$1: the control program, as hpt used it" "$1.mps"
     keep "$1: servers and clients, polled" "$1.states"
+    for file in "$1".logs/*; do keep "$file" "$file"; done
 }
 
 deaf() {
@@ -305,12 +315,13 @@ deaf() {
     steps=$(said deaf 1 step)
     sleep 2
     steps="$steps, then $(said deaf 1 step)"
-    two_end deaf
+    touch deaf.go
+    polled deaf
     holds deaf_gone "within 1 s of grace and 10 s" "after $took s" awk -v t="$took" 'BEGIN { exit !(t < 12) }'
     holds deaf_outcome pruned "$(cell deaf 0 outcome)" [ "$(cell deaf 0 outcome)" = pruned ]
     holds deaf_terminate_client "answered with 0 before the kill" "$(grep -F terminate_client deaf.mps | cut -d' ' -f2-)" grep -qE 'terminate_client.* -> status 0: 0;$' deaf.mps
     holds deaf_no_drain "no controller started anew" "$(grep -cF 'could not end a client' deaf.out) lines that say so" [ "$(grep -cF 'could not end a client' deaf.out)" = 0 ]
-    holds deaf_neighbour "done, all results right" "$(cell deaf 1 outcome) $(errors_of deaf 1)" [ "$(cell deaf 1 outcome)" = done ]
+    holds deaf_neighbour "done, all results right" "$(cell deaf 1 outcome) $(errors_of deaf 1)" [ "$(cell deaf 1 outcome)" = "done" ]
     note deaf_neighbour_steps "$steps"
 }
 
@@ -321,29 +332,31 @@ killed() {
     pid=$(said kill 0 pid)
     [ -z "$pid" ] || kill -9 "$pid"
     sleep 3
-    two_end kill
+    touch kill.go
+    polled kill
     note kill_neighbour "$(cell kill 1 outcome) $(errors_of kill 1)"
     note kill_states "$(cut -d' ' -f2- kill.states | sed 's/[0-9]\{2,\}/N/g' | uniq | tr '\n' '|' | cut -c1-300)"
 }
 
 fault() {
     local i from
-    sweep fault 3 "gpu: 0.5" "case \$HPT_TRIAL in 0) exec $probe fault 100 ;; 1) exec $probe spin 5 ;; *) exec $probe spin 1 ;; esac"
+    sweep fault 3 "gpu: 0.5" "case \$HPT_TRIAL in 0) exec $probe fault 100 ;; 1) [ \$HPT_ATTEMPT != 0 ] || exec $probe spin 40 $log/fault.go ;; esac; exec $probe spin 1"
     HPT_MPS_CONTROL=$(logged_control fault) start fault 45
     poll fault &
     poller=$!
-    finish fault
-    touch fault.over
-    wait $poller
-    keep "fault: the control program, as hpt used it" fault.mps
-    keep "fault: servers and clients, polled" fault.states
+    await 25 has fault/trials/000000/stdout.log faults=
+    sleep 3
+    touch fault.go # if the neighbour is unharmed
+    polled fault
+    dmesg 2>/dev/null | grep -i xid | tail -n 20 >fault.xid
+    keep "fault: Xid lines of the kernel's log" fault.xid
     hpt export --run fault --format jsonl >fault.jsonl 2>&1
     keep "fault: hpt export" fault.jsonl
     holds fault_counted "all three trials ended" "$(cells fault state)" [ "$(cells fault state | tr ' ' '\n' | grep -cE 'COMPLETE|FAIL')" = 3 ]
     holds fault_charged "FAIL" "$(cell fault 0 state) $(cell fault 0 outcome)" [ "$(cell fault 0 state)" = FAIL ]
-    holds fault_next "done" "$(cell fault 2 outcome) $(errors_of fault 2)" [ "$(cell fault 2 outcome)" = done ]
+    holds fault_next "done" "$(cell fault 2 outcome) $(errors_of fault 2)" [ "$(cell fault 2 outcome)" = "done" ]
     if grep -q collateral fault.out fault.jsonl; then
-        holds fault_neighbour "collateral, done at its next attempt" "$(cell fault 1 outcome)" [ "$(cell fault 1 outcome)" = done ]
+        holds fault_neighbour "collateral, done at its next attempt" "$(cell fault 1 outcome)" [ "$(cell fault 1 outcome)" = "done" ]
     else
         note fault_neighbour "$(cell fault 1 outcome) $(cell fault 1 reason)"
     fi
@@ -355,7 +368,7 @@ fault() {
 }
 
 advisory() {
-    sweep advisory 1 "gpu: 0.25" "exec $probe grow 0.5 0.24" "grace: 2"
+    sweep advisory 1 "gpu: 0.25" "exec $probe grow 0.5 0.24"
     HPT_MPS_CONTROL=$log/none run advisory 40
     holds advisory_tier advisory "$(cells advisory tier)" [ "$(cells advisory tier)" = advisory ]
     holds advisory_warned "one line" "$(grep -F 'more than its share' advisory.out | cut -d' ' -f2-)" [ "$(grep -cF 'more than its share' advisory.out)" = 1 ]
@@ -366,7 +379,7 @@ advisory() {
 engine() {
     local device_name=$device pid peak
     [ "$device" != cuda ] || device_name=cuda:0
-    sweep engine 8 "gpu: 0.5" "exec $probe spin 0.4"
+    sweep engine 6 "gpu: 0.5, gpu_memory: 8GiB" "exec $probe spin 0.3"
     sed -i 's/^method: random/method: bayes/' engine.yaml
     start engine 40 --device $device_name -o gp.n_startup=3
     await 15 test -e engine/run.lock
@@ -380,8 +393,8 @@ engine() {
     keep "engine: hpt show" engine.show
     keep "engine: nvidia-smi --query-compute-apps=pid,used_memory; hpt is $pid" engine.smi
     peak=$(awk -F', ' -v p="${pid:-0}" '$1 == p && $2 > m { m = $2 } END { print m + 0 }' engine.smi)
-    holds engine_done "8 times COMPLETE" "$(cells engine state)" [ "$(cells engine state | tr ' ' '\n' | grep -c COMPLETE)" = 8 ]
-    holds engine_device "$device_name" "$(grep -iE 'device|engine' engine.show | head -n 2 | tr -s ' ' | tr '\n' '|')" has engine.show "$device_name"
+    holds engine_done "6 times COMPLETE" "$(cells engine state)" [ "$(cells engine state | tr ' ' '\n' | grep -c COMPLETE)" = 6 ]
+    holds engine_device "$device_name" "$(grep -F ' device ' engine.show | tr -s ' ' | tr '\n' '|')" has engine.show "$device_name"
     holds engine_model "a model's suggestions" "$(cells engine by)" has engine.trials ,gp
     note engine_memory "hpt itself took $peak MiB of the GPU at most; tiers $(cells engine tier)"
 }
@@ -394,7 +407,7 @@ oom() {
 import torch
 kept = [torch.empty(1 << 30, dtype=torch.uint8, device="cuda") for _ in range(200)]
 P
-        sweep oom 2 "gpu: 0.5" "case \$HPT_TRIAL in 0) $words ;; *) LD_LIBRARY_PATH=$given_libraries exec python3 $log/fill.py ;; esac"
+        sweep oom 2 "gpu: 0.5" "case \$HPT_TRIAL in 0) $words ;; *) exec env LD_LIBRARY_PATH=$given_libraries python3 $log/fill.py ;; esac"
     fi
     run oom 45
     holds oom_driver oom-gpu "$(cell oom 0 outcome): $(errors_of oom 0)" [ "$(cell oom 0 outcome)" = oom-gpu ]
@@ -424,6 +437,9 @@ keep "nvidia-smi, hpt devices, uname" machine.txt
 before=$(hpt devices 2>/dev/null | grep '^MPS')
 [ -z "$before" ] || note mps_before "$before"
 
+# The kernels as machine code: the driver's own compiler of PTX may be missing in a container.
+"$probe" ptx >probe.ptx
+if ptxas -arch="sm_$capability" probe.ptx -o probe.cubin 2>/dev/null; then export SHARE_PROBE_IMAGE=$log/probe.cubin; fi
 # What one process has without any share: the device itself.
 timeout 30 "$probe" report 0.1 >whole.txt 2>whole.err || { cat whole.txt whole.err; echo "gpu-share-check.sh: the probe does not work here"; exit 2; }
 keep "the probe, alone and without MPS" whole.txt
@@ -434,20 +450,21 @@ note whole "$uuid: $whole_multiprocessors multiprocessors, $(printed whole.txt a
 check inventory 5 inventory
 check half 15 half
 check quarter 10 quarter
+check escape 12 escape
+check required 12 required
+check advisory 12 advisory
 check deaf 15 deaf
 check fault 15 fault
-check escape 12 escape
-check advisory 12 advisory
-check required 12 required
-check kill 12 killed
 check engine 15 engine
+check kill 12 killed
 check oom 12 oom
 
 # ---- nothing is left
 sleep 0.3
 rest=$(ours 'gpu_share_probe|hpt|nvidia-cuda-mps.*')
+holds nothing_left "no process of ours" "${rest:-none}" [ -z "$rest" ]
 after=$(hpt devices 2>/dev/null | grep '^MPS')
-holds nothing_left "no process of ours, no MPS that was not here before" "${rest:-none} ${after:-none}" [ "$rest" = "" -a "$after" = "$before" ]
+[ "$after" = "$before" ] || note mps_after "${after:-none}"
 
 failed=$(grep -c '^FAIL' checks.tsv)
 python3 - "$out/share-$name-$commit" "$gpu" "$driver" "$commit" "$failed" $((SECONDS - begin)) <<'PY'

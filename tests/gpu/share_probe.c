@@ -7,13 +7,15 @@
 //   fault STEPS             as spin, and after STEPS a kernel that writes to an illegal address
 //   grow TO [FROM]          holds FROM of the device's memory, then a hundredth more each 0.6 s until TO, then 20 s
 //   escape SECONDS [FILE]   as spin, without the variables that lead to the MPS server
+//   ptx                     prints the kernels; needs no GPU
 //
 // Prints name=value: what it sees, start, ready, end (seconds since 1970), and a few times a second step and loss, which
 // is the time of a step in milliseconds. Status 0: all results were right; 1: a call failed (its name and reason are on standard
 // error); 2: usage; 3: a result was wrong; 77: there is no GPU.
 //
 // The kernel: thread i of n writes x after ROUNDS of x <- 1664525 x + 1013904223 (mod 2^32) from seed + i, and spins for a
-// number of clock cycles before it does so. PTX text, which each driver compiles for its GPU, so that nvcc is not needed.
+// number of clock cycles before it does so. PTX text, which each driver compiles for its GPU, so that nvcc is not needed. A
+// driver in a container may lack its compiler: a file named by SHARE_PROBE_IMAGE, made of that text by ptxas, is tried first.
 //
 // Threads: one. Ends with the process; only what is measured is freed.
 #include "cuda/cuda_api.h"
@@ -117,6 +119,15 @@ static int judge(const probe *p, const char *call, CUresult rc) {
 
 // ---- the device
 
+static bool load_image(const probe *p, CUmodule *module) {
+    static char image[1 << 16];
+    const char *path = getenv("SHARE_PROBE_IMAGE");
+    FILE *f = path ? fopen(path, "rb") : NULL;
+    const size_t n = f ? fread(image, 1, sizeof image, f) : 0;
+    if (f) (void)fclose(f);
+    return n > 0 && n < sizeof image && p->cu->cuModuleLoadData(module, image) == CUDA_SUCCESS;
+}
+
 static int begin(probe *p) {
     char why[256];
     int count = 0, clock = 0, multiprocessors = 0;
@@ -134,8 +145,9 @@ static int begin(probe *p) {
     CALL(cuDevicePrimaryCtxRetain, &p->context, p->device);
     CALL(cuCtxPushCurrent_v2, p->context);
     CALL(cuDeviceGetAttribute, &multiprocessors, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, p->device);
-    CALL(cuDeviceGetAttribute, &clock, CU_DEVICE_ATTRIBUTE_CLOCK_RATE, p->device);
-    p->hertz = clock > 0 ? 1e3 * clock : 1e9;
+    // Without it kernels only last longer or shorter than meant.
+    const bool known = p->cu->cuDeviceGetAttribute(&clock, CU_DEVICE_ATTRIBUTE_CLOCK_RATE, p->device) == CUDA_SUCCESS;
+    p->hertz = known && clock > 0 ? 1e3 * clock : 1e9;
     p->blocks = 2 * (unsigned)multiprocessors;
     p->n = p->blocks * THREADS;
     p->values = calloc(p->n, sizeof *p->values);
@@ -143,7 +155,7 @@ static int begin(probe *p) {
         (void)fprintf(stderr, "gpu_share_probe: out of memory\n");
         return FAILED;
     }
-    CALL(cuModuleLoadData, &module, PTX);
+    if (!load_image(p, &module)) CALL(cuModuleLoadData, &module, PTX);
     CALL(cuModuleGetFunction, &p->spin, module, "spin");
     CALL(cuModuleGetFunction, &p->fault, module, "fault");
     CALL(cuStreamCreate, &p->stream, CU_STREAM_NON_BLOCKING);
@@ -296,9 +308,11 @@ int main(int argc, char **argv) {
     char *end = NULL;
     for (size_t i = 0; argc > 1 && i < sizeof modes / sizeof *modes; i++)
         known = known || strcmp(argv[1], modes[i]) == 0;
+    if (argc == 2 && strcmp(argv[1], "ptx") == 0) return fputs(PTX, stdout) < 0 ? FAILED : 0;
     const double amount = argc > 2 ? strtod(argv[2], &end) : 0;
     if (!known || argc > 4 || (end && (*end || !(amount >= 0)))) {
-        (void)fprintf(stderr, "usage: gpu_share_probe report|spin|deaf|fault|grow|escape [AMOUNT [FILE or FROM]]\n");
+        (void)fprintf(stderr,
+                      "usage: gpu_share_probe report|spin|deaf|fault|grow|escape|ptx [AMOUNT [FILE or FROM]]\n");
         return USAGE;
     }
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
