@@ -212,7 +212,7 @@ poll() {
 
 inventory() {
     local line id total reserved mib
-    env -u CUDA_VISIBLE_DEVICES nvidia-smi --query-gpu=uuid,memory.total,memory.reserved --format=csv,noheader,nounits >smi.txt
+    nvidia-smi --query-gpu=uuid,memory.total,memory.reserved --format=csv,noheader,nounits >smi.txt
     env -u CUDA_VISIBLE_DEVICES hpt devices --format csv | tr -d '\r' >devices.csv
     hpt devices >devices.txt 2>&1
     keep "hpt devices" devices.txt
@@ -224,7 +224,7 @@ inventory() {
     holds inventory_gpus "$(cut -d, -f1 smi.txt | sort | tr '\n' ' ')" "$ids" [ "$ids" = "$(cut -d, -f1 smi.txt | sort | tr '\n' ' ')" ]
     while IFS=', ' read -r id total reserved; do
         mib=$(paste -d, <(column uuid) <(column memory_bytes) | awk -F, -v u="$id" '$1 == u { printf "%d", $2 / 1048576 }')
-        [[ $reserved =~ ^[0-9]+$ ]] || reserved=0
+        [[ $reserved =~ ^[0-9]+$ ]] || reserved=$((total / 50)) # not told
         holds inventory_memory "$total MiB less at most $reserved reserved" "$mib MiB" between "$mib" $((total - reserved - 2)) "$total"
     done <smi.txt
 }
@@ -447,6 +447,7 @@ uuid=$(printed whole.txt uuid)
 whole_multiprocessors=$(printed whole.txt multiprocessors)
 note whole "$uuid: $whole_multiprocessors multiprocessors, $(printed whole.txt allocatable_mib) of $(printed whole.txt total_mib) MiB can be allocated"
 
+# What may spoil a GPU for others comes last.
 check inventory 5 inventory
 check half 15 half
 check quarter 10 quarter
@@ -454,10 +455,10 @@ check escape 12 escape
 check required 12 required
 check advisory 12 advisory
 check deaf 15 deaf
-check fault 15 fault
-check engine 15 engine
-check kill 12 killed
+check engine 12 engine
 check oom 12 oom
+check fault 15 fault
+check kill 12 killed
 
 # ---- nothing is left
 sleep 0.3

@@ -6,7 +6,7 @@
 // program's server: it leaves client.PID in the pipe folder, has CUDA_MPS_ACTIVE_THREAD_PERCENTAGE of the multiprocessors and
 // as much memory as CUDA_MPS_PINNED_DEVICE_MEM_LIMIT says, fails once that file is gone (terminate_client), and a fault of one ends
 // all (file fault, which keeps newcomers waiting). Without MPS its process id goes to the file FAKE_CUDA_PID, which the
-// fake NVML reads. Memory is host memory where it is read, else only counted. Kernels are known by name: spin and fault of the probe.
+// fake NVML reads. Kernels are known by name: spin and fault of the probe.
 #include <cuda.h>
 
 #include <stdbool.h>
@@ -17,9 +17,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MIB = 40960, MULTIPROCESSORS = 132, KILOHERTZ = 1000000, ROUNDS = 100, SMALL = 1 << 20 };
+enum { MIB = 40960, MULTIPROCESSORS = 132, KILOHERTZ = 1000000, ROUNDS = 100, PIECES = 1 << 14 };
 
 static size_t used, limit = (size_t)MIB << 20;
+static size_t pieces[PIECES], n_pieces; // what is never read is only counted
+static uint32_t arena[1 << 16];         // what is
 static const char *pipe_folder;
 static CUresult failure; // what every call returns from now on
 static bool faulted;
@@ -163,20 +165,20 @@ CUresult cuCtxPopCurrent_v2(CUcontext *context) {
 CUresult cuMemAlloc_v2(CUdeviceptr *out, size_t bytes) {
     if (state()) return failure;
     if (bytes > limit - used) return CUDA_ERROR_OUT_OF_MEMORY;
-    char *p = malloc(bytes < SMALL ? bytes + sizeof bytes : sizeof bytes); // large ones are never read
-    if (!p) return CUDA_ERROR_OUT_OF_MEMORY;
-    memcpy(p, &bytes, sizeof bytes);
+    if (bytes <= sizeof arena) { // one: for results
+        *out = (CUdeviceptr)(uintptr_t)arena;
+        return CUDA_SUCCESS;
+    }
+    if (n_pieces == PIECES) return CUDA_ERROR_OUT_OF_MEMORY;
+    pieces[n_pieces] = bytes;
     used += bytes;
-    *out = (CUdeviceptr)(uintptr_t)(p + sizeof bytes);
+    *out = n_pieces++;
     return CUDA_SUCCESS;
 }
 
 CUresult cuMemFree_v2(CUdeviceptr at) {
-    char *p = (char *)(uintptr_t)at - sizeof(size_t); // NOLINT(performance-no-int-to-ptr)
-    size_t bytes;
-    memcpy(&bytes, p, sizeof bytes);
-    used -= bytes;
-    free(p);
+    if (at != (CUdeviceptr)(uintptr_t)arena) used -= pieces[at];
+    n_pieces -= at + 1 == n_pieces;
     return state();
 }
 

@@ -29,8 +29,21 @@ chmod +x tools/nvidia-smi
 printf 'gpu %s 40960 reserved=512 model=Fake_GPU\nprocess %s @%s/pid 8600 step=500\n' $id $id "$place" >driver.txt
 export LD_LIBRARY_PATH="$build/tests/fake/driver" FAKE_CUDA_PID="$place/pid" FAKE_NVML_SCRIPT="$place/driver.txt"
 export HPT_NVML_PATH="$build/tests/fake/libfake_nvml.so" HPT_MPS_CONTROL="$build/tests/fake/nvidia-cuda-mps-control"
-PATH=$place/tools:$PATH "$source/scripts/gpu-share-check.sh" --mock --build "$build" --out "$place/results" --commit test --limit 500 >out.txt 2>&1 ||
+checks=inventory,half,quarter,escape,required,advisory,deaf,oom,fault,kill
+[ ! -e "$build/lib/libhpt_gpu_cuda_mock.so" ] || checks=$checks,engine
+PATH=$place/tools:$PATH "$source/scripts/gpu-share-check.sh" --mock --build "$build" --out "$place/results" --commit test --limit 500 --only $checks >out.txt 2>&1 ||
     fail "$(cat out.txt)"
 same "$(grep -c '^FAIL' out.txt)" 0
-cat out.txt
+for name in half_tier quarter_allocatable escape_tier required_ended advisory_ended deaf_terminate_client oom_driver fault_counted; do
+    grep -q "^ok *$name" out.txt || fail "  $name was not checked"
+done
+expect 0 "| ok | deaf_terminate_client |" cat "$place/results/share-mock-test.md"
+expect 0 "" python3 -m json.tool "$place/results/share-mock-test.json"
+
+fact "a share that is not held fails its check: without MPS the tier is advisory and the whole GPU is seen"
+PATH=$place/tools:$PATH HPT_MPS_CONTROL=$place/none "$source/scripts/gpu-share-check.sh" --mock --build "$build" --out "$place/results" \
+    --commit test --only half >out.txt 2>&1 && fail "$(cat out.txt)"
+for text in "FAIL  half_tier expected mps mps mps, seen advisory advisory advisory" "FAIL  half_multiprocessors expected 50 % of 132, seen 132"; do
+    expect 0 "$text" cat out.txt
+done
 finish
