@@ -250,7 +250,8 @@ half() {
 held() {
     local seen share mib
     seen=$(said "$1" "$2" multiprocessors)
-    holds "$1_multiprocessors" "$3 % of $whole_multiprocessors" "$seen" between "$seen" $((whole_multiprocessors * $3 / 100 - 2)) $(((whole_multiprocessors * $3 + 99) / 100))
+    # The hardware parts multiprocessors in pairs.
+    holds "$1_multiprocessors" "$3 % of $whole_multiprocessors, to 2" "$seen" between "$seen" $((whole_multiprocessors * $3 / 100 - 2)) $(((whole_multiprocessors * $3 + 99) / 100 + 2))
     share=$(($(cell "$1" "$2" gpu_memory) / 1048576))
     mib=$(said "$1" "$2" allocatable_mib)
     holds "$1_allocatable" "at most $share MiB, more than half of it" "$mib MiB, then $(said "$1" "$2" refused_by)" between "$mib" $((share / 2)) $share
@@ -368,12 +369,13 @@ fault() {
 }
 
 advisory() {
-    sweep advisory 1 "gpu: 0.25" "exec $probe grow 0.5 0.24"
+    # A second attempt, with more than a quarter, takes its half at once.
+    sweep advisory 1 "gpu: 0.25" "[ \$HPT_ATTEMPT = 0 ] || exec $probe grow 0.5 0.5; exec $probe grow 0.5 0.24"
     HPT_MPS_CONTROL=$log/none run advisory 40
     holds advisory_tier advisory "$(cells advisory tier)" [ "$(cells advisory tier)" = advisory ]
-    holds advisory_warned "one line" "$(grep -F 'more than its share' advisory.out | cut -d' ' -f2-)" [ "$(grep -cF 'more than its share' advisory.out)" = 1 ]
+    holds advisory_warned "a line" "$(grep -F 'more than its share' advisory.out | cut -d' ' -f2-)" has advisory.out "more than its share"
     holds advisory_ended oom-gpu "$(cells advisory outcome): $(cells advisory reason)" [ "$(cells advisory outcome)" = oom-gpu ]
-    note advisory_held "the trial's own count at its end: $(said advisory 0 loss) of the device"
+    note advisory_held "the trial's own count at each step: $(grep -ohE 'loss=[^ ]*' advisory/trials/000000/stdout.log | cut -d= -f2 | tr '\n' ' ')of the device"
 }
 
 engine() {
@@ -400,14 +402,14 @@ engine() {
 }
 
 oom() {
-    local words="exec $probe grow 0.7 0.7"
-    sweep oom 2 "gpu: 0.5" "$words"
+    local fill="exec $probe grow 1 1"
+    sweep oom 2 "gpu: 0.5" "$fill"
     if python3 -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("torch") is None)' 2>/dev/null; then
         cat >fill.py <<'P'
 import torch
 kept = [torch.empty(1 << 30, dtype=torch.uint8, device="cuda") for _ in range(200)]
 P
-        sweep oom 2 "gpu: 0.5" "case \$HPT_TRIAL in 0) $words ;; *) exec env LD_LIBRARY_PATH=$given_libraries python3 $log/fill.py ;; esac"
+        sweep oom 2 "gpu: 0.5" "case \$HPT_TRIAL in 0) $fill ;; *) exec env LD_LIBRARY_PATH=$given_libraries python3 $log/fill.py ;; esac"
     fi
     run oom 45
     holds oom_driver oom-gpu "$(cell oom 0 outcome): $(errors_of oom 0)" [ "$(cell oom 0 outcome)" = oom-gpu ]
@@ -456,7 +458,7 @@ check required 12 required
 check advisory 12 advisory
 check deaf 15 deaf
 check engine 12 engine
-check oom 12 oom
+check oom 20 oom
 check fault 15 fault
 check kill 12 killed
 

@@ -43,7 +43,7 @@ expect 0 "" python3 -m json.tool "$place/results/share-mock-test.json"
 fact "a share that is not held fails its check: without MPS the tier is advisory and the whole GPU is seen"
 PATH=$place/tools:$PATH HPT_MPS_CONTROL=$place/none "$source/scripts/gpu-share-check.sh" --mock --build "$build" --out "$place/results" \
     --commit test --only half >out.txt 2>&1 && fail "$(cat out.txt)"
-for text in "FAIL  half_tier expected mps mps mps, seen advisory advisory advisory" "FAIL  half_multiprocessors expected 50 % of 132, seen 132"; do
+for text in "FAIL  half_tier expected mps mps mps, seen advisory advisory advisory" "FAIL  half_multiprocessors expected 50 % of 132, to 2, seen 132"; do
     expect 0 "$text" cat out.txt
 done
 finish
