@@ -58,7 +58,7 @@ end_ours() {
     local pid
     for pid in $(ours hpt | cut -d' ' -f1); do kill -TERM "$pid" 2>/dev/null; done
     await 8 none_left hpt
-    for pid in $(ours 'hpt|gpu_share_probe|python3|nvidia-cuda-mps.*' | cut -d' ' -f1); do kill -KILL "$pid" 2>/dev/null; done
+    for pid in $(ours 'hpt|gpu_share_probe|python3.*|nvidia-cuda-mps.*' | cut -d' ' -f1); do kill -KILL "$pid" 2>/dev/null; done
 }
 none_left() { [ -z "$(ours "$1")" ]; }
 trap 'end_ours; rm -rf "$log"' EXIT
@@ -94,7 +94,7 @@ keep() {
         tail -n 40 "$2"
     else
         cat "$2"
-    fi | tr -d '\r' | cut -c1-220
+    fi | tr -d '\r' | cut -c1-600
     printf '```\n'
 } >>raw.md
 left() { echo $((limit - SECONDS + begin)); }
@@ -351,8 +351,8 @@ fault() {
     polled fault
     dmesg 2>/dev/null | grep -i xid | tail -n 20 >fault.xid
     keep "fault: Xid lines of the kernel's log" fault.xid
-    hpt export --run fault --format jsonl >fault.jsonl 2>&1
-    keep "fault: hpt export" fault.jsonl
+    hpt export --run fault --format jsonl 2>&1 | sed -E 's/"reports":\[\[.*\]\],//' >fault.jsonl
+    keep "fault: hpt export, without reports" fault.jsonl
     holds fault_counted "all three trials ended" "$(cells fault state)" [ "$(cells fault state | tr ' ' '\n' | grep -cE 'COMPLETE|FAIL')" = 3 ]
     holds fault_charged "FAIL" "$(cell fault 0 state) $(cell fault 0 outcome)" [ "$(cell fault 0 state)" = FAIL ]
     holds fault_next "done" "$(cell fault 2 outcome) $(errors_of fault 2)" [ "$(cell fault 2 outcome)" = "done" ]
