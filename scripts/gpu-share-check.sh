@@ -144,6 +144,7 @@ finish() {
         end_ours
     fi
     hpt trials --run "$1" --columns number,state,outcome,tier,device,share,gpu_memory,seconds,by,reason --format csv 2>&1 | tr -d '\r' >"$1.trials"
+    hpt trials --run "$1" --columns number,gpu_peak >"$1.peaks" 2>/dev/null && keep "$1: what the driver counted for the trials" "$1.peaks"
     keep "$1: hpt run" "$1.out"
     keep "$1: hpt trials" "$1.trials"
     for file in "$1"/trials/*/std*.log; do keep "$file" "$file"; done
@@ -293,6 +294,9 @@ two() { # NAME: trial 0 computes and is deaf, trial 1 computes until NAME.go; bo
     poller=$!
     await 15 reports "$1" 0 && await 15 reports "$1" 1
     sleep 1.5
+    nvidia-smi >"$1.smi" 2>&1
+    nvidia-smi --query-compute-apps=pid,process_name,used_memory --format=csv >>"$1.smi" 2>&1
+    keep "$1: nvidia-smi while two clients compute" "$1.smi"
 }
 # polled NAME: finishes it and its poll, and keeps what was seen.
 polled() {
