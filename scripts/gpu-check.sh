@@ -51,36 +51,7 @@ skip() {
     printf 'LEFT OUT  %s: %s\n' "$1" "$2"
 }
 
-if [ -n "$deps" ]; then
-    if [ -f "$deps" ]; then
-        mkdir "$log/deps" && tar xzf "$deps" -C "$log/deps" || exit 2
-        deps=$log/deps
-    fi
-    deps=$(cd "$deps" && pwd) || exit 2
-    libs=$deps/usr/lib/$(uname -m)-linux-gnu
-    export PATH="$deps/usr/bin:$PATH"
-    export LD_LIBRARY_PATH="$libs:$libs/openblas-pthread${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
-    export PKG_CONFIG_SYSROOT_DIR=$deps PKG_CONFIG_LIBDIR=$libs/pkgconfig:$deps/usr/share/pkgconfig
-    export LIBRARY_PATH="$libs${LIBRARY_PATH:+:$LIBRARY_PATH}"
-fi
-if [ "$device" = cuda ]; then
-    gpu=$(nvidia-smi --query-gpu=name,compute_cap --format=csv,noheader 2>/dev/null | head -n 1)
-    driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)
-else
-    gpu="mock, 9.0" driver=none
-fi
-[ -n "$gpu" ] || { echo "gpu-check.sh: nvidia-smi shows no GPU on this machine"; exit 2; }
-name=$(cut -d, -f1 <<<"$gpu" | tr -c 'A-Za-z0-9\n' '-' | tr "[:upper:]" "[:lower:]" | sed 's/^nvidia-//')
-capability=$(cut -d, -f2 <<<"$gpu" | tr -d ' .')
-if [ -z "$commit" ]; then
-    commit=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
-    git diff --quiet 2>/dev/null || commit=$commit-changed
-fi
-# Where the toolkit's libraries may be: beside nvcc, and where pip puts them.
-toolkit=$(dirname "$(dirname "$(readlink -f "$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)")")")
-pip=$(python3 -c 'import nvidia; print(list(nvidia.__path__)[0])' 2>/dev/null)
-export HPT_CUDA_PATH="${HPT_CUDA_PATH:-$toolkit${pip:+:$pip}}"
-echo "GPU: $gpu; commit $commit; driver $driver; $(nvcc --version | sed -n 's/.*release \([0-9.]*\).*/toolkit \1/p')"
+. scripts/gpu-env.sh
 
 # ---- build
 tests=ON
@@ -92,7 +63,7 @@ else
     step configure 120 cmake -S . -B $dir -DCMAKE_BUILD_TYPE=Release -DHPT_CUDA=ON -DHPT_CUDA_ARCHITECTURES="$capability" \
         -DHPT_TESTS=$tests -DHPT_EXAMPLES=ON || { cat "$log/configure.txt"; exit 1; }
     targets="hpt_gpu hpt_gpu_cuda hpt hpt-bench hpt-bench-surrogate digits_mlp"
-    [ $tests = OFF ] || targets="$targets backend unit_sampler cuda_study hpt_gpu_cuda_mock"
+    [ $tests = OFF ] || targets="$targets backend unit_sampler cuda_study hpt_gpu_cuda_mock gpu_share_probe"
     # shellcheck disable=SC2086
     step build 300 cmake --build $dir -j "$(nproc)" --target $targets || exit 1
 fi
