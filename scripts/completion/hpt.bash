@@ -9,6 +9,7 @@ _hpt() {
             case $command in
             export) words="json jsonl csv journal" ;;
             import) words="journal jsonl csv" ;;
+            show | top) words="table json" ;;
             *) words="table json csv" ;;
             esac
             ;;
