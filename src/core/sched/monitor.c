@@ -129,7 +129,7 @@ static int add_trial(hpt_monitor *m, const hpt__json *v) {
                           .attempt = integer_of(v, "attempt", 0),
                           .slot = integer_of(v, "slot", -1),
                           .pid = integer_of(v, "pid", -1),
-                          .seconds = number_of(v, "seconds"),
+                          .seconds = number_of(given, "seconds"),
                           .stopping = stopping && stopping->kind == HPT__JSON_BOOL && stopping->b,
                           .use = text,
                           .gpu_bytes = -1,

@@ -319,7 +319,9 @@ void hpt__run_thread_env(hpt__str *s, const hpt__run *run,
                          const hpt__running *t); // entries of thread counts, NUL after each
 // Takes the cores of a trial and sets the limits of its process. The slot gives them back.
 void hpt__run_limit(hpt__spawn *spawn, hpt__run *run, const hpt__running *t);
-void hpt__run_use_json(hpt__str *s, const hpt__run *run, const hpt__running *t); // s:hpt:use; s is empty
+void hpt__run_use_json(hpt__str *s, const hpt__run *run, const hpt__running *t);  // s:hpt:use; s is empty
+void hpt__run_gpu_names(hpt__str *s, const hpt__run *run, const hpt__running *t); // "gpu:0,gpu:1"; nothing without one
+double hpt__run_gpus(const hpt__running *t);                                      // its share of all of them together
 
 // ---- run_mps.c
 // Ends what a killed run left of MPS, and starts a controller on each GPU whose shares it can hold. HPT_E_DEVICE:

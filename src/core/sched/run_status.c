@@ -68,7 +68,6 @@ static void put_slot(hpt__str *s, const hpt__run *run, int64_t slot, hpt__str *u
     put_int(s, "pid", t->pid);
     hpt__str_addf(s, ",\"stopping\":%s", t->cause != HPT__STOP_NONE ? "true" : "false");
     put_int(s, "slot", slot);
-    put_number(s, "seconds", hpt__now_mono() - t->started);
     hpt__str_addf(s, ",\"use\":%s}", hpt__str_text(use));
     if (use->failed) s->failed = true;
 }
