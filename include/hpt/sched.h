@@ -55,7 +55,9 @@ typedef struct hpt_run_event {
     int64_t best_number;
     double elapsed;       /* seconds of this run */
     int64_t n_ended_here; /* trials ended by this run */
-    hpt_study *study;     /* borrowed; a callback may query it */
+    double gpus,
+        gpus_granted; /* GPUs that trials may have, and what they hold of them: 4, 0.75; 0: they ask for none */
+    hpt_study *study; /* borrowed; a callback may query it */
 } hpt_run_event;
 
 typedef void (*hpt_run_fn)(const hpt_run_event *event, void *payload);

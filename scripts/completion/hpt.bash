@@ -10,6 +10,7 @@ _hpt() {
             export) words="json jsonl csv journal" ;;
             import) words="journal jsonl csv" ;;
             show | top) words="table json" ;;
+            report) words="text html" ;;
             *) words="table json csv" ;;
             esac
             ;;

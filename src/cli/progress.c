@@ -123,6 +123,8 @@ static void status_text(char *out, size_t size, const cli_progress *p, const hpt
         return;
     }
     add(out, size, " trials: %lld done, %lld running", (long long)e->n_done, (long long)e->n_running);
+    if (e->gpus > 0 && e->n_running > 0 && level < NO_RATE)
+        add(out, size, " on %.4g of %.4g GPUs", e->gpus_granted, e->gpus);
     if (e->n_pruned) add(out, size, ", %lld pruned", (long long)e->n_pruned);
     if (e->n_failed) add(out, size, ", %lld failed", (long long)e->n_failed);
     if (!isnan(e->best)) add(out, size, "; best %s (#%lld)", cli_number(number, e->best), (long long)e->best_number);

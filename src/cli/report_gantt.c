@@ -20,8 +20,14 @@ static const char *const KINDS[SPAN_KINDS] = {"done",          "pruned",      "f
 
 typedef struct bar { // one attempt, or several that are narrower than a column together
     double x0, x1;
+    bool narrow;
     int64_t n, first, counts[SPAN_KINDS];
 } bar;
+
+typedef struct lane {
+    bar column; // what has begun; narrow ones are gathered until they fill a column of the chart
+    bar last;   // what comes before; columns of one colour are joined to it
+} lane;
 
 typedef struct drawing {
     FILE *f;
@@ -29,13 +35,13 @@ typedef struct drawing {
     const axis *axis;
     double *y; // of each group
     double lane_height, bottom;
-    bar *open; // of each lane
+    lane *lanes;
     int *base; // index of each group's first lane
     bool told; // each bar has a text
     FILE *paths[SPAN_KINDS];
     char *path_text[SPAN_KINDS];
     size_t path_size[SPAN_KINDS];
-    int64_t n_bars, n_merged;
+    int64_t n_merged;
 } drawing;
 
 static int most_of(const bar *b) {
@@ -45,45 +51,61 @@ static int most_of(const bar *b) {
     return best;
 }
 
-static void flush_bar(drawing *d, bar *b, double y) {
-    const double gap = b->x1 - b->x0 > 4 ? 0.5 : 0; // neighbours stay apart
+static void draw_bar(drawing *d, const bar *b, double y) {
+    const double gap = b->x1 - b->x0 > 4 && !b->narrow ? 0.5 : 0; // neighbours stay apart
     const double width = fmax(b->x1 - b->x0 - gap, 0.6), height = d->lane_height - (d->lane_height >= 4);
     const int kind = most_of(b);
     if (b->n == 0) return;
-    d->n_bars++;
     if (b->n > 1) d->n_merged += b->n;
     if (!d->told) {
         fprintf(d->paths[kind], "M%.1f %.1fh%.1fv%.1fh-%.1fz", b->x0, y, width, height, width);
-    } else {
-        fprintf(d->f, "<rect class=\"k%d\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"><title>", kind, b->x0,
-                y, width, height);
-        if (b->n == 1) fprintf(d->f, "#%lld %s", (long long)b->first, KINDS[kind]);
-        for (int k = 0, any = 0; b->n > 1 && k < SPAN_KINDS; k++)
-            if (b->counts[k]) fprintf(d->f, "%s%lld %s", any++ ? ", " : "", (long long)b->counts[k], KINDS[k]);
-        fprintf(d->f, "</title></rect>\n");
+        return;
     }
-    *b = (bar){0};
+    fprintf(d->f, "<rect class=\"k%d\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"><title>", kind, b->x0, y,
+            width, height);
+    if (b->n == 1) fprintf(d->f, "#%lld %s", (long long)b->first, KINDS[kind]);
+    for (int k = 0, any = 0; b->n > 1 && k < SPAN_KINDS; k++)
+        if (b->counts[k]) fprintf(d->f, "%s%lld %s", any++ ? ", " : "", (long long)b->counts[k], KINDS[k]);
+    fprintf(d->f, "</title></rect>\n");
+}
+
+static void join(bar *to, const bar *b) {
+    to->x1 = fmax(to->x1, b->x1);
+    to->n += b->n;
+    for (int k = 0; k < SPAN_KINDS; k++) to->counts[k] += b->counts[k];
+}
+
+static void end_column(drawing *d, lane *l, double y) {
+    const bar *b = &l->column;
+    if (l->last.n > 0 && l->last.narrow && b->narrow && b->x0 - l->last.x1 < 1 && most_of(&l->last) == most_of(b)) {
+        join(&l->last, b);
+    } else {
+        draw_bar(d, &l->last, y);
+        l->last = *b;
+    }
 }
 
 static void draw_span(drawing *d, const span *v) {
-    bar *b = &d->open[d->base[v->group] + v->lane];
-    const double x0 = axis_x(d->axis, v->start), x1 = axis_x(d->axis, v->end),
-                 y = d->y[v->group] + v->lane * d->lane_height;
-    const bool joins = b->n > 0 && x1 - x0 < 1 && x0 - b->x1 < 1 && (b->n > 1 || b->x1 - b->x0 < 1);
-    if (!joins) {
-        flush_bar(d, b, y);
-        b->x0 = x0;
-        b->first = v->number;
+    lane *l = &d->lanes[d->base[v->group] + v->lane];
+    bar b = {.x0 = axis_x(d->axis, v->start), .x1 = axis_x(d->axis, v->end), .n = 1, .first = v->number};
+    b.narrow = b.x1 - b.x0 < 1;
+    b.counts[v->kind] = 1;
+    if (l->column.n > 0 && l->column.narrow && b.narrow && b.x1 - l->column.x0 <= 1) {
+        join(&l->column, &b);
+        return;
     }
-    b->x1 = fmax(b->x1, x1);
-    b->n++;
-    b->counts[v->kind]++;
+    end_column(d, l, d->y[v->group] + v->lane * d->lane_height);
+    l->column = b;
 }
 
 static void draw_bars(drawing *d) {
     for (int64_t i = 0; i < d->s->n; i++) draw_span(d, &d->s->items[i]);
     for (int g = 0; g < d->s->n_groups; g++)
-        for (int k = 0; k < d->s->n_lanes[g]; k++) flush_bar(d, &d->open[d->base[g] + k], d->y[g] + k * d->lane_height);
+        for (int k = 0; k < d->s->n_lanes[g]; k++) {
+            lane *l = &d->lanes[d->base[g] + k];
+            end_column(d, l, d->y[g] + k * d->lane_height);
+            draw_bar(d, &l->last, d->y[g] + k * d->lane_height);
+        }
 }
 
 // Lays the rows out; the height of the chart.
@@ -176,8 +198,8 @@ int html_write_gantt(FILE *f, const spans *s) {
     for (int g = 0; g < s->n_groups; g++) lanes += s->n_lanes[g];
     d.y = calloc((size_t)s->n_groups, sizeof *d.y);
     d.base = calloc((size_t)s->n_groups, sizeof *d.base);
-    d.open = calloc((size_t)lanes, sizeof *d.open);
-    bool good = d.y && d.base && d.open;
+    d.lanes = calloc((size_t)lanes, sizeof *d.lanes);
+    bool good = d.y && d.base && d.lanes;
     if (good) good = open_paths(&d);
     if (good) {
         axis_make(&a, s);
@@ -197,6 +219,6 @@ int html_write_gantt(FILE *f, const spans *s) {
     }
     free(d.y);
     free(d.base);
-    free(d.open);
+    free(d.lanes);
     return good ? HPT_OK : HPT_E_MEMORY;
 }
