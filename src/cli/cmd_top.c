@@ -51,7 +51,7 @@ static void bottom(char out[MESSAGE], const top *t) {
     else if (t->message_left > 0)
         snprintf(out, MESSAGE, "%s", t->message);
     else
-        snprintf(out, MESSAGE, "q quit   s stop the selected trial   j k or arrows select");
+        snprintf(out, MESSAGE, "q quit   s stop   j k or arrows select");
 }
 
 // Head, devices, trials, bottom line; what has no room is left out: trials around the selected one stay, then devices.

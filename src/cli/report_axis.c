@@ -67,8 +67,10 @@ void axis_write(FILE *f, const axis *a, double bottom) {
     const double step = time_step(shown);
     for (int i = 0; i < a->n; i++) {
         const piece *p = &a->pieces[i];
-        for (double t = ceil((p->t0 - origin) / step) * step; t <= p->t1 - origin; t += step) {
+        const double from = ceil((p->t0 - origin) / step) * step;
+        for (int k = 0; k <= TICKS && from + k * step <= p->t1 - origin; k++) {
             char label[32];
+            const double t = from + k * step;
             const double x = axis_x(a, origin + t);
             if (x < last + 50 || x > CHART_LEFT + CHART_WIDTH - 8) continue;
             last = x;

@@ -3,6 +3,7 @@
 // worse ones stand at its edge, so that one diverged trial does not press all others into a line.
 #include "report_html.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,8 +38,8 @@ static bool find_range(range *r, const hpt_table *t, bool maximize) {
         const double worst = most - best > 2 * (common - best) && common > best ? common : most;
         for (int64_t i = 0; i < r->n; i++) r->n_beyond += values[i] > worst;
         const double pad = worst > best ? 0.05 * (worst - best) : fmax(fabs(best) * 0.1, 1e-12);
-        r->low = maximize ? -worst - pad : best - pad;
-        r->high = maximize ? -best + pad : worst + pad;
+        r->low = fmax(maximize ? -worst - pad : best - pad, -DBL_MAX / 4);
+        r->high = fmin(maximize ? -best + pad : worst + pad, DBL_MAX / 4);
     }
     free(values);
     return true;
@@ -50,14 +51,15 @@ static double x_at(const range *r, double number) {
 
 static double y_at(const range *r, double value) {
     const double v = fmin(fmax(value, r->low), r->high);
-    return BOTTOM - (BOTTOM - TOP) * (v - r->low) / (r->high - r->low);
+    return BOTTOM - (BOTTOM - TOP) * ((v - r->low) / (r->high - r->low));
 }
 
 static void write_axes(FILE *f, const range *r) {
     char label[32];
     const double step = html_step(r->high - r->low, TICKS), across = fmax(html_step(r->last + 1, 10), 1);
-    for (double v = ceil(r->low / step) * step; v <= r->high; v += step) {
-        const double shown = fabs(v) < 1e-9 * step ? 0 : v;
+    const double from = ceil(r->low / step) * step;
+    for (int k = 0; k <= TICKS && from + k * step <= r->high; k++) {
+        const double v = from + k * step, shown = fabs(v) < 1e-9 * step ? 0 : v;
         fprintf(f, "<path class=\"grid\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" class=\"end\">%s</text>\n",
                 CHART_LEFT, y_at(r, v), CHART_LEFT + CHART_WIDTH, CHART_LEFT - 6, y_at(r, v) + 4,
                 cli_general(label, shown, 4));

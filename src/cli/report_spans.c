@@ -71,11 +71,11 @@ static bool add(spans *s, span given, const char *use) {
     const char *at = cli_use_of(use, "gpus");
     const double share = use_number(use, "gpu");
     int n = 1;
-    if (!(given.end > given.start)) return true;
+    if (!(given.end > given.start) || !isfinite(given.end - given.start)) return true;
     if (at) cli_json_text(devices, sizeof devices, at);
     for (const char *c = devices; *c; c++) n += *c == ',';
     given.first = true;
-    given.share = devices[0] && share > 0 ? share / n : 0;
+    given.share = devices[0] && share > 0 ? fmin(share / n, 1) : 0;
     if (!devices[0]) return add_one(s, &given, "");
     for (char *name = strtok_r(devices, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
         if (!add_one(s, &given, name)) return false;
@@ -91,7 +91,8 @@ static double utc_of(const char *json) { // "2026-01-31 12:00:00.5"; NaN: someth
     struct tm tm = {0};
     double seconds = 0;
     if (!json || !cli_json_text(text, sizeof text, json)) return NAN;
-    if (sscanf(text, "%d-%d-%d %d:%d:%lf", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &seconds) < 6)
+    if (sscanf(text, "%4d-%2d-%2d %2d:%2d:%lf", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min,
+               &seconds) < 6)
         return NAN;
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;

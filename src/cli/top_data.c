@@ -146,10 +146,10 @@ static bool add_trials(top_data *d, const hpt_table *table, double now) {
             good = add_other(d, table, row, now);
             d->n_left += !d->view->going;
         }
-        if (!is_ended(table, row) || is_known(d->view, table->number[row])) continue;
+        if (!is_ended(table, row)) continue;
         int64_t at = n;
         while (at > 0 && table->end[last[at - 1]] < table->end[row]) at--;
-        if (at == TOP_ENDED) continue;
+        if (at == TOP_ENDED || is_known(d->view, table->number[row])) continue; // ended since the run was asked
         if (n < TOP_ENDED) n++;
         memmove(last + at + 1, last + at, (size_t)(n - 1 - at) * sizeof *last);
         last[at] = row;

@@ -83,6 +83,26 @@ hpt import results.jsonl --storage sqlite:///results.db >/dev/null
 hpt report -f html --storage sqlite:///results.db >results.html
 has results.html 'The worst 2 stand at the edge' '#39 1e+30'
 
+fact "numbers that no program writes break nothing"
+study odd <<'S'
+0 0 10 COMPLETE "hpt:use":{"gpus":"gpu:0","gpu":1e300,"seconds":-1},"hpt:attempts":[{"outcome":"lost","seconds":1e999},{"outcome":"stopped","started":"99999-99-99 99:99:99e99","seconds":1e300}]
+1 0 0.000001 COMPLETE "hpt:use":{"gpus":",,,","gpu":"x"}
+2 300000 300000.000001 COMPLETE "hpt:use":7,"hpt:attempts":"no"
+S
+sed -i 's/"values":\[1.0\]/"values":[1.7e308]/; s/"values":\[2.0\]/"values":[-1.7e308]/; s/"values":\[3.0\]/"values":[NaN]/' odd.jsonl
+rm odd.db
+hpt import odd.jsonl --storage sqlite:///odd.db >/dev/null
+hpt report -f html --storage sqlite:///odd.db >odd.html || fail "  status $?"
+awk 'BEGIN { for (i = 0; i < 20; i++) print i, i, i + 1, "COMPLETE" }' >rows.txt
+study near <rows.txt
+sed -i 's/"values":\[1*\([0-9]\).0\]/"values":[1000000000000000\1.0]/' near.jsonl
+rm near.db
+hpt import near.jsonl --storage sqlite:///near.db >/dev/null
+hpt report -f html --storage sqlite:///near.db >near.html || fail "  status $?"
+has near.html '</i>value of 20 trials'
+has odd.html '</html>'
+same "$(cat odd.html near.html | grep -ciE '[^a-z](nan|inf)[^a-z]')" 0
+
 fact "text of others is never markup"
 study evil <<'S'
 0 0 10 FAIL "hpt:outcome":"failed","hpt:reason":"<script>alert(1)</script>&","hpt:use":{"gpus":"<img>","gpu":1,"seconds":10}
@@ -94,7 +114,7 @@ done
 
 fact "the charts are well-formed"
 if command -v python3 >/dev/null; then
-    python3 - spans pair again night many results evil <<'P' || fail "  not well-formed"
+    python3 - spans pair again night many results evil near <<'P' || fail "  not well-formed"
 import re, sys, xml.etree.ElementTree as tree
 for name in sys.argv[1:]:
     page = open(name + ".html").read()
