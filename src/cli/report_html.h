@@ -59,7 +59,7 @@ void axis_make(axis *a, const spans *s); // of at least one span
 double axis_x(const axis *a, double t);
 void axis_write(FILE *f, const axis *a, double bottom); // lines, labels "0:10:00" since the first trial began, cuts
 
-// Charts as SVG elements with a heading. Return a status.
+// Charts as SVG elements with a heading. They return a status.
 int html_write_gantt(FILE *f, const spans *s);                      // slots over time
 void html_write_usage(FILE *f, const spans *s, const axis *a);      // how much was in use; below it
 int html_write_history(FILE *f, const hpt_table *t, bool maximize); // results over trials; of one objective
