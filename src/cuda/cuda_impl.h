@@ -13,13 +13,16 @@
 #include "cuda_api.h"
 #include "cuda_kernels.h"
 
-enum {
-    CUDA__GROW = 64,       // capacities
-    CUDA__SUM_ROWS = 1024, // rows of partial sums at most
-    CUDA__APART = 8192,    // points up to which a likelihood has a second square
-};
+enum { CUDA__GROW = 64, CUDA__SUM_ROWS = 1024 }; // capacities; rows of partial sums at most
 // Bytes of one n x m strip of cross covariances.
 #define CUDA__STRIP_BYTES (INT64_C(256) << 20)
+// Small sizes take both ways of these in the mock, whose build sets them lower.
+#ifndef CUDA__APART
+#define CUDA__APART 8192 // points up to which a likelihood has a second square
+#endif
+#ifndef CUDA__INVERT_ROOM
+#define CUDA__INVERT_ROOM (CUDA__STRIP_BYTES / 8) // numbers of workspace of an inverse at most
+#endif
 
 #define CUDA__INDEX(name, args, threads) CUDA__INDEX_##name,
 enum { CUDA__KERNELS(CUDA__INDEX) CUDA__KERNEL_COUNT };

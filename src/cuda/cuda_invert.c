@@ -13,7 +13,6 @@
 #include "cuda_impl.h"
 
 static const double one = 1, minus_one = -1, zero = 0;
-enum { ROOM = CUDA__STRIP_BYTES / 8 }; // numbers of workspace at most
 
 static int64_t least(int64_t a, int64_t b) {
     return a < b ? a : b;
@@ -21,11 +20,11 @@ static int64_t least(int64_t a, int64_t b) {
 
 // Pairs of s rows that one call takes; 0: a pair is too large.
 static int64_t pairs_at_once(int64_t s) {
-    return s <= ROOM / s ? ROOM / (s * s) : 0;
+    return s <= CUDA__INVERT_ROOM / s ? CUDA__INVERT_ROOM / (s * s) : 0;
 }
 
 static int64_t strip_of(int64_t s, int64_t rows) {
-    return least(s, ROOM / rows > 0 ? ROOM / rows : 1);
+    return least(s, CUDA__INVERT_ROOM / rows > 0 ? CUDA__INVERT_ROOM / rows : 1);
 }
 
 static int64_t workspace(int64_t n) {

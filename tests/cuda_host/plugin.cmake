@@ -6,6 +6,8 @@ if(TARGET cuda_mock AND TARGET cuda_shim)
   hpt_cuda_module(hpt_gpu_cuda_mock ${sources} "${CMAKE_SOURCE_DIR}/src/core/base/special.c"
                   $<TARGET_OBJECTS:cuda_mock> $<TARGET_OBJECTS:cuda_shim>)
   set_target_properties(hpt_gpu_cuda_mock PROPERTIES LINKER_LANGUAGE CXX)
+  # What large matrices do otherwise is done by some of the tests' small ones too (cuda_impl.h).
+  target_compile_definitions(hpt_gpu_cuda_mock PRIVATE CUDA__APART=100 CUDA__INVERT_ROOM=8192)
 endif()
 
 # Every call of CUDA that a model makes fails once.

@@ -92,6 +92,19 @@ static int several(hpt__model *m, const life *l, double *out) { // three likelih
     return rc;
 }
 
+// Candidates that stay over one point; from the start, since a set whose update failed is void.
+static int staying(hpt__model *m, const life *l, double *out) {
+    int64_t pool = 0;
+    double logdet;
+    int rc = hpt__model_truncate(m, N - 20);
+    if (rc >= 0) rc = hpt__model_set_y(m, l->y, N - 20);
+    if (rc >= 0) rc = hpt__model_pool_set(&pool, m, l->x, l->mask, l->x, l->mask, M, out, out + M);
+    if (rc >= 0) rc = hpt__model_set_points(m, N - 20, l->x + (N - 20) * D, l->mask + N - 20, 1);
+    if (rc >= 0) rc = hpt__model_append(m, &logdet);
+    if (rc >= 0) rc = hpt__model_pool_append(pool, m, l->x, l->mask, l->x, l->mask, M, out + M);
+    return rc;
+}
+
 static int run(life *l, const char *request) {
     hpt__device *device = NULL;
     hpt__model *m = NULL;
@@ -145,6 +158,8 @@ static int run(life *l, const char *request) {
     STEP(hpt__model_truncate(m, N - 20));
     v = take(l, M);
     STEP(hpt__model_posterior(m, x, mask, M, NULL, v, NULL, NULL));
+    v = take(l, 2 * M);
+    STEP(staying(m, l, v));
     v = take(l, 100);
     memset(v, 0, 100 * sizeof *v);
     STEP(hpt__cov_build(device, cov, theta, x, mask, 10, v, 10));
