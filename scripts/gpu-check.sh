@@ -2,18 +2,20 @@
 # gpu-check.sh: everything about backend cuda that needs a GPU, in one command of at most ten minutes: build, suites, sanitizers of the
 # device's code, studies against the CPU, throughput. Writes bench/results/<gpu>-<commit>.json and a page beside it.
 #
-#   scripts/gpu-check.sh [--deps PLACE] [--build FOLDER] [--out FOLDER] [--commit NAME] [--quick] [--device cuda:mock]
+#   scripts/gpu-check.sh [--deps PLACE] [--build FOLDER] [--out FOLDER] [--commit NAME] [--quick] [--limit SECONDS]
+#                        [--device cuda:mock]
 #     --deps   packages that scripts/gpu-deps.sh has laid ready (its folder or its .tgz), for a machine without them
 #     --build  a build folder whose bin and lib are ready (the targets below, for this GPU): nothing is built
 #     --commit what the results are called by where this is no git checkout
 #     --out    where results go (default: bench/results)
 #     --quick  without sanitizers and large sizes: two minutes
+#     --limit  of the whole, in seconds (default: 600); steps for which too little is left are left out
 #     --device cuda:mock: the script itself, tried on a machine without a GPU; its results prove nothing about one
 # Needs nvcc, CMake, a C and C++ compiler, Python. What is missing beside these (Criterion: the suites; a BLAS: cpu as the
 # other side) is said and left out, and the result file says so too. Ends with 0 only if nothing failed.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
-deps="" out=bench/results quick="" device=cuda dir="" commit=""
+deps="" out=bench/results quick="" device=cuda dir="" commit="" limit=600
 while [ $# -gt 0 ]; do
     case $1 in
     --deps) deps=$2; shift 2 ;;
@@ -21,8 +23,9 @@ while [ $# -gt 0 ]; do
     --commit) commit=$2; shift 2 ;;
     --out) out=$2; shift 2 ;;
     --quick) quick=1; shift ;;
+    --limit) limit=$2; shift 2 ;;
     --device) device=$2; shift 2 ;;
-    *) sed -n '2,16p' "$0"; exit 2 ;;
+    *) sed -n '2,18p' "$0"; exit 2 ;;
     esac
 done
 mkdir -p "$out"
@@ -30,12 +33,14 @@ start=$(date +%s)
 log=$(mktemp -d)
 steps=$log/steps.jsonl
 
-# step NAME LIMIT COMMAND...: runs it, at most LIMIT seconds, keeps its output, notes how it ended.
+# step NAME SECONDS COMMAND...: runs it, at most so long, keeps its output, notes how it ended.
 step() {
-    local name=$1 limit=$2 begin rc
+    local name=$1 seconds=$2 begin left rc
     shift 2
     begin=$(date +%s)
-    timeout "$limit" "$@" >"$log/$name.txt" 2>&1
+    left=$((limit - 10 - begin + start))
+    [ "$left" -ge 10 ] || { skip "$name" "no time was left"; return 1; }
+    timeout -k 5 "$((seconds < left ? seconds : left))" "$@" >"$log/$name.txt" 2>&1
     rc=$?
     printf '{"step": "%s", "rc": %d, "seconds": %d}\n' "$name" "$rc" $(($(date +%s) - begin)) >>"$steps"
     if [ $rc -eq 0 ]; then
@@ -85,9 +90,9 @@ fi
 step sweep_cuda 120 "$bin/hpt" run examples/digits/sweep.yaml --device "$device" --seed 1 --dir "$log/sweep_cuda" -q
 if [ -z "$quick" ] && [ $tests = ON ]; then
     if command -v compute-sanitizer >/dev/null; then
-        for tool in memcheck racecheck initcheck synccheck; do # side by side: each is one slow process
-            step "$tool" 120 compute-sanitizer --tool $tool --error-exitcode 99 --target-processes all \
-                "$bin/backend" --filter "${suite}_@(cov|factor|mll|acquire|screen)/*" --jobs 1 &
+        for tool in memcheck racecheck initcheck synccheck; do # side by side: each test is a process that starts slowly
+            step "$tool" 150 compute-sanitizer --tool $tool --error-exitcode 99 --target-processes all \
+                "$bin/backend" --filter "${suite}_@(cov|factor|mll|acquire|screen|pool)/*" --jobs 4 &
         done
         wait
     else
