@@ -24,6 +24,8 @@ typedef enum hpt_outcome {
     HPT_OUTCOME_PREEMPTED = 6, /* it announced preemption and ended; it is started again under its number */
     HPT_OUTCOME_OOM_GPU = 7,   /* failed for lack of GPU memory, by what it wrote, or took more than its share of it */
     HPT_OUTCOME_OOM_HOST = 8,  /* failed for lack of memory, by what it wrote or by its peak */
+    HPT_OUTCOME_COLLATERAL =
+        9, /* a neighbour's fault ended its shared GPU's server; it is started again under its number */
 } hpt_outcome;
 HPT_API const char *hpt_outcome_to_string(hpt_outcome outcome);
 

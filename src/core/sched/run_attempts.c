@@ -8,6 +8,7 @@
 //   attempt 0 lost, 1 runs       [{"outcome":"lost"},{"outcome":"running",...}]
 //   attempt 1 stopped            [{"outcome":"lost"},{"outcome":"stopped",...}]
 //   attempt 0 was preempted      [{"outcome":"preempted",...}]; started again by this run
+//   its GPU's MPS server failed  [{"outcome":"collateral",...}]; likewise
 // A last entry "running", or no entry at all, found at the start of a run means that this attempt was lost.
 //
 // Which RUNNING trials are ours: those with a folder here. In a database of the run's own also those that our
@@ -106,12 +107,13 @@ static bool was_started(const hpt__run *run, int64_t number) {
     return stat(path, &st) == 0;
 }
 
-int hpt__run_next_attempt(int64_t *attempt, hpt__run *run, hpt_trial *trial) {
+int hpt__run_next_attempt(int64_t *attempt, int64_t *n_faults, hpt__run *run, hpt_trial *trial) {
     int rc = 0;
     hpt__arena arena;
     hpt__json *attempts = NULL, *entry = NULL;
     char host[256] = "", started[HPT__DATETIME_MAX];
     int64_t n_lost = 0;
+    *n_faults = 0;
     hpt__arena_init(&arena);
     HPT_TRY(read_attempts(&attempts, &arena, run, hpt_trial_number(trial)));
     if (attempts->a.n == 0 && !was_started(run, hpt_trial_number(trial))) {
@@ -122,7 +124,10 @@ int hpt__run_next_attempt(int64_t *attempt, hpt__run *run, hpt_trial *trial) {
         HPT_TRY(append_attempt(&entry, &arena, attempts, "lost"));
     else if (is_outcome(attempts->a.items[attempts->a.n - 1], "running"))
         HPT_TRY(set_text(&arena, attempts->a.items[attempts->a.n - 1], "outcome", "lost"));
-    for (int64_t i = 0; i < attempts->a.n; i++) n_lost += is_outcome(attempts->a.items[i], "lost");
+    for (int64_t i = 0; i < attempts->a.n; i++) {
+        n_lost += is_outcome(attempts->a.items[i], "lost");
+        *n_faults += is_outcome(attempts->a.items[i], "collateral");
+    }
     *attempt = attempts->a.n;
     if (n_lost > HPT__LOST_MAX) {
         char reason[96];

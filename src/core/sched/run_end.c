@@ -18,6 +18,7 @@
 //   no report for T       any         timeout   FAIL
 //   memory watchdog       any         oom-gpu   FAIL
 //   MPS escaped, required any         failed    FAIL
+//   a neighbour's fault   any         collateral RUNNING   started again by this run (run_fault.c)
 //   the run's end         any         stopped   RUNNING    started again by the next run
 //
 // A sweep without metric (grid, random): exit 0 is done with the value 0.0, the exit code, since the schema that we
@@ -68,6 +69,7 @@ int hpt__run_trial_exited(hpt__run *run, hpt__running *t) {
     (void)kill(-t->pid, SIGKILL);
     t->status_known = wait4(t->pid, &t->status, 0, &t->usage) == t->pid;
     t->ended = true;
+    t->ended_at = hpt__now_mono();
     for (int64_t i = 0; i < run->n_slots; i++)
         if (run->slots[i].trial && !run->slots[i].ended) run->leaders[n++] = run->slots[i].pid;
     const hpt__orphan_query query = {t->pid, t->number, run->run_id, run->leaders, n};
@@ -300,12 +302,22 @@ static int conclude(hpt__run *run, hpt__running *t) {
         return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED,
                                   "used its GPU beside its MPS server, where no limit holds (run.enforce=required)",
                                   log, 0);
+    case HPT__STOP_COLLATERAL: {
+        bool is = false;
+        int rc = hpt__run_collateral(&is, run, t, log);
+        if (rc < 0 || is) return rc;
+        return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED,
+                                  "its work on its GPU failed and it did not end", log, HPT__BAD_RETRY);
+    }
     case HPT__STOP_NONE:
         break;
     }
     const bool good = t->status_known && WIFEXITED(t->status) && WEXITSTATUS(t->status) == 0;
     if (good && hpt__run_all_values(run, t)) return tell_done(run, t, log);
     if (!good && t->steps.preempting) return preempted(run, t, log);
+    bool collateral = false;
+    int rc = hpt__run_collateral(&collateral, run, t, log);
+    if (rc < 0 || collateral) return rc;
     describe_failure(reason, sizeof reason, run, t);
     return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, hpt__run_failure_kind(t), reason, log, HPT__BAD_RETRY);
 }

@@ -14,7 +14,7 @@
 //   run_ask.c      asks, in a thread of their own                      run_share.c   cores, limits, use
 //   run_oom.c      lack of memory                                      run_disk.c    a disk that is nearly full
 //   run_mps.c      tiers of GPU shares                                  run_mps_end.c  killing under MPS
-//   run_watchdog.c memory of shares that nothing holds
+//   run_watchdog.c memory of shares that nothing holds                run_fault.c   faults of shared GPUs
 #ifndef HPT_SCHED_RUN_IMPL_H
 #define HPT_SCHED_RUN_IMPL_H
 
@@ -43,6 +43,7 @@ typedef enum hpt__stop_cause { // why a trial was asked to end
     HPT__STOP_USER,       // `hpt stop NUMBER`
     HPT__STOP_OOM_GPU,    // it took much more of its GPU's memory than its share
     HPT__STOP_UNENFORCED, // run.enforce=required, and it uses its GPU without limits
+    HPT__STOP_COLLATERAL, // its server failed, and it has not noticed
 } hpt__stop_cause;
 
 typedef enum hpt__tier { // what holds a trial's share, see run_mps.c; names: hpt__tier_name
@@ -65,14 +66,22 @@ typedef enum hpt__end { // run_mps_end.c: before SIGKILL
     HPT__END_DONE,    // as far as can be
 } hpt__end;
 
-typedef struct hpt__mps_looks { // when a controller is asked next
-    double next, gap;
+typedef struct hpt__mps_looks { // what is known of a controller, and when it is asked next; times of hpt__now_mono
+    double next, gap, began;    // began: the last look
+    // ---- run_fault.c
+    double fault_at;             // since when its server has failed; 0: it has not
+    int64_t n_present, n_faults; // clients then; faults with more than one client
+    double xid_at;               // last critical event of its GPU; 0: none
+    int64_t xid;
+    double excluded_until; // MPS is not used there; 0: it is
 } hpt__mps_looks;
 
 typedef struct hpt__parked { // a trial that waits for its share; its id in the queue is its index
     hpt_trial *trial;        // owned; NULL: free
     int64_t attempt;
 } hpt__parked;
+
+enum { HPT__SUSPECT = 2 }; // attempts in shared faults after which a trial has a GPU to itself
 
 typedef struct hpt__running { // one slot
     hpt_trial *trial;         // owned; NULL: the slot is free
@@ -86,7 +95,12 @@ typedef struct hpt__running { // one slot
     hpt__intake_stream out, report;
     bool written;  // its files have something to read, as inotify says
     bool reported; // since the pruner was asked last
-    double started, timeout_at, silent_at, kill_at;
+    double started, timeout_at, silent_at, kill_at, ended_at;
+    double verdict_at; // when, at the latest, it is known whose failure its failure is; 0: nobody asked
+    bool says_fault;   // a fatal fault on its GPU is why it failed; valid with verdict_at
+    bool looked;       // its controller has been asked since it ended
+    bool told;         // it has ended and is to be told in this turn
+    bool in_fault;     // client of a server that failed
     hpt__stop_cause cause;
     bool killed; // SIGKILL was sent
     bool ended;  // its process is gone; waits to be told
@@ -275,7 +289,8 @@ HPT_NODISCARD int hpt__run_demand(hpt__demand *out, const hpt__run *run, const d
 bool hpt__run_parks(const hpt__run *run);       // whether this sweep has such
 bool hpt__run_parked_many(const hpt__run *run); // no more should be asked for before some of them start
 // Takes ownership. The trial counts as running. One whose demand cannot be had is told as failed.
-HPT_NODISCARD int hpt__run_park(hpt__run *run, hpt_trial *trial, int64_t attempt);
+// alone: it asks for a whole GPU whatever its share.
+HPT_NODISCARD int hpt__run_park(hpt__run *run, hpt_trial *trial, int64_t attempt, bool alone);
 // The next one that has room, with its share; false: none has.
 bool hpt__run_unpark(hpt_trial **trial, int64_t *attempt, hpt__grant *grant, hpt__run *run);
 void hpt__run_drop_parked(hpt__run *run); // they stay RUNNING in the study, like trials that are stopped with the run
@@ -336,6 +351,7 @@ HPT_NODISCARD int hpt__run_mps_time(hpt__run *run, double now);
 HPT_NODISCARD int hpt__run_mps_event(hpt__run *run, int64_t controller);
 
 int64_t hpt__run_mps_index(const hpt__run *run, const hpt__grant *grant); // of its GPU's controller; -1: none
+const char *hpt__run_mps_gpu(const hpt__run *run, int64_t k);             // name of controller k's GPU
 
 // ---- run_mps_end.c
 // Whether SIGKILL has to wait until the trial's work on its GPU has been ended; t->kill_at: for how long at most.
@@ -343,9 +359,20 @@ bool hpt__run_mps_end(hpt__run *run, hpt__running *t);
 void hpt__run_mps_looking(hpt__run *run, int64_t k);  // controller k is being asked for its clients
 bool hpt__run_mps_end_next(hpt__run *run, int64_t k); // it has answered; true: it is told to end some
 void hpt__run_mps_end_answered(hpt__run *run, int64_t k, bool good);
-void hpt__run_mps_drain(hpt__run *run, int64_t k, const char *why);
+// Nothing is started there any more; when its trials have ended it is started anew. what, why: for a notice.
+void hpt__run_mps_drain(hpt__run *run, int64_t k, const char *what, const char *why);
 bool hpt__run_mps_is_drained(const hpt__run *run, int64_t k); // and nothing runs there any more
 void hpt__run_mps_readmit(hpt__run *run, int64_t k);
+
+// ---- run_fault.c
+void hpt__run_fault_looked(hpt__run *run, int64_t k);      // controller k has answered
+bool hpt__run_fault_asks(const hpt__run *run, int64_t k);  // a verdict waits for a look at it
+void hpt__run_fault_events(hpt__run *run);                 // the driver's; about once a second
+bool hpt__run_fault_waits(hpt__run *run, hpt__running *t); // an ended trial is not to be told yet
+double hpt__run_fault_due(const hpt__run *run);            // when hpt__run_fault_time, or a verdict, is wanted
+void hpt__run_fault_time(hpt__run *run, double now);
+// *is: it ended by a neighbour's fault, and that has been recorded.
+HPT_NODISCARD int hpt__run_collateral(bool *is, hpt__run *run, hpt__running *t, const char *log);
 
 // ---- run_watchdog.c
 void hpt__run_watchdog(hpt__run *run); // about once a second
@@ -372,8 +399,8 @@ HPT_NODISCARD int hpt__run_ended_bad(hpt__run *run, hpt_trial *trial, const hpt_
 // ---- run_attempts.c
 HPT_NODISCARD int hpt__run_find_lost(hpt__run *run);
 // Records that an earlier attempt was lost unless that is known; *attempt: number of the next one. HPT_S_NOTHING:
-// it was lost too often, and has been told so.
-HPT_NODISCARD int hpt__run_next_attempt(int64_t *attempt, hpt__run *run, hpt_trial *trial);
+// it was lost too often, and has been told so. *n_faults: how many attempts were collateral.
+HPT_NODISCARD int hpt__run_next_attempt(int64_t *attempt, int64_t *n_faults, hpt__run *run, hpt_trial *trial);
 // Records how this attempt was interrupted; *n: how many attempts of the trial were so, this one included.
 HPT_NODISCARD int hpt__run_note_interrupted(int64_t *n, hpt__run *run, hpt__running *t, const char *outcome);
 // The trial is started again, before new ones.
@@ -423,6 +450,7 @@ void hpt__run_wandb_env(hpt__str *s, const hpt__run *run, const hpt__running *t)
 HPT_NODISCARD int hpt__wandb_yaml(hpt__str *out, const char *config_json, size_t n);
 
 // ---- run_oom.c
+bool hpt__run_says_fault(const hpt__running *t);          // what it wrote names a fatal fault on its GPU
 hpt_outcome hpt__run_failure_kind(const hpt__running *t); // failed, oom-gpu or oom-host
 
 // ---- run_disk.c
