@@ -17,6 +17,7 @@
 //   its time limit        any         timeout   FAIL
 //   no report for T       any         timeout   FAIL
 //   memory watchdog       any         oom-gpu   FAIL
+//   oom-gpu of a share    any         oom-gpu   RUNNING    started again with more (run_oom_retry.c), else FAIL
 //   MPS escaped, required any         failed    FAIL
 //   a neighbour's fault   any         collateral RUNNING   started again by this run (run_fault.c)
 //   the run's end         any         stopped   RUNNING    started again by the next run
@@ -236,6 +237,14 @@ static int preempted(hpt__run *run, hpt__running *t, const char *log) {
     return 0;
 }
 
+static int out_of_memory(hpt__run *run, hpt__running *t, char *reason, size_t size, const char *log) {
+    bool is = false, again = false;
+    int rc = hpt__run_retry_oom(&is, &again, reason, size, run, t, log);
+    if (rc < 0 || is) return rc;
+    return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_OOM_GPU, reason, log,
+                              again ? HPT__BAD_RETRY : 0);
+}
+
 static int tell_done(hpt__run *run, hpt__running *t, const char *log) {
     hpt__str use = HPT__STR_INIT;
     const int64_t n = run->n_metrics;
@@ -297,7 +306,7 @@ static int conclude(hpt__run *run, hpt__running *t) {
         return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_TIMEOUT, reason, log, HPT__BAD_RETRY);
     case HPT__STOP_OOM_GPU:
         hpt__run_explain_memory(reason, sizeof reason, t);
-        return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_OOM_GPU, reason, log, 0);
+        return out_of_memory(run, t, reason, sizeof reason, log);
     case HPT__STOP_UNENFORCED:
         return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED,
                                   "used its GPU beside its MPS server, where no limit holds (run.enforce=required)",
@@ -319,7 +328,9 @@ static int conclude(hpt__run *run, hpt__running *t) {
     int rc = hpt__run_collateral(&collateral, run, t, log);
     if (rc < 0 || collateral) return rc;
     describe_failure(reason, sizeof reason, run, t);
-    return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, hpt__run_failure_kind(t), reason, log, HPT__BAD_RETRY);
+    const hpt_outcome kind = hpt__run_failure_kind(t);
+    if (kind == HPT_OUTCOME_OOM_GPU) return out_of_memory(run, t, reason, sizeof reason, log);
+    return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, kind, reason, log, HPT__BAD_RETRY);
 }
 
 int hpt__run_conclude(hpt__run *run, hpt__running *t) {

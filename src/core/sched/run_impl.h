@@ -15,6 +15,7 @@
 //   run_oom.c      lack of memory                                      run_disk.c    a disk that is nearly full
 //   run_mps.c      tiers of GPU shares                                  run_mps_end.c  killing under MPS
 //   run_watchdog.c memory of shares that nothing holds                run_fault.c   faults of shared GPUs
+//   run_oom_retry.c  more GPU memory
 #ifndef HPT_SCHED_RUN_IMPL_H
 #define HPT_SCHED_RUN_IMPL_H
 
@@ -82,6 +83,12 @@ typedef struct hpt__parked { // a trial that waits for its share; its id in the 
 } hpt__parked;
 
 enum { HPT__SUSPECT = 2 }; // attempts in shared faults after which a trial has a GPU to itself
+
+typedef struct hpt__history { // earlier attempts of a trial, as far as they matter for the next; zeros: there were none
+    int64_t attempt;          // number of the next
+    int64_t n_faults;         // how many were collateral
+    int64_t gpu_memory; // bytes of its GPU that the next should have at least, since less was too little; 0: its share
+} hpt__history;
 
 typedef struct hpt__running { // one slot
     hpt_trial *trial;         // owned; NULL: the slot is free
@@ -289,8 +296,7 @@ HPT_NODISCARD int hpt__run_demand(hpt__demand *out, const hpt__run *run, const d
 bool hpt__run_parks(const hpt__run *run);       // whether this sweep has such
 bool hpt__run_parked_many(const hpt__run *run); // no more should be asked for before some of them start
 // Takes ownership. The trial counts as running. One whose demand cannot be had is told as failed.
-// alone: it asks for a whole GPU whatever its share.
-HPT_NODISCARD int hpt__run_park(hpt__run *run, hpt_trial *trial, int64_t attempt, bool alone);
+HPT_NODISCARD int hpt__run_park(hpt__run *run, hpt_trial *trial, const hpt__history *history);
 // The next one that has room, with its share; false: none has.
 bool hpt__run_unpark(hpt_trial **trial, int64_t *attempt, hpt__grant *grant, hpt__run *run);
 void hpt__run_drop_parked(hpt__run *run); // they stay RUNNING in the study, like trials that are stopped with the run
@@ -398,9 +404,8 @@ HPT_NODISCARD int hpt__run_ended_bad(hpt__run *run, hpt_trial *trial, const hpt_
 
 // ---- run_attempts.c
 HPT_NODISCARD int hpt__run_find_lost(hpt__run *run);
-// Records that an earlier attempt was lost unless that is known; *attempt: number of the next one. HPT_S_NOTHING:
-// it was lost too often, and has been told so. *n_faults: how many attempts were collateral.
-HPT_NODISCARD int hpt__run_next_attempt(int64_t *attempt, int64_t *n_faults, hpt__run *run, hpt_trial *trial);
+// Records that an earlier attempt was lost unless that is known. HPT_S_NOTHING: it was lost too often, and has been told so.
+HPT_NODISCARD int hpt__run_next_attempt(hpt__history *out, hpt__run *run, hpt_trial *trial);
 // Records how this attempt was interrupted; *n: how many attempts of the trial were so, this one included.
 HPT_NODISCARD int hpt__run_note_interrupted(int64_t *n, hpt__run *run, hpt__running *t, const char *outcome);
 // The trial is started again, before new ones.
@@ -452,6 +457,14 @@ HPT_NODISCARD int hpt__wandb_yaml(hpt__str *out, const char *config_json, size_t
 // ---- run_oom.c
 bool hpt__run_says_fault(const hpt__running *t);          // what it wrote names a fatal fault on its GPU
 hpt_outcome hpt__run_failure_kind(const hpt__running *t); // failed, oom-gpu or oom-host
+
+// ---- run_oom_retry.c
+int64_t hpt__run_more_memory(const hpt__run *run, int64_t had, int64_t used); // what to give after it was too little
+int64_t hpt__run_most_memory(const hpt__run *run); // that a trial can have of a GPU; 0: unknown
+// A trial that lacked memory of its GPU: *is: it is started again with more, and that has been recorded. Else reason, a
+// text of `size` bytes, says why not; *again: the same share may do another time.
+HPT_NODISCARD int hpt__run_retry_oom(bool *is, bool *again, char *reason, size_t size, hpt__run *run, hpt__running *t,
+                                     const char *log);
 
 // ---- run_disk.c
 void hpt__run_look_at_disk(hpt__run *run); // about once a second

@@ -9,7 +9,7 @@
 // lies beyond is a neighbour's, who would fail in its place. It is looked at about once a second: an allocation that is faster
 // than that may still hit a neighbour. Processes are a trial's if they are in its session.
 //
-// A trial that was ended so is not tried again with the same share: it would only end in the same way.
+// A trial that was ended so is tried again with a larger share (run_oom_retry.c).
 //
 // Threads: the loop's. Cost: one poll of NVML, some tens of microseconds, for each GPU with such trials. A GPU that does not answer
 // is not judged.
@@ -58,7 +58,6 @@ void hpt__run_watchdog(hpt__run *run) {
 }
 
 void hpt__run_explain_memory(char *out, size_t size, const hpt__running *t) {
-    (void)snprintf(out, size,
-                   "used %.2f GiB of GPU memory, its share is %.2f GiB; ask for more (hpt:resources.gpu_memory)",
+    (void)snprintf(out, size, "used %.2f GiB of GPU memory, its share is %.2f GiB (hpt:resources.gpu_memory)",
                    (double)t->gpu_used / GIB, (double)t->grant.gpu_memory[0] / GIB);
 }

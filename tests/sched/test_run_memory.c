@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// test_run_memory.c: GPU memory of trials: one that had too little is started again with more. GPUs are declared, or those of
+// tests/nvml/fake_nvml.c where what a trial uses matters.
+#include "run_support.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void enter(void) {
+    run_enter();
+    setenv("HPT_FAKE_DEVICES", "1x40GiB", 1);
+    setenv("HPT_MPS_CONTROL", "no-such-mps-control", 1);
+    unsetenv("CUDA_MPS_PIPE_DIRECTORY");
+    unsetenv("SLURM_JOB_ID");
+}
+TestSuite(run_memory, .init = enter, .fini = run_leave);
+
+static const double GIB = 1073741824.0;
+#define NOTE "echo $HPT_GPU_MEM_BYTES >> shares; "
+#define OOM "{ echo 'torch.OutOfMemoryError: CUDA out of memory.' >&2; exit 1; }; "
+
+static void cr_has(const char *text, const char *part) {
+    cr_assert(strstr(text, part), "'%s' is not in: %s", part, text);
+}
+
+// The k-th share that was noted, in GiB.
+static double share(int k) {
+    const char *p = run_read("shares");
+    for (; k > 0 && p; k--) p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL;
+    return p && *p ? atof(p) / GIB : NAN;
+}
+
+static int64_t n_oom;
+static void count_oom(const hpt_run_event *e) {
+    n_oom += e->kind == HPT_RUN_TRIAL_ENDED && e->outcome == HPT_OUTCOME_OOM_GPU;
+}
+
+Test(run_memory, a_share_that_was_too_small_is_half_as_large_again_in_the_next_attempt)
+{
+    run_sweep_file(NOTE "[ $HPT_RESUME = 0 ] && " OOM "echo loss=1", 1, "hpt: {resources: {gpu: 0.25}}\n");
+    n_oom = 0;
+    record.hook = count_oom;
+    const hpt_run_summary s = run_ok(NULL);
+    cr_assert(s.n_done == 1 && s.n_failed == 0, "the point is not told as failed, and the cap of 1 holds");
+    cr_assert_eq(n_oom, 1);
+    cr_assert(share(0) == 10 && share(1) == 15, "%g %g", share(0), share(1));
+    cr_has(run_attr("t", 0, "s:hpt:attempts"), "{\"outcome\": \"oom-gpu\", ");
+    cr_has(run_attr("t", 0, "s:hpt:attempts"), "\"gpu_memory\": 10737418240");
+    cr_has(run_attr("t", 0, "s:hpt:use"), "\"gpu\": 0.25, \"gpu_memory\": 16106127360");
+}
+
+Test(run_memory, it_is_tried_once_more_unless_the_sweep_says_more_often)
+{
+    run_sweep_file(NOTE OOM, 1, "hpt: {resources: {gpu: 0.25, gpu_memory: 2GiB}}\n");
+    run_ok(NULL);
+    cr_assert_eq(record.starts[0], 2);
+    cr_assert_eq(record.outcome[0], HPT_OUTCOME_OOM_GPU);
+    cr_has(record.reason[0], "CUDA out of memory.; it had 3.00 GiB, after 1 smaller share");
+    cr_assert_str_eq(run_attr("t", 0, "s:hpt:outcome"), "\"oom-gpu\"");
+    unlink("shares");
+    run_sweep_file(NOTE OOM, 2, "hpt: {resources: {gpu: 0.25, gpu_memory: 2GiB}, retries: 3}\n");
+    run_ok(NULL);
+    cr_assert_eq(record.starts[1], 4);
+    cr_assert(share(0) == 2 && share(1) == 3 && share(2) == 4.5 && share(3) == 6.75, "%s", run_read("shares"));
+}
+
+Test(run_memory, what_had_all_of_the_largest_gpu_can_never_fit_and_says_so)
+{
+    setenv("HPT_FAKE_DEVICES", "1x24GiB+1x40GiB", 1);
+    run_sweep_file(NOTE OOM, 1, "hpt: {resources: {gpu: 0.75}, retries: 9}\n");
+    run_ok(NULL);
+    cr_assert_eq(record.starts[0], 3);
+    cr_assert(share(0) == 18 && share(1) == 27 && share(2) == 40, "%s", run_read("shares"));
+    cr_has(record.reason[0], "it had 40.00 GiB, and no GPU here has more for it");
+}
+
+Test(run_memory, whole_gpus_are_left_to_the_usual_retries)
+{
+    run_sweep_file(NOTE OOM, 2, "hpt: {resources: {gpu: 1}, retries: 1}\n");
+    run_ok(NULL);
+    cr_assert(record.starts[0] == 1 && record.starts[1] == 1);
+    cr_assert_eq(record.outcome[0], HPT_OUTCOME_OOM_GPU);
+}
+
+Test(run_memory, a_larger_share_waits_for_its_room_and_is_never_beside_too_many)
+{
+    run_sweep_file(NOTE "[ $HPT_TRIAL = 0 ] && [ $HPT_RESUME = 0 ] && " OOM "sleep 0.2; echo loss=1", 6,
+                   "hpt: {resources: {gpu: 0.5, cpu: 0.1}}\n");
+    const hpt_run_summary s = run_ok(NULL);
+    cr_assert_eq(s.n_done, 6);
+    cr_has(run_attr("t", 0, "s:hpt:use"), "\"gpu_memory\": 32212254720");
+}
+
+Test(run_memory, a_killed_run_leaves_what_it_learned_of_a_trial)
+{
+    run_sweep_file(NOTE "[ $HPT_ATTEMPT = 0 ] && " OOM "[ $HPT_ATTEMPT = 1 ] && { touch up; sleep 60; }; echo loss=1",
+                   1, "hpt: {resources: {gpu: 0.25}}\n");
+    const pid_t pid = run_fork(NULL);
+    run_wait_for("up");
+    cr_assert_eq(kill(pid, SIGKILL), 0);
+    waitpid(pid, NULL, 0);
+    const hpt_run_summary s = run_ok(NULL);
+    cr_assert_eq(s.n_done, 1);
+    cr_assert(share(2) == 15, "%s", run_read("shares"));
+}
+
+// ---- what is used is known
+
+static void on_a_gpu(const char *process) {
+    char text[128];
+    unsetenv("HPT_FAKE_DEVICES");
+    setenv("HPT_NVML_PATH", HPT_BINARY_DIR "/tests/fake/libfake_nvml.so", 1);
+    setenv("FAKE_NVML_SCRIPT", "gpus", 1);
+    snprintf(text, sizeof text, "gpu GPU-aaaa-1 40960\nprocess GPU-aaaa-1 @pid %s\n", process);
+    run_file("gpus", text, false);
+}
+#define ON_GPU "echo $$ > pid.part; mv pid.part pid; "
+
+Test(run_memory, one_that_took_more_than_its_share_gets_more_than_it_took)
+{
+    on_a_gpu("2048");
+    run_sweep_file(NOTE ON_GPU "[ $HPT_RESUME = 0 ] && sleep 60; sleep 2; echo loss=1", 1,
+                   "hpt: {resources: {gpu: 0.25, gpu_memory: 1GiB}, grace: 1}\n");
+    const hpt_run_summary s = run_ok(NULL);
+    cr_assert(s.n_done == 1, "%s", record.reason[0]);
+    cr_assert(share(0) == 1 && share(1) == 3, "%s", run_read("shares"));
+    cr_has(run_attr("t", 0, "s:hpt:attempts"), "\"gpu_peak\": 2147483648");
+}
