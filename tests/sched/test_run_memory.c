@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_run_memory.c: GPU memory of trials: one that had too little is started again with more. GPUs are declared, or those of
-// tests/nvml/fake_nvml.c where what a trial uses matters.
+// test_run_memory.c: GPU memory of trials: one that had too little is started again with more; `gpu_memory: learn`. GPUs are
+// declared, or those of tests/nvml/fake_nvml.c where what a trial uses matters.
 #include "run_support.h"
 
 #include <criterion/criterion.h>
@@ -131,4 +131,128 @@ Test(run_memory, one_that_took_more_than_its_share_gets_more_than_it_took)
     cr_assert(s.n_done == 1, "%s", record.reason[0]);
     cr_assert(share(0) == 1 && share(1) == 3, "%s", run_read("shares"));
     cr_has(run_attr("t", 0, "s:hpt:attempts"), "\"gpu_peak\": 2147483648");
+}
+
+// ---- gpu_memory: learn
+
+enum { LEARNERS = 8 };
+
+// Trial i takes mib[i]. It writes its number to pid.i, and waits for go.i: until it has been looked at.
+static void learners(const int *mib) {
+    char text[1024] = "gpu GPU-aaaa-1 40960\n";
+    on_a_gpu("0");
+    for (int i = 0; i < LEARNERS; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "process GPU-aaaa-1 @pid.%d %d\n", i, mib[i]);
+    run_file("gpus", text, false);
+}
+#define LEARN NOTE "echo $$ > pid.$HPT_TRIAL; while [ ! -e go.$HPT_TRIAL ]; do sleep 0.02; done; "
+
+// Trials are looked at once a second, and a tick comes five times. After enough of them every trial that has told its
+// number has been looked at, and may end.
+static void look_for(const hpt_run_event *e, int enough) {
+    static int ticks[LEARNERS];
+    char name[32];
+    if (e->kind != HPT_RUN_TICK) return;
+    for (int i = 0; i < LEARNERS; i++) {
+        snprintf(name, sizeof name, "pid.%d", i);
+        if (access(name, F_OK) < 0 || ++ticks[i] != enough) continue;
+        snprintf(name, sizeof name, "go.%d", i);
+        run_file(name, "", false);
+    }
+}
+
+static void look_slowly(const hpt_run_event *e) {
+    look_for(e, 12);
+}
+
+static void look_at_them(const hpt_run_event *e) { // a second passes each tick
+    if (e->kind == HPT_RUN_TICK) run_time_passes(1);
+    look_for(e, 3);
+}
+
+static hpt_run_options one_slot(int64_t n_trials) {
+    hpt_run_options o = HPT_RUN_OPTIONS_INIT;
+    o.slots = 1;
+    o.n_trials = n_trials;
+    return o;
+}
+
+static const char QUARTER[] = "hpt: {resources: {gpu: 0.25, gpu_memory: learn, cpu: 0.1}}\n";
+static const int ALIKE[LEARNERS] = {2000, 1500, 1000, 1000, 1000, 1000, 1000, 1000};
+
+Test(run_memory, later_trials_get_what_the_first_used_and_a_tenth_and_the_next_run_knows_it)
+{
+    learners(ALIKE);
+    run_sweep_file(LEARN "echo loss=1", 8, QUARTER);
+    record.hook = look_at_them;
+    hpt_run_options o = one_slot(4);
+    run_ok(&o);
+    cr_assert(share(0) == 10 && share(2) == 10 && share(3) == 2.25, "%s", run_read("shares"));
+    cr_has(record.notices,
+           "gpu_memory: learn: each trial gets 2.25 GiB from now on; of 3 known, the largest took 1.95 GiB");
+    cr_has(run_attr("t", 1, "s:hpt:use"), "\"gpu_peak\": 1572864000,");
+    o.n_trials = 5;
+    run_ok(&o);
+    cr_assert_eq(share(4), 2.25, "%s", run_read("shares"));
+    cr_has(record.notices, "each trial gets 2.25 GiB from now on; of 4 known");
+}
+
+Test(run_memory, without_a_share_trials_begin_alone_and_then_share_as_their_memory_allows)
+{
+    static const int large[LEARNERS] = {9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000};
+    learners(large);
+    run_sweep_file("echo $HPT_GPU_SHARE >> parts; " LEARN "echo loss=1", 8,
+                   "hpt: {resources: {gpu_memory: learn, cpu: 0.1}, parallel: 8}\n");
+    record.hook = look_at_them;
+    const hpt_run_options o = HPT_RUN_OPTIONS_INIT;
+    const hpt_run_summary s = run_ok(&o);
+    cr_assert_eq(s.n_done, 8);
+    cr_assert(share(0) == 40 && share(2) == 40 && share(3) == 9.75, "%s", run_read("shares"));
+    cr_assert_eq(strncmp(run_read("parts"), "1.0\n1.0\n1.0\n0.25\n", 17), 0, "%s", run_read("parts"));
+    cr_assert_eq(record.most_running, 4);
+}
+
+Test(run_memory, an_attempt_that_had_too_little_raises_the_share_of_all)
+{
+    learners(ALIKE);
+    run_sweep_file(LEARN "[ $HPT_TRIAL = 3 ] && [ $HPT_RESUME = 0 ] && " OOM "echo loss=1", 5, QUARTER);
+    record.hook = look_at_them;
+    const hpt_run_options o = one_slot(0);
+    const hpt_run_summary s = run_ok(&o);
+    cr_assert_eq(s.n_done, 5);
+    cr_assert(share(3) == 2.25 && share(4) == 3.375 && share(5) == 2.5, "%s", run_read("shares"));
+}
+
+Test(run_memory, who_fills_whatever_it_is_given_does_not_raise_its_own_share)
+{
+    static const int full[LEARNERS] = {10240, 10240, 10240, 10240, 10240, 10240, 10240, 10240};
+    learners(full);
+    run_sweep_file(LEARN "echo loss=1", 5, QUARTER);
+    record.hook = look_at_them;
+    const hpt_run_options o = one_slot(0);
+    run_ok(&o);
+    cr_assert_eq(share(4), 10, "%s", run_read("shares"));
+}
+
+Test(run_memory, where_nothing_tells_what_is_used_that_is_said_and_shares_stay_in_proportion)
+{
+    run_sweep_file(NOTE "echo loss=1", 5, QUARTER);
+    run_ok(NULL);
+    cr_assert_eq(share(4), 10);
+    cr_has(record.notices, "gpu_memory: learn: nothing tells here what trials use (no NVML for these GPUs)");
+}
+
+Test(run_memory, the_peak_of_a_trial_under_mps_is_known_too)
+{
+    learners(ALIKE);
+    setenv("HPT_MPS_CONTROL", HPT_BINARY_DIR "/tests/fake/nvidia-cuda-mps-control", 1);
+    unsetenv("FAKE_MPS");
+    run_file("gpus", "gpu GPU-aaaa-1 40960\nprocess GPU-aaaa-1 @pid.0 700 mps\n", false);
+    run_sweep_file(
+        "> $CUDA_MPS_PIPE_DIRECTORY/client.$$; while [ ! -e $CUDA_MPS_PIPE_DIRECTORY/seen.$$ ]; do sleep 0.02; "
+        "done; " LEARN "echo loss=1",
+        1, "hpt: {resources: {gpu: 0.25, cpu: 0.1}}\n");
+    record.hook = look_slowly; // answers of a controller have a time limit
+    run_ok(NULL);
+    cr_has(run_attr("t", 0, "s:hpt:use"), "\"gpu_peak\": 734003200, \"tier\": \"mps\"");
 }

@@ -140,6 +140,7 @@ static int tell_bad(hpt__run *run, hpt_trial *trial, const hpt__running *t, hpt_
     (void)snprintf(outcome_json, sizeof outcome_json, "\"%s\"", hpt_outcome_to_string(outcome));
     hpt__str_add_json_string(&text, reason, strlen(reason));
     if (t) hpt__run_use_json(&use, run, t);
+    if (t && state == HPT_TRIAL_PRUNED) hpt__run_learn(run, t);
     int rc = hpt__str_status(&text);
     if (rc == 0) rc = hpt__str_status(&use);
     if (rc == 0) {
@@ -252,6 +253,7 @@ static int tell_done(hpt__run *run, hpt__running *t, const char *log) {
     for (int64_t i = 0; i < n; i++) values[i] = hpt__run_values(run, t)[i].value;
     const double value = values[0];
     hpt__run_use_json(&use, run, t);
+    hpt__run_learn(run, t);
     int rc = hpt__str_status(&use);
     const hpt__attr_item attrs[] = {{"s:hpt:use", hpt__str_text(&use)},
                                     {"s:hpt:reason", "\"the sweep has no metric: the value is the exit code\""}};

@@ -15,7 +15,7 @@
 //   run_oom.c      lack of memory                                      run_disk.c    a disk that is nearly full
 //   run_mps.c      tiers of GPU shares                                  run_mps_end.c  killing under MPS
 //   run_watchdog.c memory of shares that nothing holds                run_fault.c   faults of shared GPUs
-//   run_oom_retry.c  more GPU memory
+//   run_oom_retry.c  more GPU memory                                    run_learn.c   gpu_memory: learn
 #ifndef HPT_SCHED_RUN_IMPL_H
 #define HPT_SCHED_RUN_IMPL_H
 
@@ -158,6 +158,13 @@ typedef struct hpt__wandb {
     bool set_sweep_id, set_dir, set_mode;
 } hpt__wandb;
 
+typedef struct hpt__learnt { // of GPU memory, in bytes
+    int64_t *needs;          // n, ascending: what would have been enough for each attempt of which it is known
+    int64_t n, cap;
+    int64_t peak;   // the largest
+    int64_t amount; // what a trial gets; 0: its part of the GPU
+} hpt__learnt;
+
 typedef enum hpt__ask_state {
     HPT__ASK_IDLE,
     HPT__ASK_WANTED, // the thread has it, or soon
@@ -205,6 +212,7 @@ typedef struct hpt__run {
     hpt__nvml *nvml;                     // open while there are controllers; NULL: not
     hpt__gpu_load load;                  // scratch
     char mps_note[400];                  // what is told of them at the start; "": nothing
+    hpt__learnt learnt;                  // run_learn.c
     hpt__cores cores;                    // a slot's index holds them
     cpu_set_t core_mask[HPT__CORE_SETS]; // scratch
     hpt__intake intake;
@@ -383,6 +391,15 @@ HPT_NODISCARD int hpt__run_collateral(bool *is, hpt__run *run, hpt__running *t, 
 // ---- run_watchdog.c
 void hpt__run_watchdog(hpt__run *run); // about once a second
 void hpt__run_explain_memory(char *out, size_t size, const hpt__running *t);
+
+// ---- run_learn.c
+void hpt__run_learn_plan(hpt__run *run);                         // after hpt__run_plan
+HPT_NODISCARD int hpt__run_learn_open(hpt__run *run);            // reads what the study's trials used
+void hpt__run_learn_start(hpt__run *run);                        // tells it, and what follows
+void hpt__run_learn(hpt__run *run, const hpt__running *t);       // a trial has finished
+void hpt__run_learn_oom(hpt__run *run, const hpt__running *t);   // an attempt had too little
+void hpt__run_learned(hpt__demand *demand, const hpt__run *run); // puts what was learned into a demand of its own
+void hpt__run_learn_fini(hpt__run *run);
 
 // ---- run_intake.c
 HPT_NODISCARD int hpt__run_pump(hpt__run *run);                   // reads what the running trials wrote

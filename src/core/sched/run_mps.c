@@ -41,7 +41,8 @@ static bool is_fraction(const hpt__demand *d) {
 // Shares, and where all trials have shares also one that has a GPU to itself for once (run_fault.c): the run's own server
 // would stand in its way in compute mode exclusive_process.
 static bool is_shared(const hpt__run *run, const hpt__demand *d) {
-    return is_fraction(d) || (d->n_gpus == 1 && !d->profile[0] && is_fraction(&run->most));
+    const bool all = is_fraction(&run->most) || run->sweep->gpu_follows;
+    return is_fraction(d) || (d->n_gpus == 1 && !d->profile[0] && all);
 }
 
 int64_t hpt__run_mps_index(const hpt__run *run, const hpt__grant *g) {
@@ -130,7 +131,11 @@ int hpt__run_mps_open(hpt__run *run) {
     char missing[HPT__ERROR_MAX] = "";
     HPT_TRY(hpt__mps_end_leftovers(&n, &run->dir));
     run->n_leftover += n;
-    if (run->enforce == HPT__ENFORCE_OFF || !is_fraction(&run->demand)) return 0;
+    if (run->enforce == HPT__ENFORCE_OFF || run->demand.n_gpus == 0) return 0;
+    bool detected = false;
+    for (int64_t i = 0; i < run->ledger.n_gpus; i++) detected = detected || run->ledger.gpus[i].info.uuid[0];
+    if (detected && hpt__nvml_open(&run->nvml) < 0) run->nvml = NULL; // nobody is known to escape or to take too much
+    if (!is_fraction(&run->demand) && !run->sweep->gpu_follows) return 0;
     run->mps_of = hpt__malloc(((size_t)run->ledger.n_gpus + 1) * sizeof *run->mps_of);
     run->mps_looks = hpt__calloc((size_t)run->ledger.n_gpus + 1, sizeof *run->mps_looks);
     if (!run->mps_of || !run->mps_looks) return hpt__fail_memory();
@@ -139,9 +144,6 @@ int hpt__run_mps_open(hpt__run *run) {
     const bool default_taken = is_default_taken();
     for (int64_t i = 0; i < run->ledger.n_gpus; i++)
         HPT_TRY(start_on(run, i, *missing ? missing : NULL, default_taken));
-    bool detected = false;
-    for (int64_t i = 0; i < run->ledger.n_gpus; i++) detected = detected || run->ledger.gpus[i].info.uuid[0];
-    if (detected && hpt__nvml_open(&run->nvml) < 0) run->nvml = NULL; // nobody is known to escape or to take too much
     for (int64_t k = 0; run->nvml && k < run->mps.n; k++) // where the driver tells no faults, the servers' state does
         if (hpt__nvml_watch_faults(run->nvml, run->mps.items[k].uuid) < 0) continue;
     rc = 0;

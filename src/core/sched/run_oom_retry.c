@@ -56,6 +56,7 @@ int hpt__run_retry_oom(bool *is, bool *again, char *reason, size_t size, hpt__ru
     }
     int rc = hpt__run_note_interrupted(&n, run, t, "oom-gpu");
     if (rc < 0) return rc;
+    hpt__run_learn_oom(run, t);
     const double more = (double)hpt__run_more_memory(run, had, t->gpu_used) / GIB;
     if (n > limit) {
         (void)snprintf(reason + len, size - len, "; it had %.2f GiB, after %lld smaller share%s (hpt:retries)",

@@ -44,6 +44,7 @@ int hpt__run_park(hpt__run *run, hpt_trial *trial, const hpt__history *history) 
         goto out;
     }
     if (rc < 0) goto out;
+    hpt__run_learned(&demand, run);
     if (demand.n_gpus == 1 && history->gpu_memory > demand.gpu_memory) demand.gpu_memory = history->gpu_memory;
     if (demand.n_gpus == 1 && history->n_faults >= HPT__SUSPECT) ask_for_all(&demand, &run->ledger);
     while (i < run->cap_parked && run->parked[i].trial) i++;
