@@ -192,3 +192,63 @@ Test(run_collateral, a_gpu_that_faults_again_and_again_is_used_without_mps_for_a
     cr_has(record.notices, "gpu:0 is used with MPS again");
     cr_has(run_attr("t", 7, "s:hpt:use"), "\"tier\": \"mps-unverified\"");
 }
+
+// ---- who is refused, and GPUs that are lost
+
+Test(run_collateral, who_was_refused_by_a_recovering_server_is_not_charged)
+{
+    run_sweep_file(
+        "[ $HPT_RESUME = 1 ] && exec echo loss=1; echo 'CUDA error: the MPS server is not ready to accept new MPS "
+        "client requests' >&2; exit 1",
+        1, QUARTER);
+    const hpt_run_summary s = run_ok(NULL);
+    cr_assert(s.n_done == 1 && s.n_failed == 0);
+    cr_has(run_attr("t", 0, "s:hpt:attempts"), "collateral");
+}
+
+// Seconds pass with each tick; files tell the trials what was told.
+static void tell_trials(const hpt_run_event *e) {
+    static bool waits; // for the trial to end while its GPU is lost
+    if (e->kind == HPT_RUN_TICK && !waits) run_time_passes(2);
+    if (e->kind == HPT_RUN_TRIAL_ENDED && e->number == 0) waits = false;
+    if (e->kind == HPT_RUN_NOTICE && strstr(e->text, "until it answers again")) {
+        run_file("lost", "", false);
+        waits = true;
+    }
+    if (e->kind == HPT_RUN_NOTICE && strstr(e->text, "answers again and")) run_file("again", "", false);
+}
+
+static const char WHOLE[] = "hpt: {resources: {gpu: 1, cpu: 0.1}}\n";
+
+Test(run_collateral, a_gpu_that_stops_answering_is_left_out_with_the_reason_and_used_again_when_it_answers)
+{
+    run_file("gpus", "gpu GPU-aaaa-1 40960\ngpu GPU-bbbb-2 40960\nlost 0 2 5\n", false);
+    run_sweep_file(
+        "[ $HPT_TRIAL = 2 ] && while [ ! -e again ]; do sleep 0.02; done; "
+        "if [ $HPT_TRIAL = 0 ] && [ $HPT_RESUME = 0 ]; then while [ ! -e lost ]; do sleep 0.02; done; exit 1; fi; "
+        "echo loss=1",
+        4, WHOLE);
+    const hpt_run_options o = slots(2);
+    record.hook = tell_trials;
+    const hpt_run_summary s = run_ok(&o);
+    cr_assert(s.n_done == 4 && s.n_failed == 0, "%s", record.notices);
+    cr_has(record.notices, "gpu:0: GPU-aaaa-1: the GPU is lost");
+    cr_has(record.notices, "nothing is started there until it answers again");
+    cr_has(run_attr("t", 0, "s:hpt:attempts"), "collateral");
+    cr_has(run_attr("t", 0, "s:hpt:use"), "\"gpus\": \"gpu:1\"");
+    cr_has(run_attr("t", 3, "s:hpt:use"), "\"gpus\": \"gpu:0\"");
+}
+
+Test(run_collateral, without_any_gpu_that_answers_the_run_ends_and_the_next_goes_on)
+{
+    hpt_run_summary s;
+    run_file("gpus", "gpu GPU-aaaa-1 40960\nlost 0 2\n", false);
+    run_sweep_file("[ $HPT_RESUME = 1 ] && exec echo loss=1; while [ ! -e lost ]; do sleep 0.02; done; exit 1", 1,
+                   WHOLE);
+    record.hook = tell_trials;
+    cr_assert_eq(run_it(&s, NULL), HPT_E_DEVICE, "%s", record.notices);
+    cr_has(hpt_last_error(), "no GPU answers any more");
+    run_file("gpus", "gpu GPU-aaaa-1 40960\n", false);
+    s = run_ok(NULL);
+    cr_assert(s.n_done == 1 && s.n_failed == 0);
+}

@@ -216,6 +216,17 @@ Test(run_mps, a_controller_that_is_lost_is_told_and_the_run_goes_on)
     cr_assert_eq(record.outcome[0], HPT_OUTCOME_DONE);
 }
 
+Test(run_mps, where_holding_is_required_a_lost_controller_ends_the_run_with_the_reason)
+{
+    hpt_run_summary summary;
+    const hpt_run_options o = with_option(required);
+    run_sweep_file("kill -9 $(cat $CUDA_MPS_PIPE_DIRECTORY/nvidia-cuda-mps-control.pid); exec sleep 60", 1,
+                   "hpt: {resources: {gpu: 0.25, cpu: 0.1}, grace: 1}\n");
+    cr_assert_eq(run_it(&summary, &o), HPT_E_DEVICE);
+    cr_has(hpt_last_error(), "run.enforce=required: the MPS controller of GPU-aaaa-1: ");
+    cr_assert_eq(run_processes_after(2), 0);
+}
+
 Test(run_mps, the_next_run_ends_the_controllers_of_a_killed_one)
 {
     char root[32] = "", boot[64];

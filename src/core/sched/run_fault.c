@@ -19,6 +19,8 @@
 //   two fail within TOGETHER, with an Xid, or both     a fault: all clients were gone before anybody could look
 //   with words of a fatal fault (fault_words.inc)
 //   such words or an Xid, and one fails                the driver contained it: failed, charged
+//   CUDA says that the server takes no newcomers       collateral: it is in no state to be anybody's fault
+//   its GPU does not answer any more (run_lost.c)      collateral
 //   none                                               failed, charged
 // A client that fails is therefore told only when its controller has been asked anew (some hundredths of a second, VERDICT
 // at most). Without neighbours too: nobody is to be started at a server that refuses newcomers.
@@ -142,6 +144,12 @@ void hpt__run_fault_looked(hpt__run *run, int64_t k) {
     }
 }
 
+bool hpt__run_fault_any(const hpt__run *run, int64_t k) {
+    for (int64_t i = 0; i < run->n_slots; i++)
+        if (is_on(run, &run->slots[i], k)) return true;
+    return false;
+}
+
 bool hpt__run_fault_asks(const hpt__run *run, int64_t k) {
     for (int64_t i = 0; i < run->n_slots; i++) {
         const hpt__running *t = &run->slots[i];
@@ -173,18 +181,18 @@ bool hpt__run_fault_waits(hpt__run *run, hpt__running *t) {
         if (s == t || !is_on(run, s, k)) continue;
         if (!failed(s) || s->verdict_at <= 0) continue;
         another = true;
-        both = both || (t->says_fault && s->says_fault);
+        both = both || (t->said == HPT__SAID_FAULT && s->said == HPT__SAID_FAULT);
     }
     if (t->verdict_at <= 0) {
         t->verdict_at = now + VERDICT;
-        t->says_fault = hpt__run_says_fault(t);
+        t->said = hpt__run_says_fault(t);
         l->next = now;
         hpt__run_fault_events(run);
     }
     const bool xid = l->xid_at > 0 && fabs(l->xid_at - t->ended_at) < VERDICT;
     if (((xid && another) || both) && t->looked && l->fault_at <= 0) begin(run, k, false);
     if (t->in_fault || now >= t->verdict_at) return false;
-    return !t->looked || ((xid || t->says_fault) && now < t->ended_at + TOGETHER);
+    return !t->looked || ((xid || t->said == HPT__SAID_FAULT) && now < t->ended_at + TOGETHER);
 }
 
 double hpt__run_fault_due(const hpt__run *run) {
@@ -212,12 +220,13 @@ void hpt__run_fault_time(hpt__run *run, double now) {
 int hpt__run_collateral(bool *is, hpt__run *run, hpt__running *t, const char *log) {
     int64_t n = 0;
     char reason[96];
-    *is = t->in_fault && run->mps_looks[hpt__run_mps_index(run, &t->grant)].n_present > 1;
+    const bool lost = hpt__run_lost_any(run, t), refused = t->verdict_at > 0 && t->said == HPT__SAID_REFUSED;
+    *is = lost || refused || (t->in_fault && run->mps_looks[hpt__run_mps_index(run, &t->grant)].n_present > 1);
     if (!*is) return 0;
     int rc = hpt__run_note_interrupted(&n, run, t, "collateral");
     if (rc < 0) return rc;
     if (n > COLLATERAL_MAX) {
-        (void)snprintf(reason, sizeof reason, "in %lld faults of a shared GPU", (long long)n);
+        (void)snprintf(reason, sizeof reason, "in %lld faults of its GPUs", (long long)n);
         return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED, reason, log, 0);
     }
     rc = hpt__run_requeue(run, t->number);
@@ -227,8 +236,10 @@ int hpt__run_collateral(bool *is, hpt__run *run, hpt__running *t, const char *lo
                                   .number = t->number,
                                   .outcome = HPT_OUTCOME_COLLATERAL,
                                   .value = NAN,
-                                  .text = n < HPT__SUSPECT ? "its shared GPU failed; it is started again"
-                                                           : "its shared GPU failed again; it is started again alone",
+                                  .text = lost               ? "its GPU is lost; it is started again"
+                                          : refused          ? "its GPU's MPS server refused it; it is started again"
+                                          : n < HPT__SUSPECT ? "its shared GPU failed; it is started again"
+                                                             : "its shared GPU failed again; it is started again alone",
                                   .log_path = log});
     return 0;
 }

@@ -15,6 +15,7 @@
 //   run_oom.c      lack of memory                                      run_disk.c    a disk that is nearly full
 //   run_mps.c      tiers of GPU shares                                  run_mps_end.c  killing under MPS
 //   run_watchdog.c memory of shares that nothing holds                run_fault.c   faults of shared GPUs
+//   run_lost.c     GPUs that stop answering
 //   run_oom_retry.c  more GPU memory                                    run_learn.c   gpu_memory: learn
 #ifndef HPT_SCHED_RUN_IMPL_H
 #define HPT_SCHED_RUN_IMPL_H
@@ -77,6 +78,12 @@ typedef struct hpt__mps_looks { // what is known of a controller, and when it is
     double excluded_until; // MPS is not used there; 0: it is
 } hpt__mps_looks;
 
+typedef enum hpt__said { // what a failed trial wrote of its GPU (fault_words.inc)
+    HPT__SAID_NOTHING,
+    HPT__SAID_FAULT,   // a fatal fault, its own or a neighbour's
+    HPT__SAID_REFUSED, // its MPS server takes no newcomers
+} hpt__said;
+
 typedef struct hpt__parked { // a trial that waits for its share; its id in the queue is its index
     hpt_trial *trial;        // owned; NULL: free
     int64_t attempt;
@@ -104,7 +111,7 @@ typedef struct hpt__running { // one slot
     bool reported; // since the pruner was asked last
     double started, timeout_at, silent_at, kill_at, ended_at;
     double verdict_at; // when, at the latest, it is known whose failure its failure is; 0: nobody asked
-    bool says_fault;   // a fatal fault on its GPU is why it failed; valid with verdict_at
+    hpt__said said;    // of why it failed; valid with verdict_at
     bool looked;       // its controller has been asked since it ended
     bool told;         // it has ended and is to be told in this turn
     bool in_fault;     // client of a server that failed
@@ -158,6 +165,11 @@ typedef struct hpt__wandb {
     bool set_sweep_id, set_dir, set_mode;
 } hpt__wandb;
 
+typedef struct hpt__gpu_answers { // of one GPU to NVML
+    bool before, lost;            // it has in this run; it does not any more
+    double again;                 // when it is asked next, while it is lost
+} hpt__gpu_answers;
+
 typedef struct hpt__learnt { // of GPU memory, in bytes
     int64_t *needs;          // n, ascending: what would have been enough for each attempt of which it is known
     int64_t n, cap;
@@ -210,6 +222,7 @@ typedef struct hpt__run {
     int64_t *mps_of;                     // index of each GPU's controller, -1: none; NULL: MPS is not used
     hpt__mps_looks *mps_looks;           // of each controller
     hpt__nvml *nvml;                     // open while there are controllers; NULL: not
+    hpt__gpu_answers *answers;           // run_lost.c: of each GPU; NULL: nobody asks
     hpt__gpu_load load;                  // scratch
     char mps_note[400];                  // what is told of them at the start; "": nothing
     hpt__learnt learnt;                  // run_learn.c
@@ -377,9 +390,11 @@ void hpt__run_mps_end_answered(hpt__run *run, int64_t k, bool good);
 void hpt__run_mps_drain(hpt__run *run, int64_t k, const char *what, const char *why);
 bool hpt__run_mps_is_drained(const hpt__run *run, int64_t k); // and nothing runs there any more
 void hpt__run_mps_readmit(hpt__run *run, int64_t k);
+void hpt__run_undrain(hpt__run *run, int64_t gpu); // unless its controller is why nothing is started there
 
 // ---- run_fault.c
 void hpt__run_fault_looked(hpt__run *run, int64_t k);      // controller k has answered
+bool hpt__run_fault_any(const hpt__run *run, int64_t k);   // a trial runs there that was given controller k
 bool hpt__run_fault_asks(const hpt__run *run, int64_t k);  // a verdict waits for a look at it
 void hpt__run_fault_events(hpt__run *run);                 // the driver's; about once a second
 bool hpt__run_fault_waits(hpt__run *run, hpt__running *t); // an ended trial is not to be told yet
@@ -387,6 +402,13 @@ double hpt__run_fault_due(const hpt__run *run);            // when hpt__run_faul
 void hpt__run_fault_time(hpt__run *run, double now);
 // *is: it ended by a neighbour's fault, and that has been recorded.
 HPT_NODISCARD int hpt__run_collateral(bool *is, hpt__run *run, hpt__running *t, const char *log);
+
+// ---- run_lost.c
+HPT_NODISCARD int hpt__run_lost_open(hpt__run *run);
+bool hpt__run_is_lost(const hpt__run *run, int64_t gpu);
+bool hpt__run_gpu_poll(hpt__run *run, int64_t gpu); // run->load is new; false: not, and the GPU may be lost now
+bool hpt__run_lost_any(hpt__run *run, const hpt__running *t); // asks whether a GPU of this trial is
+void hpt__run_lost_time(hpt__run *run);                       // about once a second
 
 // ---- run_watchdog.c
 void hpt__run_watchdog(hpt__run *run); // about once a second
@@ -472,7 +494,7 @@ void hpt__run_wandb_env(hpt__str *s, const hpt__run *run, const hpt__running *t)
 HPT_NODISCARD int hpt__wandb_yaml(hpt__str *out, const char *config_json, size_t n);
 
 // ---- run_oom.c
-bool hpt__run_says_fault(const hpt__running *t);          // what it wrote names a fatal fault on its GPU
+hpt__said hpt__run_says_fault(const hpt__running *t);
 hpt_outcome hpt__run_failure_kind(const hpt__running *t); // failed, oom-gpu or oom-host
 
 // ---- run_oom_retry.c

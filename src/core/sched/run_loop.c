@@ -256,6 +256,7 @@ static int on_time(hpt__run *run) {
         hpt__run_trim_all(run);
         hpt__run_look_at_disk(run);
         hpt__run_watchdog(run);
+        hpt__run_lost_time(run);
         hpt__run_fault_events(run);
         return run->phase == HPT__RUN_BROKEN ? 0 : hpt__run_refresh(run);
     }
@@ -315,6 +316,10 @@ static void wind_up(hpt__run *run) {
 int hpt__run_loop(hpt__run *run) {
     int rc = 0;
     for (;;) {
+        if (run->phase == HPT__RUN_BROKEN) { // what a turn found, which is no error of its own calls
+            rc = run->error;
+            goto out;
+        }
         HPT_TRY(hpt__run_start_trials(run));
         if (!hpt__run_may_start(run)) hpt__run_cancel_ask(run);
         if (run->n_running == 0 && !hpt__run_asking(run)) {

@@ -135,6 +135,7 @@ int hpt__run_mps_open(hpt__run *run) {
     bool detected = false;
     for (int64_t i = 0; i < run->ledger.n_gpus; i++) detected = detected || run->ledger.gpus[i].info.uuid[0];
     if (detected && hpt__nvml_open(&run->nvml) < 0) run->nvml = NULL; // nobody is known to escape or to take too much
+    HPT_TRY(hpt__run_lost_open(run));
     if (!is_fraction(&run->demand) && !run->sweep->gpu_follows) return 0;
     run->mps_of = hpt__malloc(((size_t)run->ledger.n_gpus + 1) * sizeof *run->mps_of);
     run->mps_looks = hpt__calloc((size_t)run->ledger.n_gpus + 1, sizeof *run->mps_looks);
@@ -157,6 +158,7 @@ void hpt__run_mps_close(hpt__run *run) {
     hpt__gpu_load_fini(&run->load);
     hpt__free(run->mps_of);
     hpt__free(run->mps_looks);
+    hpt__free(run->answers);
 }
 
 // ---- the trial's environment
@@ -309,7 +311,8 @@ void hpt__run_mps_started(hpt__run *run, const hpt__running *t) {
 static double due(const hpt__run *run, int64_t k) {
     const hpt__mps *m = &run->mps.items[k];
     if (m->step != HPT__MPS_NOTHING) return m->call.until;
-    if (!m->alive && run->mps_looks[k].excluded_until > 0) return run->mps_looks[k].excluded_until;
+    if (!m->alive && run->mps_looks[k].excluded_until > 0)
+        return hpt__run_fault_any(run, k) ? INFINITY : run->mps_looks[k].excluded_until;
     if (!m->alive) return hpt__run_mps_is_drained(run, k) ? 0 : INFINITY;
     if (run->mps_looks[k].fault_at > 0 || hpt__run_fault_asks(run, k)) return run->mps_looks[k].next;
     for (int64_t i = 0; i < run->n_slots; i++)

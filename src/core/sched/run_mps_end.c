@@ -99,8 +99,15 @@ bool hpt__run_mps_is_drained(const hpt__run *run, int64_t k) {
     return false;
 }
 
+void hpt__run_undrain(hpt__run *run, int64_t gpu) {
+    const int64_t k = run->mps_of ? run->mps_of[gpu] : -1;
+    if (k >= 0 && (run->mps_looks[k].fault_at > 0 || !run->mps.items[k].alive)) return; // it is drained for that
+    run->ledger.gpus[gpu].drained = false;
+    run->ledger.given++;
+}
+
 void hpt__run_mps_readmit(hpt__run *run, int64_t k) {
     for (int64_t i = 0; i < run->ledger.n_gpus; i++)
-        if (run->mps_of[i] == k) run->ledger.gpus[i].drained = false;
+        if (run->mps_of[i] == k) run->ledger.gpus[i].drained = hpt__run_is_lost(run, i);
     run->ledger.given++; // what had no room may have it now
 }

@@ -55,17 +55,21 @@ static size_t read_tail(char text[TAIL], const hpt__running *t) {
     return n > 0 ? (size_t)n : 0;
 }
 
-bool hpt__run_says_fault(const hpt__running *t) {
-    static const char *const words[] = {
-#define X(text) text,
+hpt__said hpt__run_says_fault(const hpt__running *t) {
+    static const struct {
+        hpt__said said;
+        const char *text;
+    } words[] = {
+#define X(said, text) {HPT__SAID_##said, text},
 #include "fault_words.inc"
 #undef X
     };
     char text[TAIL];
+    hpt__said found = HPT__SAID_NOTHING;
     const size_t n = read_tail(text, t);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (memmem(text, n, words[i], strlen(words[i]))) return true;
-    return false;
+        if (words[i].said > found && memmem(text, n, words[i].text, strlen(words[i].text))) found = words[i].said;
+    return found;
 }
 
 hpt_outcome hpt__run_failure_kind(const hpt__running *t) {

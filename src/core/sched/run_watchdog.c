@@ -58,7 +58,7 @@ void hpt__run_watchdog(hpt__run *run) {
     for (int64_t gpu = 0; run->nvml && gpu < run->ledger.n_gpus; gpu++) {
         bool any = false;
         for (int64_t i = 0; i < run->n_slots && !any; i++) any = is_on(&run->slots[i], gpu);
-        if (!any || hpt__nvml_poll(&run->load, run->nvml, run->ledger.gpus[gpu].info.uuid) < 0) continue;
+        if (!any || hpt__run_is_lost(run, gpu) || !hpt__run_gpu_poll(run, gpu)) continue;
         for (int64_t i = 0; i < run->n_slots; i++)
             if (is_on(&run->slots[i], gpu)) judge(run, &run->slots[i]);
     }
