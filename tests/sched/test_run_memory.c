@@ -50,6 +50,9 @@ Test(run_memory, a_share_that_was_too_small_is_half_as_large_again_in_the_next_a
     cr_assert(s.n_done == 1 && s.n_failed == 0, "the point is not told as failed, and the cap of 1 holds");
     cr_assert_eq(n_oom, 1);
     cr_assert(share(0) == 10 && share(1) == 15, "%g %g", share(0), share(1));
+    cr_has(record.notices,
+           "trial 0: exit code 1: torch.OutOfMemoryError: CUDA out of memory.; it had 10.00 GiB of a GPU and is "
+           "started again with 15.00 GiB\n");
     cr_has(run_attr("t", 0, "s:hpt:attempts"), "{\"outcome\": \"oom-gpu\", ");
     cr_has(run_attr("t", 0, "s:hpt:attempts"), "\"gpu_memory\": 10737418240");
     cr_has(run_attr("t", 0, "s:hpt:use"), "\"gpu\": 0.25, \"gpu_memory\": 16106127360");

@@ -226,6 +226,7 @@ typedef struct hpt__run {
     hpt__gpu_load load;                  // scratch
     char mps_note[400];                  // what is told of them at the start; "": nothing
     hpt__learnt learnt;                  // run_learn.c
+    int64_t n_oom_told;                  // run_oom_retry.c
     hpt__cores cores;                    // a slot's index holds them
     cpu_set_t core_mask[HPT__CORE_SETS]; // scratch
     hpt__intake intake;

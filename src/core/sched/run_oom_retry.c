@@ -21,6 +21,7 @@
 
 static const double GROWTH = 1.5, GIB = 1073741824.0;
 static const int64_t MIB = 1 << 20;
+enum { TOLD = 5 };
 
 int64_t hpt__run_most_memory(const hpt__run *run) {
     int64_t most = 0;
@@ -68,6 +69,9 @@ int hpt__run_retry_oom(bool *is, bool *again, char *reason, size_t size, hpt__ru
     *is = true;
     (void)snprintf(reason + len, size - len, "; it had %.2f GiB of a GPU and is started again with %.2f GiB",
                    (double)had / GIB, more);
+    if (++run->n_oom_told <= TOLD)
+        hpt__run_notice(run, "trial %lld: %s%s", (long long)t->number, reason,
+                        run->n_oom_told == TOLD ? " (of further ones nothing is told)" : "");
     hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_TRIAL_ENDED,
                                        .number = t->number,
                                        .outcome = HPT_OUTCOME_OOM_GPU,
