@@ -12,8 +12,8 @@
 // soon after a start and then ever more rarely. That one escaped is believed when NVML lists one of its processes on the GPU
 // in two looks running: between the two questions of one look a client may have come.
 //
-// Whole GPUs and several of them are never put under MPS: there is no neighbour to be held from, and a client of two GPUs makes
-// them one fault domain. Where a daemon that is not ours may serve a GPU (an MPS server is on it, somebody listens in the
+// Whole GPUs and several of them are not put under MPS (but is_shared): there is no neighbour to be held from, and a client of two
+// GPUs makes them one fault domain. Where a daemon that is not ours may serve a GPU (an MPS server is on it, somebody listens in the
 // default pipe folder, the user names a pipe folder) ours is not started: two servers on one GPU take turns at best, and in
 // compute mode exclusive_process one of them fails. Trials then join the other one or not, as any program would: advisory.
 //

@@ -44,9 +44,11 @@ int hpt__run_park(hpt__run *run, hpt_trial *trial, const hpt__history *history) 
         goto out;
     }
     if (rc < 0) goto out;
+    const hpt__demand usual = demand;
     hpt__run_learned(&demand, run);
     if (demand.n_gpus == 1 && history->gpu_memory > demand.gpu_memory) demand.gpu_memory = history->gpu_memory;
     if (demand.n_gpus == 1 && history->n_faults >= HPT__SUSPECT) ask_for_all(&demand, &run->ledger);
+    if (hpt__ledger_check(&run->ledger, &demand) < 0) demand = usual; // no GPU has both that share and that much memory
     while (i < run->cap_parked && run->parked[i].trial) i++;
     if (i == run->cap_parked) {
         HPT_TRY(hpt__grow(&run->parked, &run->cap_parked, i + 1, sizeof *run->parked));
