@@ -3,6 +3,7 @@
 // declared, or those of tests/nvml/fake_nvml.c where what a trial uses matters.
 #include "run_support.h"
 
+#include "core/study/study_impl.h"
 #include <criterion/criterion.h>
 #include <math.h>
 #include <signal.h>
@@ -243,6 +244,43 @@ Test(run_memory, where_nothing_tells_what_is_used_that_is_said_and_shares_stay_i
     run_ok(NULL);
     cr_assert_eq(share(4), 10);
     cr_has(record.notices, "gpu_memory: learn: nothing tells here what trials use (no NVML for these GPUs)");
+}
+
+// Tells n trials that used a GiB each, the first 20 if it is an outlier.
+static void tell_trials(int n, bool outlier) {
+    hpt_study *study = NULL;
+    hpt_study_options o = HPT_STUDY_OPTIONS_INIT;
+    o.storage = "sqlite:///hpt_runs/t/study.db";
+    o.mode = HPT_OPEN_EXISTING;
+    cr_assert_eq(hpt_study_open(&study, &o), 0, "%s", hpt_last_error());
+    for (int i = 0; i < n; i++) {
+        const double one = 1;
+        const hpt__attr_item use = {"s:hpt:use", i == 0 && outlier
+                                                     ? "{\"gpu_memory\": 32212254720, \"gpu_peak\": 21474836480}"
+                                                     : "{\"gpu_memory\": 10737418240, \"gpu_peak\": 1073741824}"};
+        hpt_trial *trial = NULL;
+        cr_assert_eq(hpt_study_ask(&trial, study), 0, "%s", hpt_last_error());
+        cr_assert_eq(hpt__study_tell_attrs(study, trial, HPT_TRIAL_COMPLETE, &one, 1, &use, 1), 0, "%s",
+                     hpt_last_error());
+        hpt_trial_destroy(trial);
+    }
+    hpt_study_close(study);
+}
+
+Test(run_memory, one_outlier_among_many_does_not_make_all_shares_large)
+{
+    learners(ALIKE);
+    run_sweep_file(NOTE "echo loss=1", 30, QUARTER);
+    hpt_run_options o = one_slot(1);
+    run_ok(&o); // makes the study; its trial is too short for a peak
+    tell_trials(18, true);
+    o.n_trials = 20;
+    run_ok(&o);
+    cr_assert_eq(share(1), 22, "of few the largest counts: %s", run_read("shares"));
+    tell_trials(6, false);
+    o.n_trials = 27;
+    run_ok(&o);
+    cr_has(record.notices, "each trial gets 1.25 GiB from now on; of 24 known, the largest took 20.00 GiB");
 }
 
 Test(run_memory, the_peak_of_a_trial_under_mps_is_known_too)
