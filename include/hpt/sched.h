@@ -19,11 +19,12 @@ typedef enum hpt_outcome {
     HPT_OUTCOME_PRUNED = 1,
     HPT_OUTCOME_FAILED = 2,
     HPT_OUTCOME_TIMEOUT = 3,
-    HPT_OUTCOME_LOST = 4,      /* its run was killed; the trial is started again */
-    HPT_OUTCOME_STOPPED = 5,   /* the user ended the run; the trial is started again by the next run */
-    HPT_OUTCOME_PREEMPTED = 6, /* it announced preemption and ended; it is started again under its number */
-    HPT_OUTCOME_OOM_GPU = 7,   /* failed for lack of GPU memory, by what it wrote, or took more than its share of it */
-    HPT_OUTCOME_OOM_HOST = 8,  /* failed for lack of memory, by what it wrote or by its peak */
+    HPT_OUTCOME_LOST = 4,       /* its run was killed; the trial is started again */
+    HPT_OUTCOME_STOPPED = 5,    /* the user ended the run; the trial is started again by the next run */
+    HPT_OUTCOME_PREEMPTED = 6,  /* it announced preemption and ended; it is started again under its number */
+    HPT_OUTCOME_OOM_GPU = 7,    /* failed for lack of GPU memory, by what it wrote, or took more than its share of it */
+    HPT_OUTCOME_OOM_HOST = 8,   /* failed for lack of memory, by what it wrote or by its peak */
+    HPT_OUTCOME_COLLATERAL = 9, /* its GPU was lost, or a neighbour's fault ended its MPS server; it is started again */
 } hpt_outcome;
 HPT_API const char *hpt_outcome_to_string(hpt_outcome outcome);
 

@@ -31,6 +31,9 @@ HPT_API hpt_direction hpt_sweep_direction_at(const hpt_sweep *sweep, int64_t i);
 HPT_API int64_t hpt_sweep_run_cap(const hpt_sweep *sweep); /* 0: none */
 HPT_API const hpt_space *hpt_sweep_space(const hpt_sweep *sweep);
 
+/* `gpu_memory: learn`: how much of a GPU a trial gets is taken from what finished trials used. */
+HPT_API bool hpt_sweep_learns_gpu_memory(const hpt_sweep *sweep);
+
 /* Remarks about accepted but doubtful things, one line each; NULL past the last. Borrowed. */
 HPT_API const char *hpt_sweep_warning(const hpt_sweep *sweep, int64_t i);
 

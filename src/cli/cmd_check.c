@@ -75,6 +75,8 @@ int cmd_check(int argc, char **argv) {
                 if (cap) printf("  run_cap   %lld\n", (long long)cap);
                 if (points >= 0) printf("  points    %lld\n", (long long)points);
                 if (places > 0) printf("  at once   %lld here\n", (long long)places);
+                if (hpt_sweep_learns_gpu_memory(sweep))
+                    printf("  learns    GPU memory of a trial from what finished ones took\n");
                 printf("\n");
             }
             print_space(space, format);

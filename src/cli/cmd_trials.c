@@ -160,7 +160,7 @@ int cmd_trials(int argc, char **argv) {
         {"state", 0, CLI_STRING, &state_text, "STATE", "only trials in this state"},
         {"sort", 0, CLI_STRING, &sort, "KEY", "number (default) or value (best first)"},
         {"columns", 0, CLI_STRING, &columns, "NAMES",
-         "these columns, with commas between them: number state value seconds by outcome reason device share gpu_memory cpu "
+         "these columns, with commas between them: number state value seconds by outcome reason device share gpu_memory gpu_peak cpu "
          "cores memory tier peak_memory cpu_seconds, objectives, parameters"},
         {"last", 'n', CLI_INT, &last, "N", "only the last N trials; with --sort value the best N"},
         {"", 0, CLI_FLAG, NULL, NULL, NULL},

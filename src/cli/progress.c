@@ -326,9 +326,7 @@ void cli_progress_event(cli_progress *p, const hpt_run_event *e) {
             p->best_waits = true;
             p->best_number = e->number;
             p->best_value = e->value;
-        } else if (e->outcome == HPT_OUTCOME_FAILED || e->outcome == HPT_OUTCOME_TIMEOUT ||
-                   e->outcome == HPT_OUTCOME_OOM_GPU || e->outcome == HPT_OUTCOME_OOM_HOST ||
-                   e->cause) { // lost too often
+        } else if (e->cause) { // what is started again is no failure
             tell_failure(p, e);
         }
         break;

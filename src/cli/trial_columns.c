@@ -31,6 +31,7 @@ static const column FIXED[] = {
     {"device", "gpus", USE_TEXT, 0},
     {"share", "gpu", USE_NUMBER, 0},
     {"gpu_memory", "gpu_memory", USE_BYTES, 0},
+    {"gpu_peak", "gpu_peak", USE_BYTES, 0},
     {"cpu", "cpu", USE_NUMBER, 0},
     {"cores", "cores", USE_TEXT, 0},
     {"memory", "memory", USE_BYTES, 0},

@@ -63,6 +63,13 @@ gpu_sweep 'gpu: 0.5, gpu_memory: \"{batch} * 100MiB\"'
 sed -i 's/\\"/"/g' gpus.yaml
 expect 2 "50.0 GiB each" hpt check gpus.yaml --gpus 2x40GiB
 expect 0 "at once   4 here" hpt check gpus.yaml --gpus 2x60GiB
+gpu_sweep "gpu: 0.25, gpu_memory: learn"
+expect 0 "learns    GPU memory of a trial" hpt check gpus.yaml --gpus 2x40GiB
+expect 0 "at once   8 here" hpt check gpus.yaml --gpus 2x40GiB
+gpu_sweep "gpu_memory: learn"
+expect 0 "at once   2 here" hpt check gpus.yaml --gpus 2x40GiB
+gpu_sweep "gpu: 2, gpu_memory: learn"
+expect 2 "give a share (gpu: 0.25), or no gpu" hpt check gpus.yaml --gpus 2x40GiB
 gpu_sweep "gpu: 3g.40gb"
 expect 2 "a MIG instance 3g.40gb (hpt:resources.gpu), but this machine has only 1g.10gb" fake hpt check gpus.yaml
 one_line fake hpt run gpus.yaml

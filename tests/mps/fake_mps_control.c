@@ -11,7 +11,7 @@
 // All state lies in the pipe folder: nvidia-cuda-mps-control.pid, server (its process id), fault (present: the server is in
 // state FAULT). A client is a file client.PID: a test's trial makes one for itself where a CUDA program would connect; the
 // server starts with the first. A client whose process is gone is forgotten. A server in FAULT is ACTIVE again when it has
-// none left.
+// none left of those before the fault.
 //
 // FAKE_MPS, a list of words: nostart (the daemon ends at once), hang (commands never answer), hangstart (-d never
 // returns), garbage (answers are no numbers), fault (each server is in FAULT), unlisted (clients are not shown),
@@ -122,6 +122,35 @@ static pid_t server(void) {
     return each_client(NULL) > 0 ? spawn_server() : 0;
 }
 
+static struct timespec written(const char *name) {
+    char path[512];
+    struct stat st = {0};
+    path_of(path, name);
+    (void)stat(path, &st);
+    return st.st_mtim;
+}
+
+static bool is_older(struct timespec a, struct timespec b) {
+    return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec <= b.tv_nsec;
+}
+
+static bool any_affected;
+
+static void look_whether_affected(pid_t pid) {
+    char name[64];
+    (void)snprintf(name, sizeof name, "client.%d", (int)pid);
+    any_affected = any_affected || is_older(written(name), written("fault"));
+}
+
+// A fault lasts until all that were clients at it are gone.
+static bool is_in_fault(void) {
+    if (!exists("fault")) return false;
+    any_affected = false;
+    (void)each_client(look_whether_affected);
+    if (!any_affected) forget("fault");
+    return any_affected;
+}
+
 static void print_pid(pid_t pid) {
     printf("%d\n", (int)pid);
 }
@@ -170,11 +199,10 @@ static void command(char *line) {
     if (strcmp(word, "get_server_list") == 0) {
         if (pid > 0) print_pid(pid);
     } else if (strcmp(word, "get_server_status") == 0 && a) {
-        if (each_client(NULL) == 0) forget("fault");
         if (named != pid || pid == 0)
             printf("Server %s not found\n", a);
         else
-            puts(scripted("fault") || exists("fault") ? "FAULT" : "ACTIVE");
+            puts(scripted("fault") || is_in_fault() ? "FAULT" : "ACTIVE");
     } else if (strcmp(word, "get_client_list") == 0 && a) {
         if (named != pid || pid == 0)
             printf("Server %s not found\n", a);

@@ -7,7 +7,7 @@
 //   instance GPU UUID MEMORY_MIB PROFILE             a MIG instance of GPU number GPU
 //   process UUID PID MIB [mps] [from=K] [to=K] [step=MIB]   a process on a device; PID may be @FILE, a file that
 //                                                    holds the number (none while it is not there)
-//   lost GPU K            from the K-th look on, GPU number GPU answers that it is lost
+//   lost GPU K [TO]       from the K-th look on (to the TO-th), GPU number GPU answers that it is lost
 //   fault GPU XID K       a critical event, at the K-th look or later, once
 //   init STATUS | count STATUS | missing NAME        that call fails with an NVML status (missing: NAME not supported)
 // A look is one call for the memory of a device by this process, counted per device from 1; the memory of a process
@@ -38,7 +38,7 @@ typedef struct device {
     int parent; // -1: a GPU
     int number; // of GPUs, from 0
     bool mig;
-    long looks, lost_at, fault_at;
+    long looks, lost_at, lost_to, fault_at;
     unsigned long long xid;
     int processes[64];
     int n_processes;
@@ -139,7 +139,10 @@ static void read_line(char *line) {
     if (strcmp(w[0], "gpu") == 0 && n >= 3) read_gpu(w, n);
     if (strcmp(w[0], "instance") == 0 && n >= 5) read_instance(w);
     if (strcmp(w[0], "process") == 0 && n >= 4) read_process(w, n);
-    if (strcmp(w[0], "lost") == 0 && n >= 3 && gpu_number(atoi(w[1]))) gpu_number(atoi(w[1]))->lost_at = atol(w[2]);
+    if (strcmp(w[0], "lost") == 0 && n >= 3 && gpu_number(atoi(w[1]))) {
+        gpu_number(atoi(w[1]))->lost_at = atol(w[2]);
+        gpu_number(atoi(w[1]))->lost_to = n > 3 ? atol(w[3]) : 0;
+    }
     if (strcmp(w[0], "fault") == 0 && n >= 4 && gpu_number(atoi(w[1]))) {
         gpu_number(atoi(w[1]))->xid = strtoull(w[2], NULL, 10);
         gpu_number(atoi(w[1]))->fault_at = atol(w[3]);
@@ -191,7 +194,7 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned i, hpt__nvml_device *out) {
 
 static bool is_lost(const device *d) {
     const device *gpu = d->parent < 0 ? d : gpu_number(d->parent);
-    return gpu->lost_at > 0 && d->looks >= gpu->lost_at;
+    return gpu->lost_at > 0 && d->looks >= gpu->lost_at && (gpu->lost_to == 0 || d->looks <= gpu->lost_to);
 }
 
 int nvmlDeviceGetHandleByUUID(const char *uuid, hpt__nvml_device *out) {

@@ -48,6 +48,7 @@ pid_t run_fork(const hpt_run_options *o);
 int run_wait_exit(pid_t pid);
 void run_wait_for(const char *path); // until the file is there
 void run_nap(double seconds);
+void run_time_passes(int64_t seconds); // for what reads the monotonic clock in this process (test_run_clock.c)
 
 // Opens hpt_runs/<name>/study.db read-only.
 hpt_study *run_study(const char *name);

@@ -2,7 +2,8 @@
 // test_run_clock.c: the date jumps while a sweep runs; nothing ends early or late, and what is stored stays sane.
 //
 // This program's own clock_gettime takes the place of the C library's, for the library under test too (it is linked in
-// here), and shifts the date; the monotonic clock is left alone, as the kernel leaves it.
+// here), and shifts the date; the monotonic clock is left alone, as the kernel leaves it, unless a test of another file
+// lets time pass (run_time_passes).
 #include "run_support.h"
 
 #include <criterion/criterion.h>
@@ -15,10 +16,16 @@
 #include <unistd.h>
 
 static atomic_llong shift; // seconds added to the date
+static atomic_llong passed;
+
+void run_time_passes(int64_t seconds) {
+    atomic_fetch_add(&passed, seconds);
+}
 
 int clock_gettime(clockid_t id, struct timespec *t) {
     const long rc = syscall(SYS_clock_gettime, id, t);
     if (rc == 0 && id == CLOCK_REALTIME) t->tv_sec += (time_t)atomic_load(&shift);
+    if (rc == 0 && id == CLOCK_MONOTONIC) t->tv_sec += (time_t)atomic_load(&passed);
     return (int)rc;
 }
 

@@ -23,9 +23,7 @@ static bool fail_once(size_t size, void *payload) {
 
 // For every k (in steps) the k-th allocation of a run fails. Whatever the call says, no process stays, and running the
 // same folder again brings the sweep to its end.
-Test(run_fault, any_failing_allocation_ends_in_an_error_and_can_be_resumed)
-{
-    run_sweep_file("echo step=1 loss=2; echo loss=1", 2, "hpt: {pruner: median}\n");
+static void fail_each_allocation(void) {
     int n_errors = 0;
     for (int64_t k = 0, done = 0; !done; k += k < 40 ? 1 : 6) {
         hpt_sweep *sweep = NULL;
@@ -51,6 +49,21 @@ Test(run_fault, any_failing_allocation_ends_in_an_error_and_can_be_resumed)
         hpt_sweep_destroy(sweep);
     }
     cr_assert(n_errors > 40, "%d errors", n_errors);
+}
+
+Test(run_fault, any_failing_allocation_ends_in_an_error_and_can_be_resumed)
+{
+    run_sweep_file("echo step=1 loss=2; echo loss=1", 2, "hpt: {pruner: median}\n");
+    fail_each_allocation();
+}
+
+Test(run_fault, so_it_does_where_a_trial_gets_more_memory_and_shares_are_learned)
+{
+    setenv("HPT_FAKE_DEVICES", "1x40GiB", 1);
+    run_sweep_file(
+        "[ $HPT_TRIAL = 1 ] && [ $HPT_ATTEMPT = 0 ] && { echo CUDA out of memory >&2; exit 1; }; echo loss=1", 2,
+        "hpt: {resources: {gpu: 0.25, gpu_memory: learn, cpu: 0.1}}\n");
+    fail_each_allocation();
 }
 
 // A limit on file sizes stands for a full disk: writes to the database fail from some moment on.

@@ -216,6 +216,17 @@ Test(run_mps, a_controller_that_is_lost_is_told_and_the_run_goes_on)
     cr_assert_eq(record.outcome[0], HPT_OUTCOME_DONE);
 }
 
+Test(run_mps, where_holding_is_required_a_lost_controller_ends_the_run_with_the_reason)
+{
+    hpt_run_summary summary;
+    const hpt_run_options o = with_option(required);
+    run_sweep_file("kill -9 $(cat $CUDA_MPS_PIPE_DIRECTORY/nvidia-cuda-mps-control.pid); exec sleep 60", 1,
+                   "hpt: {resources: {gpu: 0.25, cpu: 0.1}, grace: 1}\n");
+    cr_assert_eq(run_it(&summary, &o), HPT_E_DEVICE);
+    cr_has(hpt_last_error(), "run.enforce=required: the MPS controller of GPU-aaaa-1: ");
+    cr_assert_eq(run_processes_after(2), 0);
+}
+
 Test(run_mps, the_next_run_ends_the_controllers_of_a_killed_one)
 {
     char root[32] = "", boot[64];
@@ -292,11 +303,12 @@ Test(run_mps, a_little_more_memory_than_the_share_is_told_once)
 
 Test(run_mps, much_more_memory_than_the_share_ends_the_trial_as_oom_gpu)
 {
-    without_mps("2048");
+    without_mps("2048 step=8192"); // more than any share at the second look
     run_sweep_file(ON_GPU "sleep 60; echo loss=1", 1, GIBIBYTE);
     run_ok(NULL);
     cr_assert_eq(record.outcome[0], HPT_OUTCOME_OOM_GPU);
-    cr_has(record.reason[0], "used 2.00 GiB of GPU memory, its share is 1.00 GiB");
+    cr_has(record.reason[0], "GiB of GPU memory, its share is ");
+    cr_has(record.reason[0], "after 1 smaller share");
     cr_assert_str_eq(run_attr("t", 0, "s:hpt:outcome"), "\"oom-gpu\"");
 }
 

@@ -101,3 +101,17 @@ Test(sweep_resources, a_profile_is_one_instance_and_plain_numbers_stay_numbers)
               s->least.cpu == 2);
     hpt_sweep_destroy(s);
 }
+
+Test(sweep_resources, memory_that_is_learned_needs_no_size_and_without_a_share_begins_with_a_gpu)
+{
+    hpt_sweep *s = with("gpu: 0.25, gpu_memory: learn");
+    cr_assert(hpt_sweep_learns_gpu_memory(s) && s->gpu == 0.25 && s->gpu_memory_bytes == 0 && !s->gpu_follows);
+    cr_assert_not(hpt__sweep_has_formula(s));
+    hpt_sweep_destroy(s);
+    s = with("gpu_memory: learn");
+    cr_assert(hpt_sweep_learns_gpu_memory(s) && s->gpu_follows && s->gpu == 1 && s->least.gpu == 1);
+    hpt_sweep_destroy(s);
+    s = with("gpu: 1");
+    cr_assert_not(hpt_sweep_learns_gpu_memory(s));
+    hpt_sweep_destroy(s);
+}

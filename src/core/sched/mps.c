@@ -161,10 +161,10 @@ static int ask_clients(const hpt__mps_set *set, hpt__mps *m) {
 // For each server, in the order of `servers`, its status and its clients, a line each. False: not understood.
 static bool read_clients(hpt__mps *m, const char *text) {
     static const char *const states[] = {"INITIALIZING", "ACTIVE", "FAULT"};
-    enum { FAULT = 2, STATES = 3 };
+    enum { INITIALIZING = 0, FAULT = 2, STATES = 3 };
     int64_t at = -1;
     m->n_clients = 0;
-    m->fault = false;
+    m->fault = m->starting = false;
     for (size_t n; *text; text += n + (text[n] == '\n')) {
         hpt__mps_client c = {0};
         int k = 0;
@@ -172,6 +172,7 @@ static bool read_clients(hpt__mps *m, const char *text) {
         if (n == 0) continue;
         while (k < STATES && strncmp(text, states[k], strlen(states[k])) != 0) k++;
         m->fault = m->fault || k == FAULT;
+        m->starting = m->starting || k == INITIALIZING;
         if (k < STATES) {
             at++;
             continue;

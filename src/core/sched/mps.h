@@ -36,7 +36,8 @@ typedef struct hpt__mps { // one controller
     // ---- as of the last look
     pid_t servers[HPT__MPS_SERVERS]; // more than one if other users' programs come
     int64_t n_servers;
-    bool fault; // a server of it is in state FAULT
+    bool fault;    // a server of it is in state FAULT
+    bool starting; // one is in state INITIALIZING
     hpt__mps_client *clients;
     int64_t n_clients, cap_clients, n_selected;
 } hpt__mps;

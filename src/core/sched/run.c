@@ -295,6 +295,7 @@ static int prepare(hpt__run *run, const names *n) {
     HPT_TRY(hpt__run_refresh(run));
     HPT_TRY(hpt__run_read_best(run));
     HPT_TRY(hpt__run_find_lost(run));
+    HPT_TRY(hpt__run_learn_open(run));
     hpt__run_wandb_init(run);
     HPT_TRY(hpt__run_env_init(run));
     HPT_TRY(make_slots(run));
@@ -369,6 +370,7 @@ static int run_trials(hpt_run_summary *out, hpt__run *run) {
     if (run->n_leftover > 0)
         hpt__run_notice(run, "ended %lld processes that a killed run had left", (long long)run->n_leftover);
     if (run->mps_note[0]) hpt__run_notice(run, "%s", run->mps_note);
+    hpt__run_learn_start(run);
     HPT_TRY(hpt__run_loop(run));
     HPT_TRY(hpt__run_refresh(run));
     HPT_TRY(hpt__run_read_best(run));
@@ -389,6 +391,7 @@ static void run_fini(hpt__run *run) {
     hpt__run_mps_close(run);
     hpt_study_close(run->study);
     hpt__run_park_fini(run);
+    hpt__run_learn_fini(run);
     hpt__ledger_fini(&run->ledger);
     hpt__cores_fini(&run->cores);
     hpt__intake_fini(&run->intake);
@@ -440,6 +443,7 @@ int hpt_run_sweep(hpt_run_summary *out, const hpt_sweep *sweep, const hpt_run_op
     HPT_TRY(settle_folders(&run, &n));
     run.cap = n.n_trials > 0 ? n.n_trials : sweep->run_cap;
     HPT_TRY(hpt__run_plan(&run));
+    hpt__run_learn_plan(&run);
     if (sweep->cpu > 0) HPT_TRY(hpt__cores_init(&run.cores));
     HPT_TRY(hpt__run_metrics_init(&run));
     HPT_TRY(hpt__run_log_limit_init(&run));

@@ -8,6 +8,8 @@
 //   attempt 0 lost, 1 runs       [{"outcome":"lost"},{"outcome":"running",...}]
 //   attempt 1 stopped            [{"outcome":"lost"},{"outcome":"stopped",...}]
 //   attempt 0 was preempted      [{"outcome":"preempted",...}]; started again by this run
+//   its GPU's MPS server failed  [{"outcome":"collateral",...}]; likewise
+//   too little GPU memory        [{"outcome":"oom-gpu","gpu_memory":1,"gpu_peak":1,...}]; likewise, with more
 // The dots: started, host, and once it is over seconds, and gpus and gpu (as in hpt:use) where it held a share of one.
 // A last entry "running", or no entry at all, found at the start of a run means that this attempt was lost.
 //
@@ -85,6 +87,12 @@ static int set_text(hpt__arena *arena, hpt__json *object, const char *key, const
     return v ? hpt__json_set(arena, object, key, v) : hpt__fail_memory();
 }
 
+static int set_bytes(hpt__arena *arena, hpt__json *object, const char *key, int64_t bytes) {
+    if (bytes <= 0) return 0;
+    hpt__json *v = hpt__json_new_int(arena, bytes);
+    return v ? hpt__json_set(arena, object, key, v) : hpt__fail_memory();
+}
+
 static int append_attempt(hpt__json **out, hpt__arena *arena, hpt__json *attempts, const char *outcome) {
     hpt__json *entry = hpt__json_new(arena, HPT__JSON_OBJECT);
     if (!entry) return hpt__fail_memory();
@@ -107,16 +115,34 @@ static bool was_started(const hpt__run *run, int64_t number) {
     return stat(path, &st) == 0;
 }
 
-int hpt__run_next_attempt(int64_t *attempt, hpt__run *run, hpt_trial *trial) {
+// What an attempt that lacked memory had and used, in whole bytes.
+static int64_t bytes_of(const hpt__json *entry, const char *key) {
+    int64_t v = 0;
+    const hpt__json *node = hpt__json_get(entry, key);
+    return node && hpt__json_integer(&v, node) && v > 0 ? v : 0;
+}
+
+static void read_history(hpt__history *out, const hpt__run *run, const hpt__json *attempts) {
+    *out = (hpt__history){.attempt = attempts->a.n};
+    for (int64_t i = 0; i < attempts->a.n; i++) {
+        const hpt__json *entry = attempts->a.items[i];
+        out->n_faults += is_outcome(entry, "collateral");
+        if (!is_outcome(entry, "oom-gpu")) continue;
+        const int64_t more = hpt__run_more_memory(run, bytes_of(entry, "gpu_memory"), bytes_of(entry, "gpu_peak"));
+        if (more > out->gpu_memory) out->gpu_memory = more;
+    }
+}
+
+int hpt__run_next_attempt(hpt__history *out, hpt__run *run, hpt_trial *trial) {
     int rc = 0;
     hpt__arena arena;
     hpt__json *attempts = NULL, *entry = NULL;
     char host[256] = "", started[HPT__DATETIME_MAX];
     int64_t n_lost = 0;
+    *out = (hpt__history){0};
     hpt__arena_init(&arena);
     HPT_TRY(read_attempts(&attempts, &arena, run, hpt_trial_number(trial)));
     if (attempts->a.n == 0 && !was_started(run, hpt_trial_number(trial))) {
-        *attempt = 0;
         goto out;
     }
     if (attempts->a.n == 0)
@@ -124,7 +150,7 @@ int hpt__run_next_attempt(int64_t *attempt, hpt__run *run, hpt_trial *trial) {
     else if (is_outcome(attempts->a.items[attempts->a.n - 1], "running"))
         HPT_TRY(set_text(&arena, attempts->a.items[attempts->a.n - 1], "outcome", "lost"));
     for (int64_t i = 0; i < attempts->a.n; i++) n_lost += is_outcome(attempts->a.items[i], "lost");
-    *attempt = attempts->a.n;
+    read_history(out, run, attempts);
     if (n_lost > HPT__LOST_MAX) {
         char reason[96];
         (void)snprintf(reason, sizeof reason, "lost %lld times with the run that had started it", (long long)n_lost);
@@ -191,6 +217,8 @@ int hpt__run_note_interrupted(int64_t *n, hpt__run *run, hpt__running *t, const 
     }
     HPT_TRY(hpt__json_set(&arena, entry, "seconds", seconds));
     if (t->grant.demand.n_gpus > 0) HPT_TRY(note_gpus(entry, &arena, run, t));
+    if (t->grant.demand.n_gpus > 0) HPT_TRY(set_bytes(&arena, entry, "gpu_memory", t->grant.gpu_memory[0]));
+    HPT_TRY(set_bytes(&arena, entry, "gpu_peak", t->gpu_used));
     HPT_TRY(write_attempts(run, t->trial, attempts));
 out:
     hpt__arena_fini(&arena);

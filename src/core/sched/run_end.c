@@ -17,7 +17,9 @@
 //   its time limit        any         timeout   FAIL
 //   no report for T       any         timeout   FAIL
 //   memory watchdog       any         oom-gpu   FAIL
+//   oom-gpu of a share    any         oom-gpu   RUNNING    started again with more (run_oom_retry.c), else FAIL
 //   MPS escaped, required any         failed    FAIL
+//   a neighbour's fault   any         collateral RUNNING   started again by this run (run_fault.c)
 //   the run's end         any         stopped   RUNNING    started again by the next run
 //
 // A sweep without metric (grid, random): exit 0 is done with the value 0.0, the exit code, since the schema that we
@@ -68,6 +70,7 @@ int hpt__run_trial_exited(hpt__run *run, hpt__running *t) {
     (void)kill(-t->pid, SIGKILL);
     t->status_known = wait4(t->pid, &t->status, 0, &t->usage) == t->pid;
     t->ended = true;
+    t->ended_at = hpt__now_mono();
     for (int64_t i = 0; i < run->n_slots; i++)
         if (run->slots[i].trial && !run->slots[i].ended) run->leaders[n++] = run->slots[i].pid;
     const hpt__orphan_query query = {t->pid, t->number, run->run_id, run->leaders, n};
@@ -137,6 +140,7 @@ static int tell_bad(hpt__run *run, hpt_trial *trial, const hpt__running *t, hpt_
     (void)snprintf(outcome_json, sizeof outcome_json, "\"%s\"", hpt_outcome_to_string(outcome));
     hpt__str_add_json_string(&text, reason, strlen(reason));
     if (t) hpt__run_use_json(&use, run, t);
+    if (t && state == HPT_TRIAL_PRUNED) hpt__run_learn(run, t);
     int rc = hpt__str_status(&text);
     if (rc == 0) rc = hpt__str_status(&use);
     if (rc == 0) {
@@ -234,6 +238,14 @@ static int preempted(hpt__run *run, hpt__running *t, const char *log) {
     return 0;
 }
 
+static int out_of_memory(hpt__run *run, hpt__running *t, char *reason, size_t size, const char *log) {
+    bool is = false, again = false;
+    int rc = hpt__run_retry_oom(&is, &again, reason, size, run, t, log);
+    if (rc < 0 || is) return rc;
+    return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_OOM_GPU, reason, log,
+                              again ? HPT__BAD_RETRY : 0);
+}
+
 static int tell_done(hpt__run *run, hpt__running *t, const char *log) {
     hpt__str use = HPT__STR_INIT;
     const int64_t n = run->n_metrics;
@@ -241,6 +253,7 @@ static int tell_done(hpt__run *run, hpt__running *t, const char *log) {
     for (int64_t i = 0; i < n; i++) values[i] = hpt__run_values(run, t)[i].value;
     const double value = values[0];
     hpt__run_use_json(&use, run, t);
+    hpt__run_learn(run, t);
     int rc = hpt__str_status(&use);
     const hpt__attr_item attrs[] = {{"s:hpt:use", hpt__str_text(&use)},
                                     {"s:hpt:reason", "\"the sweep has no metric: the value is the exit code\""}};
@@ -295,19 +308,31 @@ static int conclude(hpt__run *run, hpt__running *t) {
         return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_TIMEOUT, reason, log, HPT__BAD_RETRY);
     case HPT__STOP_OOM_GPU:
         hpt__run_explain_memory(reason, sizeof reason, t);
-        return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_OOM_GPU, reason, log, 0);
+        return out_of_memory(run, t, reason, sizeof reason, log);
     case HPT__STOP_UNENFORCED:
         return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED,
                                   "used its GPU beside its MPS server, where no limit holds (run.enforce=required)",
                                   log, 0);
+    case HPT__STOP_COLLATERAL: {
+        bool is = false;
+        int rc = hpt__run_collateral(&is, run, t, log);
+        if (rc < 0 || is) return rc;
+        return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED,
+                                  "its work on its GPU failed and it did not end", log, HPT__BAD_RETRY);
+    }
     case HPT__STOP_NONE:
         break;
     }
     const bool good = t->status_known && WIFEXITED(t->status) && WEXITSTATUS(t->status) == 0;
     if (good && hpt__run_all_values(run, t)) return tell_done(run, t, log);
     if (!good && t->steps.preempting) return preempted(run, t, log);
+    bool collateral = false;
+    int rc = hpt__run_collateral(&collateral, run, t, log);
+    if (rc < 0 || collateral) return rc;
     describe_failure(reason, sizeof reason, run, t);
-    return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, hpt__run_failure_kind(t), reason, log, HPT__BAD_RETRY);
+    const hpt_outcome kind = hpt__run_failure_kind(t);
+    if (kind == HPT_OUTCOME_OOM_GPU) return out_of_memory(run, t, reason, sizeof reason, log);
+    return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, kind, reason, log, HPT__BAD_RETRY);
 }
 
 int hpt__run_conclude(hpt__run *run, hpt__running *t) {

@@ -31,6 +31,8 @@ const char *hpt_outcome_to_string(hpt_outcome outcome) {
         return "oom-gpu";
     case HPT_OUTCOME_OOM_HOST:
         return "oom-host";
+    case HPT_OUTCOME_COLLATERAL:
+        return "collateral";
     }
     return "?";
 }

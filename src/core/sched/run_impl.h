@@ -15,6 +15,8 @@
 //   run_oom.c      lack of memory                                      run_disk.c    a disk that is nearly full
 //   run_mps.c      tiers of GPU shares                                  run_mps_end.c  killing under MPS
 //   run_watchdog.c memory of shares that nothing holds                 run_status.c  what the socket tells of it all
+//   run_fault.c    faults of shared GPUs                               run_lost.c    GPUs that stop answering
+//   run_oom_retry.c  more GPU memory                                    run_learn.c   gpu_memory: learn
 #ifndef HPT_SCHED_RUN_IMPL_H
 #define HPT_SCHED_RUN_IMPL_H
 
@@ -43,6 +45,7 @@ typedef enum hpt__stop_cause { // why a trial was asked to end
     HPT__STOP_USER,       // `hpt stop NUMBER`
     HPT__STOP_OOM_GPU,    // it took much more of its GPU's memory than its share
     HPT__STOP_UNENFORCED, // run.enforce=required, and it uses its GPU without limits
+    HPT__STOP_COLLATERAL, // its server failed, and it has not noticed
 } hpt__stop_cause;
 
 typedef enum hpt__tier { // what holds a trial's share, see run_mps.c; names: hpt__tier_name
@@ -65,14 +68,34 @@ typedef enum hpt__end { // run_mps_end.c: before SIGKILL
     HPT__END_DONE,    // as far as can be
 } hpt__end;
 
-typedef struct hpt__mps_looks { // when a controller is asked next
-    double next, gap;
+typedef struct hpt__mps_looks { // what is known of a controller, and when it is asked next; times of hpt__now_mono
+    double next, gap, began;    // began: the last look
+    // ---- run_fault.c
+    double fault_at;             // since when its server has failed; 0: it has not
+    int64_t n_present, n_faults; // clients then; faults with more than one client
+    double xid_at;               // last critical event of its GPU; 0: none
+    int64_t xid;
+    double excluded_until; // MPS is not used there; 0: it is
 } hpt__mps_looks;
+
+typedef enum hpt__said { // what a failed trial wrote of its GPU (fault_words.inc)
+    HPT__SAID_NOTHING,
+    HPT__SAID_FAULT,   // a fatal fault, its own or a neighbour's
+    HPT__SAID_REFUSED, // its MPS server takes no newcomers
+} hpt__said;
 
 typedef struct hpt__parked { // a trial that waits for its share; its id in the queue is its index
     hpt_trial *trial;        // owned; NULL: free
     int64_t attempt;
 } hpt__parked;
+
+enum { HPT__SUSPECT = 2 }; // attempts in shared faults after which a trial has a GPU to itself
+
+typedef struct hpt__history { // earlier attempts of a trial, as far as they matter for the next; zeros: there were none
+    int64_t attempt;          // number of the next
+    int64_t n_faults;         // how many were collateral
+    int64_t gpu_memory; // bytes of its GPU that the next should have at least, since less was too little; 0: its share
+} hpt__history;
 
 typedef struct hpt__running { // one slot
     hpt_trial *trial;         // owned; NULL: the slot is free
@@ -86,7 +109,12 @@ typedef struct hpt__running { // one slot
     hpt__intake_stream out, report;
     bool written;  // its files have something to read, as inotify says
     bool reported; // since the pruner was asked last
-    double started, timeout_at, silent_at, kill_at;
+    double started, timeout_at, silent_at, kill_at, ended_at;
+    double verdict_at; // when, at the latest, it is known whose failure its failure is; 0: nobody asked
+    hpt__said said;    // of why it failed; valid with verdict_at
+    bool looked;       // its controller has been asked since it ended
+    bool told;         // it has ended and is to be told in this turn
+    bool in_fault;     // client of a server that failed
     hpt__stop_cause cause;
     bool killed; // SIGKILL was sent
     bool ended;  // its process is gone; waits to be told
@@ -137,6 +165,18 @@ typedef struct hpt__wandb {
     bool set_sweep_id, set_dir, set_mode;
 } hpt__wandb;
 
+typedef struct hpt__gpu_answers { // of one GPU to NVML
+    bool before, lost;            // it has in this run; it does not any more
+    double again;                 // when it is asked next, while it is lost
+} hpt__gpu_answers;
+
+typedef struct hpt__learnt { // of GPU memory, in bytes
+    int64_t *needs;          // n, ascending: what would have been enough for each attempt of which it is known
+    int64_t n, cap;
+    int64_t peak;   // the largest
+    int64_t amount; // what a trial gets; 0: its part of the GPU
+} hpt__learnt;
+
 typedef enum hpt__ask_state {
     HPT__ASK_IDLE,
     HPT__ASK_WANTED, // the thread has it, or soon
@@ -182,8 +222,11 @@ typedef struct hpt__run {
     int64_t *mps_of;                     // index of each GPU's controller, -1: none; NULL: MPS is not used
     hpt__mps_looks *mps_looks;           // of each controller
     hpt__nvml *nvml;                     // open while there are controllers; NULL: not
+    hpt__gpu_answers *answers;           // run_lost.c: of each GPU; NULL: nobody asks
     hpt__gpu_load load;                  // scratch
     char mps_note[400];                  // what is told of them at the start; "": nothing
+    hpt__learnt learnt;                  // run_learn.c
+    int64_t n_oom_told;                  // run_oom_retry.c
     hpt__cores cores;                    // a slot's index holds them
     cpu_set_t core_mask[HPT__CORE_SETS]; // scratch
     hpt__intake intake;
@@ -275,7 +318,7 @@ HPT_NODISCARD int hpt__run_demand(hpt__demand *out, const hpt__run *run, const d
 bool hpt__run_parks(const hpt__run *run);       // whether this sweep has such
 bool hpt__run_parked_many(const hpt__run *run); // no more should be asked for before some of them start
 // Takes ownership. The trial counts as running. One whose demand cannot be had is told as failed.
-HPT_NODISCARD int hpt__run_park(hpt__run *run, hpt_trial *trial, int64_t attempt);
+HPT_NODISCARD int hpt__run_park(hpt__run *run, hpt_trial *trial, const hpt__history *history);
 // The next one that has room, with its share; false: none has.
 bool hpt__run_unpark(hpt_trial **trial, int64_t *attempt, hpt__grant *grant, hpt__run *run);
 void hpt__run_drop_parked(hpt__run *run); // they stay RUNNING in the study, like trials that are stopped with the run
@@ -338,6 +381,7 @@ HPT_NODISCARD int hpt__run_mps_time(hpt__run *run, double now);
 HPT_NODISCARD int hpt__run_mps_event(hpt__run *run, int64_t controller);
 
 int64_t hpt__run_mps_index(const hpt__run *run, const hpt__grant *grant); // of its GPU's controller; -1: none
+const char *hpt__run_mps_gpu(const hpt__run *run, int64_t k);             // name of controller k's GPU
 
 // ---- run_mps_end.c
 // Whether SIGKILL has to wait until the trial's work on its GPU has been ended; t->kill_at: for how long at most.
@@ -345,13 +389,42 @@ bool hpt__run_mps_end(hpt__run *run, hpt__running *t);
 void hpt__run_mps_looking(hpt__run *run, int64_t k);  // controller k is being asked for its clients
 bool hpt__run_mps_end_next(hpt__run *run, int64_t k); // it has answered; true: it is told to end some
 void hpt__run_mps_end_answered(hpt__run *run, int64_t k, bool good);
-void hpt__run_mps_drain(hpt__run *run, int64_t k, const char *why);
+// Nothing is started there any more; when its trials have ended it is started anew. what, why: for a notice.
+void hpt__run_mps_drain(hpt__run *run, int64_t k, const char *what, const char *why);
 bool hpt__run_mps_is_drained(const hpt__run *run, int64_t k); // and nothing runs there any more
 void hpt__run_mps_readmit(hpt__run *run, int64_t k);
+void hpt__run_undrain(hpt__run *run, int64_t gpu); // unless its controller is why nothing is started there
+
+// ---- run_fault.c
+void hpt__run_fault_looked(hpt__run *run, int64_t k);      // controller k has answered
+bool hpt__run_fault_any(const hpt__run *run, int64_t k);   // a trial runs there that was given controller k
+bool hpt__run_fault_asks(const hpt__run *run, int64_t k);  // a verdict waits for a look at it
+void hpt__run_fault_events(hpt__run *run);                 // the driver's; about once a second
+bool hpt__run_fault_waits(hpt__run *run, hpt__running *t); // an ended trial is not to be told yet
+double hpt__run_fault_due(const hpt__run *run);            // when hpt__run_fault_time, or a verdict, is wanted
+void hpt__run_fault_time(hpt__run *run, double now);
+// *is: it ended by a neighbour's fault, and that has been recorded.
+HPT_NODISCARD int hpt__run_collateral(bool *is, hpt__run *run, hpt__running *t, const char *log);
+
+// ---- run_lost.c
+HPT_NODISCARD int hpt__run_lost_open(hpt__run *run);
+bool hpt__run_is_lost(const hpt__run *run, int64_t gpu);
+bool hpt__run_gpu_poll(hpt__run *run, int64_t gpu); // run->load is new; false: not, and the GPU may be lost now
+bool hpt__run_lost_any(hpt__run *run, const hpt__running *t); // asks whether a GPU of this trial is
+void hpt__run_lost_time(hpt__run *run);                       // about once a second
 
 // ---- run_watchdog.c
 void hpt__run_watchdog(hpt__run *run); // about once a second
 void hpt__run_explain_memory(char *out, size_t size, const hpt__running *t);
+
+// ---- run_learn.c
+void hpt__run_learn_plan(hpt__run *run);                         // after hpt__run_plan
+HPT_NODISCARD int hpt__run_learn_open(hpt__run *run);            // reads what the study's trials used
+void hpt__run_learn_start(hpt__run *run);                        // tells it, and what follows
+void hpt__run_learn(hpt__run *run, const hpt__running *t);       // a trial has finished
+void hpt__run_learn_oom(hpt__run *run, const hpt__running *t);   // an attempt had too little
+void hpt__run_learned(hpt__demand *demand, const hpt__run *run); // puts what was learned into a demand of its own
+void hpt__run_learn_fini(hpt__run *run);
 
 // ---- run_intake.c
 HPT_NODISCARD int hpt__run_pump(hpt__run *run);                   // reads what the running trials wrote
@@ -373,9 +446,8 @@ HPT_NODISCARD int hpt__run_ended_bad(hpt__run *run, hpt_trial *trial, const hpt_
 
 // ---- run_attempts.c
 HPT_NODISCARD int hpt__run_find_lost(hpt__run *run);
-// Records that an earlier attempt was lost unless that is known; *attempt: number of the next one. HPT_S_NOTHING:
-// it was lost too often, and has been told so.
-HPT_NODISCARD int hpt__run_next_attempt(int64_t *attempt, hpt__run *run, hpt_trial *trial);
+// Records that an earlier attempt was lost unless that is known. HPT_S_NOTHING: it was lost too often, and has been told so.
+HPT_NODISCARD int hpt__run_next_attempt(hpt__history *out, hpt__run *run, hpt_trial *trial);
 // Records how this attempt was interrupted; *n: how many attempts of the trial were so, this one included.
 HPT_NODISCARD int hpt__run_note_interrupted(int64_t *n, hpt__run *run, hpt__running *t, const char *outcome);
 // The trial is started again, before new ones.
@@ -433,7 +505,16 @@ void hpt__run_status(hpt__str *s, hpt__run *run, int64_t from); // appends a pag
 HPT_NODISCARD int hpt__run_call(hpt__json **reply, hpt__arena *arena, int fd, const char *run_dir, const char *request);
 
 // ---- run_oom.c
+hpt__said hpt__run_says_fault(const hpt__running *t);
 hpt_outcome hpt__run_failure_kind(const hpt__running *t); // failed, oom-gpu or oom-host
+
+// ---- run_oom_retry.c
+int64_t hpt__run_more_memory(const hpt__run *run, int64_t had, int64_t used); // what to give after it was too little
+int64_t hpt__run_most_memory(const hpt__run *run); // that a trial can have of a GPU; 0: unknown
+// A trial that lacked memory of its GPU: *is: it is started again with more, and that has been recorded. Else reason, a
+// text of `size` bytes, says why not; *again: the same share may do another time.
+HPT_NODISCARD int hpt__run_retry_oom(bool *is, bool *again, char *reason, size_t size, hpt__run *run, hpt__running *t,
+                                     const char *log);
 
 // ---- run_disk.c
 void hpt__run_look_at_disk(hpt__run *run); // about once a second

@@ -256,6 +256,8 @@ static int on_time(hpt__run *run) {
         hpt__run_trim_all(run);
         hpt__run_look_at_disk(run);
         hpt__run_watchdog(run);
+        hpt__run_lost_time(run);
+        hpt__run_fault_events(run);
         return run->phase == HPT__RUN_BROKEN ? 0 : hpt__run_refresh(run);
     }
     return 0;
@@ -268,13 +270,15 @@ static int tell_ended(hpt__run *run) {
     bool any = false;
     if (run->phase == HPT__RUN_BROKEN) return 0;
     for (int64_t i = 0; i < run->n_slots; i++) {
-        if (!run->slots[i].trial || !run->slots[i].ended) continue;
+        hpt__running *t = &run->slots[i];
+        t->told = t->trial && t->ended && !hpt__run_fault_waits(run, t);
+        if (!t->told) continue;
         any = true;
         HPT_TRY(hpt__run_drain(run, &run->slots[i]));
     }
     HPT_TRY(hpt__run_flush(run));
     for (int64_t i = 0; any && i < run->n_slots; i++) {
-        if (!run->slots[i].trial || !run->slots[i].ended) continue;
+        if (!run->slots[i].told) continue;
         HPT_TRY(hpt__run_conclude(run, &run->slots[i]));
     }
     rc = 0;
@@ -312,6 +316,10 @@ static void wind_up(hpt__run *run) {
 int hpt__run_loop(hpt__run *run) {
     int rc = 0;
     for (;;) {
+        if (run->phase == HPT__RUN_BROKEN) { // what a turn found, which is no error of its own calls
+            rc = run->error;
+            goto out;
+        }
         HPT_TRY(hpt__run_start_trials(run));
         if (!hpt__run_may_start(run)) hpt__run_cancel_ask(run);
         if (run->n_running == 0 && !hpt__run_asking(run)) {

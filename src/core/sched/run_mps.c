@@ -12,8 +12,8 @@
 // soon after a start and then ever more rarely. That one escaped is believed when NVML lists one of its processes on the GPU
 // in two looks running: between the two questions of one look a client may have come.
 //
-// Whole GPUs and several of them are never put under MPS: there is no neighbour to be held from, and a client of two GPUs makes
-// them one fault domain. Where a daemon that is not ours may serve a GPU (an MPS server is on it, somebody listens in the
+// Whole GPUs and several of them are not put under MPS (but is_shared): there is no neighbour to be held from, and a client of two
+// GPUs makes them one fault domain. Where a daemon that is not ours may serve a GPU (an MPS server is on it, somebody listens in the
 // default pipe folder, the user names a pipe folder) ours is not started: two servers on one GPU take turns at best, and in
 // compute mode exclusive_process one of them fails. Trials then join the other one or not, as any program would: advisory.
 //
@@ -30,7 +30,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-static const double FIRST_LOOK = 0.25, RAREST_LOOK = 10.0, VERIFIED_LOOK = 30.0;
+static const double FIRST_LOOK = 0.25, RAREST_LOOK = 10.0, VERIFIED_LOOK = 30.0, FAULT_LOOK = 0.25;
 static const int64_t MIB = 1 << 20;
 enum { ESCAPED_LOOKS = 2 };
 
@@ -38,8 +38,21 @@ static bool is_fraction(const hpt__demand *d) {
     return d->n_gpus == 1 && d->gpu < HPT__GPU_UNITS && !d->profile[0];
 }
 
+// Shares, and where all trials have shares also one that has a GPU to itself for once (run_fault.c): the run's own server
+// would stand in its way in compute mode exclusive_process.
+static bool is_shared(const hpt__run *run, const hpt__demand *d) {
+    const bool all = is_fraction(&run->most) || run->sweep->gpu_follows;
+    return is_fraction(d) || (d->n_gpus == 1 && !d->profile[0] && all);
+}
+
 int64_t hpt__run_mps_index(const hpt__run *run, const hpt__grant *g) {
     return run->mps_of && g->demand.n_gpus == 1 ? run->mps_of[g->gpus[0]] : -1;
+}
+
+const char *hpt__run_mps_gpu(const hpt__run *run, int64_t k) {
+    for (int64_t i = 0; i < run->ledger.n_gpus; i++)
+        if (run->mps_of[i] == k) return run->ledger.gpus[i].info.name;
+    return "?";
 }
 
 static hpt__mps *controller_of(const hpt__run *run, const hpt__grant *g) {
@@ -54,7 +67,7 @@ hpt__tier hpt__run_tier(const hpt__run *run, const hpt__grant *g) {
     for (int64_t i = 0; i < d->n_gpus; i++) instances = instances && run->ledger.gpus[g->gpus[i]].info.profile[0];
     if (instances) return HPT__TIER_MIG;
     if (run->enforce == HPT__ENFORCE_OFF) return HPT__TIER_NONE;
-    const hpt__mps *m = is_fraction(d) ? controller_of(run, g) : NULL;
+    const hpt__mps *m = is_shared(run, d) ? controller_of(run, g) : NULL;
     return m && m->alive ? HPT__TIER_MPS_UNVERIFIED : HPT__TIER_ADVISORY;
 }
 
@@ -118,7 +131,12 @@ int hpt__run_mps_open(hpt__run *run) {
     char missing[HPT__ERROR_MAX] = "";
     HPT_TRY(hpt__mps_end_leftovers(&n, &run->dir));
     run->n_leftover += n;
-    if (run->enforce == HPT__ENFORCE_OFF || !is_fraction(&run->demand)) return 0;
+    if (run->enforce == HPT__ENFORCE_OFF || run->demand.n_gpus == 0) return 0;
+    bool detected = false;
+    for (int64_t i = 0; i < run->ledger.n_gpus; i++) detected = detected || run->ledger.gpus[i].info.uuid[0];
+    if (detected && hpt__nvml_open(&run->nvml) < 0) run->nvml = NULL; // nobody is known to escape or to take too much
+    HPT_TRY(hpt__run_lost_open(run));
+    if (!is_fraction(&run->demand) && !run->sweep->gpu_follows) return 0;
     run->mps_of = hpt__malloc(((size_t)run->ledger.n_gpus + 1) * sizeof *run->mps_of);
     run->mps_looks = hpt__calloc((size_t)run->ledger.n_gpus + 1, sizeof *run->mps_looks);
     if (!run->mps_of || !run->mps_looks) return hpt__fail_memory();
@@ -127,9 +145,8 @@ int hpt__run_mps_open(hpt__run *run) {
     const bool default_taken = is_default_taken();
     for (int64_t i = 0; i < run->ledger.n_gpus; i++)
         HPT_TRY(start_on(run, i, *missing ? missing : NULL, default_taken));
-    bool detected = false;
-    for (int64_t i = 0; i < run->ledger.n_gpus; i++) detected = detected || run->ledger.gpus[i].info.uuid[0];
-    if (detected && hpt__nvml_open(&run->nvml) < 0) run->nvml = NULL; // nobody is known to escape or to take too much
+    for (int64_t k = 0; run->nvml && k < run->mps.n; k++) // where the driver tells no faults, the servers' state does
+        if (hpt__nvml_watch_faults(run->nvml, run->mps.items[k].uuid) < 0) continue;
     rc = 0;
 out:
     return rc;
@@ -141,6 +158,7 @@ void hpt__run_mps_close(hpt__run *run) {
     hpt__gpu_load_fini(&run->load);
     hpt__free(run->mps_of);
     hpt__free(run->mps_looks);
+    hpt__free(run->answers);
 }
 
 // ---- the trial's environment
@@ -157,7 +175,7 @@ bool hpt__run_mps_sets(const hpt__run *run, const char *entry, size_t n) {
 void hpt__run_mps_env(hpt__str *s, const hpt__run *run, const hpt__running *t) {
     const hpt__grant *g = &t->grant;
     const hpt__mps *m = controller_of(run, g);
-    if (!is_fraction(&g->demand) || t->tier == HPT__TIER_MIG || t->tier == HPT__TIER_NONE) return;
+    if (!is_shared(run, &g->demand) || t->tier == HPT__TIER_MIG || t->tier == HPT__TIER_NONE) return;
     const hpt__ledger_gpu *gpu = &run->ledger.gpus[g->gpus[0]];
     const int64_t memory = g->gpu_memory[0], total = gpu->info.memory_bytes;
     if (t->tier == HPT__TIER_MPS_UNVERIFIED) {
@@ -228,6 +246,8 @@ static void judge(hpt__run *run, hpt__mps *m) {
 }
 
 static void lost(hpt__run *run, const hpt__mps *m) {
+    run->mps_looks[m - run->mps.items].fault_at = 0;
+    hpt__run_mps_readmit(run, m - run->mps.items);
     if (run->enforce == HPT__ENFORCE_REQUIRED)
         hpt__run_break(run, hpt__fail(HPT_E_DEVICE, "run.enforce=required: %s; run again to go on", m->why));
     else
@@ -240,7 +260,8 @@ static void plan_look(hpt__run *run, int64_t k, double now) {
     for (int64_t i = 0; i < run->n_slots; i++)
         all = all && !(watched(run, &run->slots[i], &run->mps.items[k]) && run->slots[i].tier != HPT__TIER_MPS);
     l->gap = all ? VERIFIED_LOOK : l->gap * 2 < RAREST_LOOK ? l->gap * 2 : RAREST_LOOK;
-    l->next = now + l->gap;
+    if (l->fault_at > 0) l->gap = FAULT_LOOK;
+    l->next = hpt__run_fault_asks(run, k) ? now : now + l->gap;
 }
 
 // Goes on with the look at controller k, whose process has ended or whose time is up.
@@ -255,14 +276,18 @@ static int go_on(hpt__run *run, int64_t k) {
         return 0;
     }
     if (step >= HPT__MPS_QUITTING && state != HPT__MPS_BUSY) {
-        if (state == HPT__MPS_FAILED) lost(run, m);
-        hpt__run_mps_readmit(run, k);
+        if (state == HPT__MPS_FAILED)
+            lost(run, m);
+        else
+            hpt__run_mps_readmit(run, k);
+        if (state == HPT__MPS_ANSWERED) hpt__run_notice(run, "%s is used with MPS again", hpt__run_mps_gpu(run, k));
         return 0;
     }
     if (state == HPT__MPS_BUSY && m->step != step) // the next question
         return hpt__run_watch(run, m->call.pidfd, HPT__SOURCE_MPS, k, EPOLLIN);
     if (state == HPT__MPS_ANSWERED) {
         judge(run, m);
+        hpt__run_fault_looked(run, k);
         if (hpt__run_mps_end_next(run, k)) return hpt__run_watch(run, m->call.pidfd, HPT__SOURCE_MPS, k, EPOLLIN);
     }
     if (state == HPT__MPS_FAILED) lost(run, m);
@@ -276,27 +301,34 @@ int hpt__run_mps_event(hpt__run *run, int64_t k) {
 
 void hpt__run_mps_started(hpt__run *run, const hpt__running *t) {
     const hpt__mps *m = t->tier == HPT__TIER_MPS_UNVERIFIED ? controller_of(run, &t->grant) : NULL;
-    if (m) run->mps_looks[m - run->mps.items] = (hpt__mps_looks){hpt__now_mono() + FIRST_LOOK, FIRST_LOOK};
+    if (!m) return;
+    hpt__mps_looks *l = &run->mps_looks[m - run->mps.items];
+    l->next = hpt__now_mono() + FIRST_LOOK;
+    l->gap = FIRST_LOOK;
 }
 
 // When controller k wants something; INFINITY: nothing.
 static double due(const hpt__run *run, int64_t k) {
     const hpt__mps *m = &run->mps.items[k];
     if (m->step != HPT__MPS_NOTHING) return m->call.until;
+    if (!m->alive && run->mps_looks[k].excluded_until > 0)
+        return hpt__run_fault_any(run, k) ? INFINITY : run->mps_looks[k].excluded_until;
     if (!m->alive) return hpt__run_mps_is_drained(run, k) ? 0 : INFINITY;
+    if (run->mps_looks[k].fault_at > 0 || hpt__run_fault_asks(run, k)) return run->mps_looks[k].next;
     for (int64_t i = 0; i < run->n_slots; i++)
         if (watched(run, &run->slots[i], m)) return run->mps_looks[k].next;
     return INFINITY;
 }
 
 double hpt__run_mps_due(const hpt__run *run) {
-    double at = INFINITY;
+    double at = hpt__run_fault_due(run);
     for (int64_t k = 0; k < run->mps.n; k++) at = fmin(at, due(run, k));
     return at;
 }
 
 int hpt__run_mps_time(hpt__run *run, double now) {
     int rc = 0;
+    hpt__run_fault_time(run, now);
     for (int64_t k = 0; rc == 0 && k < run->mps.n; k++) {
         hpt__mps *m = &run->mps.items[k];
         if (now < due(run, k)) continue;
@@ -304,13 +336,14 @@ int hpt__run_mps_time(hpt__run *run, double now) {
             rc = go_on(run, k);
             continue;
         }
-        const bool anew = !m->alive; // due, so it is drained
+        const bool anew = !m->alive; // due, so it is drained, or its time of exclusion is over
+        run->mps_looks[k].began = now;
+        run->mps_looks[k].excluded_until = 0;
         if (!anew) hpt__run_mps_looking(run, k);
         if ((anew ? hpt__mps_restart_begin(&run->mps, m) : hpt__mps_look_begin(&run->mps, m)) == 0)
             rc = hpt__run_watch(run, m->call.pidfd, HPT__SOURCE_MPS, k, EPOLLIN);
         else {
             lost(run, m);
-            if (anew) hpt__run_mps_readmit(run, k);
         }
     }
     return rc;

@@ -16,12 +16,14 @@
 #include <string.h>
 
 static const double END_SECONDS = 10.0;
+static const char NO_END[] = "could not end a client";
 
 bool hpt__run_mps_end(hpt__run *run, hpt__running *t) {
     const int64_t k = hpt__run_mps_index(run, &t->grant);
     const bool under = t->tier == HPT__TIER_MPS || t->tier == HPT__TIER_MPS_UNVERIFIED;
     const double now = hpt__now_mono();
     if (!under || t->ended || t->killed || t->mps_end == HPT__END_DONE) return false;
+    if (t->in_fault) return false; // its work has ended already
     if (t->mps_end == HPT__END_NOT) {
         if (!run->mps.items[k].alive) return false;
         t->mps_end = HPT__END_WANTED;
@@ -31,7 +33,7 @@ bool hpt__run_mps_end(hpt__run *run, hpt__running *t) {
     }
     if (now < t->kill_at) return true;
     t->mps_end = HPT__END_DONE;
-    hpt__run_mps_drain(run, k, "it has not ended a client in time");
+    hpt__run_mps_drain(run, k, NO_END, "it has not done so in time");
     return false;
 }
 
@@ -65,7 +67,7 @@ bool hpt__run_mps_end_next(hpt__run *run, int64_t k) {
             t->mps_end = HPT__END_ASKED;
             return true;
         }
-        if (n > 0) hpt__run_mps_drain(run, k, hpt_last_error());
+        if (n > 0) hpt__run_mps_drain(run, k, NO_END, hpt_last_error());
         kill_now(run, t);
     }
     return false;
@@ -73,19 +75,20 @@ bool hpt__run_mps_end_next(hpt__run *run, int64_t k) {
 
 void hpt__run_mps_end_answered(hpt__run *run, int64_t k, bool good) {
     hpt__running *t = find(run, k, HPT__END_ASKED);
-    if (!good) hpt__run_mps_drain(run, k, hpt__str_text(&run->mps.items[k].call.text));
+    if (!good) hpt__run_mps_drain(run, k, NO_END, hpt__str_text(&run->mps.items[k].call.text));
     if (t) kill_now(run, t);
 }
 
-void hpt__run_mps_drain(hpt__run *run, int64_t k, const char *why) {
+void hpt__run_mps_drain(hpt__run *run, int64_t k, const char *what, const char *why) {
+    const int n = (int)strcspn(why, "\n");
     hpt__mps *m = &run->mps.items[k];
     if (!m->alive) return;
     m->alive = false;
     hpt__run_notice(
         run,
-        "the MPS controller of %s could not end a client (%.*s): nothing is started there until its trials have "
-        "ended and it has been started anew",
-        m->uuid, (int)strcspn(why, "\n"), why);
+        "the MPS controller of %s %s%s%.*s%s: nothing is started there until its trials have ended and it has been "
+        "started anew",
+        m->uuid, what, n ? " (" : "", n, why, n ? ")" : "");
     for (int64_t i = 0; i < run->ledger.n_gpus; i++)
         if (run->mps_of[i] == k) run->ledger.gpus[i].drained = true;
 }
@@ -96,8 +99,15 @@ bool hpt__run_mps_is_drained(const hpt__run *run, int64_t k) {
     return false;
 }
 
+void hpt__run_undrain(hpt__run *run, int64_t gpu) {
+    const int64_t k = run->mps_of ? run->mps_of[gpu] : -1;
+    if (k >= 0 && (run->mps_looks[k].fault_at > 0 || !run->mps.items[k].alive)) return; // it is drained for that
+    run->ledger.gpus[gpu].drained = false;
+    run->ledger.given++;
+}
+
 void hpt__run_mps_readmit(hpt__run *run, int64_t k) {
     for (int64_t i = 0; i < run->ledger.n_gpus; i++)
-        if (run->mps_of[i] == k) run->ledger.gpus[i].drained = false;
+        if (run->mps_of[i] == k) run->ledger.gpus[i].drained = hpt__run_is_lost(run, i);
     run->ledger.given++; // what had no room may have it now
 }

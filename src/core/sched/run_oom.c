@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// run_oom.c: whether a trial failed for lack of memory, of its GPU's or of the host's.
+// run_oom.c: whether a trial failed for lack of memory, of its GPU's or of the host's, by what it wrote.
 //
 // Frameworks say so in words that have been the same for years (oom_words.inc), most as an uncaught exception at the end of
 // standard error; the last TAIL bytes of this attempt are searched. The GPU's words count first: a message that has them
 // may hold those of the host as well.
 // Without words: a SIGKILL that was not ours, of a trial whose largest process had NEARLY all of the memory that the
 // sweep gives it (the kernel's own out-of-memory killer says nothing to the program).
+//
+// In the same way it is known that a trial speaks of a fatal fault on its GPU (fault_words.inc), which run_fault.c asks.
 //
 // Only trials that failed are looked at, so that a program which catches the error and goes on is none. Ownership: none.
 // Threads: the run's. Cost: one read of a file's end for each failed trial.
@@ -38,11 +40,11 @@ static whose search(const char *text, size_t n) {
     return found;
 }
 
-hpt_outcome hpt__run_failure_kind(const hpt__running *t) {
-    char path[PATH_MAX + 16], text[TAIL];
+// The end of what this attempt wrote to standard error.
+static size_t read_tail(char text[TAIL], const hpt__running *t) {
+    char path[PATH_MAX + 16];
     struct stat st;
     ssize_t n = -1;
-    if (t->status_known && WIFEXITED(t->status) && WEXITSTATUS(t->status) == 0) return HPT_OUTCOME_FAILED;
     (void)snprintf(path, sizeof path, "%s/stderr.log", t->dir);
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd >= 0 && fstat(fd, &st) == 0) {
@@ -50,7 +52,30 @@ hpt_outcome hpt__run_failure_kind(const hpt__running *t) {
         n = pread(fd, text, TAIL, at > t->stderr_start ? at : t->stderr_start);
     }
     if (fd >= 0) close(fd);
-    const whose said = n > 0 ? search(text, (size_t)n) : NOBODY;
+    return n > 0 ? (size_t)n : 0;
+}
+
+hpt__said hpt__run_says_fault(const hpt__running *t) {
+    static const struct {
+        hpt__said said;
+        const char *text;
+    } words[] = {
+#define X(said, text) {HPT__SAID_##said, text},
+#include "fault_words.inc"
+#undef X
+    };
+    char text[TAIL];
+    hpt__said found = HPT__SAID_NOTHING;
+    const size_t n = read_tail(text, t);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (words[i].said > found && memmem(text, n, words[i].text, strlen(words[i].text))) found = words[i].said;
+    return found;
+}
+
+hpt_outcome hpt__run_failure_kind(const hpt__running *t) {
+    char text[TAIL];
+    if (t->status_known && WIFEXITED(t->status) && WEXITSTATUS(t->status) == 0) return HPT_OUTCOME_FAILED;
+    const whose said = search(text, read_tail(text, t));
     if (said != NOBODY) return said == GPU ? HPT_OUTCOME_OOM_GPU : HPT_OUTCOME_OOM_HOST;
     const int64_t memory = t->grant.demand.memory;
     const bool killed = t->status_known && WIFSIGNALED(t->status) && WTERMSIG(t->status) == SIGKILL && !t->killed;

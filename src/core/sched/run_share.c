@@ -11,8 +11,9 @@
 //
 // The tier says what holds the memory of a trial without a GPU ("rlimit" or "none"), else its part of the GPU (run_mps.c). What
 // a trial had and used is one attribute, s:hpt:use, written with its result: {"cpu": 2, "cores": "0-1", "gpus": "gpu:0",
-// "gpu": 0.25, "gpu_memory": 1, "memory": 1, "tier": "none", "peak_memory": 1, "cpu_seconds": 0.5, "seconds": 1.5}. seconds is how
-// long this attempt ran; a trial's times in the study count from the ask on, and with that what it waited. peak_memory (bytes) is the
+// "gpu": 0.25, "gpu_memory": 1, "gpu_peak": 1, "memory": 1, "tier": "none", "peak_memory": 1, "cpu_seconds": 0.5, "seconds": 1.5}.
+// seconds is how long this attempt ran; a trial's times in the study count from the ask on, and with that what it waited. gpu_peak
+// (bytes) is the largest memory of one of its GPUs that the driver was seen to count for it (run_watchdog.c), peak_memory the
 // largest resident memory of one process, cpu_seconds the time of all, as far as they were waited for (getrusage(2)). The kernel carries the peak over exec, so that a process which
 // takes less memory than this program had when it was made shows this program's: such a peak is not known, and left out.
 //
@@ -82,6 +83,7 @@ void hpt__run_use_json(hpt__str *s, const hpt__run *run, const hpt__running *t) 
         for (int64_t i = 0; i < d->n_gpus; i++) memory += g->gpu_memory[i];
         put_number(s, "gpu", hpt__run_gpus(t));
         put_bytes(s, "gpu_memory", memory);
+        put_bytes(s, "gpu_peak", t->gpu_used);
     }
     hpt__str_addf(s, ", \"tier\": \"%s\"", hpt__tier_name(t->tier));
     if (u->ru_maxrss > t->own_peak) put_bytes(s, "peak_memory", (int64_t)u->ru_maxrss * 1024);

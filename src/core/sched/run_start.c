@@ -238,13 +238,14 @@ out:
     return rc;
 }
 
-// Takes ownership of trial and grant. Where each trial asks for its own amount, what was taken is the smallest: it is given
-// back, and the trial queues for its own.
-static int start(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__grant *grant) {
+// Takes ownership of trial and grant. Where the trial asks for an amount of its own, as all of a sweep do or because of how
+// its earlier attempts ended, what was taken is given back, and it queues for its own.
+static int start(hpt__run *run, hpt_trial *trial, const hpt__history *h, const hpt__grant *grant) {
     hpt__grant smallest = *grant;
-    if (!hpt__run_parks(run)) return begin(run, trial, attempt, grant);
+    const bool usual = h->n_faults < HPT__SUSPECT && h->gpu_memory <= 0;
+    if (!hpt__run_parks(run) && usual) return begin(run, trial, h->attempt, grant);
     hpt__ledger_give(&run->ledger, &smallest);
-    return hpt__run_park(run, trial, attempt);
+    return hpt__run_park(run, trial, h);
 }
 
 static int start_parked(hpt__run *run) {
@@ -260,16 +261,16 @@ static int start_parked(hpt__run *run) {
 
 static int restart_one(hpt__run *run) {
     int rc = 0;
-    int64_t attempt = 0;
+    hpt__history history;
     hpt_trial *trial = NULL;
     hpt__grant grant = {0};
     if (!hpt__ledger_take(&grant, &run->ledger, &run->demand)) return HPT_S_NOTHING;
     HPT_TRY(hpt_study_trial(&trial, run->study, run->restart[run->next_restart]));
     run->next_restart++;
     if (hpt_trial_get_state(trial) != HPT_TRIAL_RUNNING) goto out; // told by someone meanwhile
-    HPT_TRY(hpt__run_next_attempt(&attempt, run, trial));
+    HPT_TRY(hpt__run_next_attempt(&history, run, trial));
     if (rc == HPT_S_NOTHING) goto out;
-    rc = start(run, trial, attempt, &grant);
+    rc = start(run, trial, &history, &grant);
     return rc;
 out:
     hpt_trial_destroy(trial);
@@ -294,8 +295,9 @@ bool hpt__run_may_start(const hpt__run *run) {
 
 int hpt__run_start_asked(hpt__run *run, hpt_trial *trial, hpt__grant *grant) {
     const hpt__grant taken = *grant;
+    const hpt__history none = {0};
     grant->held = false;
-    return start(run, trial, 0, &taken);
+    return start(run, trial, &none, &taken);
 }
 
 // A waiting trial that is whole: a retry, a suggestion asked ahead, a point that a user queued.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// run_watchdog.c: memory of GPU shares that nothing holds (tiers advisory and unenforced), as NVML counts it.
+// run_watchdog.c: what trials use of their GPUs' memory, as NVML counts it: the peak of each, whatever its tier, and an end of
+// those that take too much where nothing holds their share (tiers advisory and unenforced).
 //
 //   used <= share              nothing
 //   share < used <= 1.1 share  one line, once a trial
@@ -9,9 +10,9 @@
 // lies beyond is a neighbour's, who would fail in its place. It is looked at about once a second: an allocation that is faster
 // than that may still hit a neighbour. Processes are a trial's if they are in its session.
 //
-// A trial that was ended so is not tried again with the same share: it would only end in the same way.
+// A trial that was ended so is tried again with a larger share (run_oom_retry.c).
 //
-// Threads: the loop's. Cost: one poll of NVML, some tens of microseconds, for each GPU with such trials. A GPU that does not answer
+// Threads: the loop's. Cost: one poll of NVML, some tens of microseconds, for each GPU with trials. A GPU that does not answer
 // is not judged.
 #include "run_impl.h"
 
@@ -19,11 +20,16 @@
 
 static const double HARD = 1.1, GIB = 1073741824.0;
 
-static bool is_watched(const hpt__running *t, int64_t gpu) {
+static bool is_on(const hpt__running *t, int64_t gpu) {
+    bool on = false;
+    for (int64_t i = 0; t->trial && !t->ended && i < t->grant.demand.n_gpus; i++) on = on || t->grant.gpus[i] == gpu;
+    return on;
+}
+
+static bool is_limited(const hpt__running *t) {
     const hpt__grant *g = &t->grant;
-    return t->trial && !t->ended && t->cause == HPT__STOP_NONE && g->demand.n_gpus == 1 && g->gpus[0] == gpu &&
-           g->demand.gpu < HPT__GPU_UNITS && g->gpu_memory[0] > 0 &&
-           (t->tier == HPT__TIER_ADVISORY || t->tier == HPT__TIER_UNENFORCED);
+    return t->cause == HPT__STOP_NONE && g->demand.n_gpus == 1 && g->demand.gpu < HPT__GPU_UNITS &&
+           g->gpu_memory[0] > 0 && (t->tier == HPT__TIER_ADVISORY || t->tier == HPT__TIER_UNENFORCED);
 }
 
 static int64_t used_by(const hpt__gpu_load *load, const hpt__running *t) {
@@ -37,6 +43,7 @@ static int64_t used_by(const hpt__gpu_load *load, const hpt__running *t) {
 static void judge(hpt__run *run, hpt__running *t) {
     const int64_t used = used_by(&run->load, t), share = t->grant.gpu_memory[0];
     if (used > t->gpu_used) t->gpu_used = used;
+    if (!is_limited(t)) return;
     if ((double)used > HARD * (double)share) {
         hpt__run_stop_trial(run, t, HPT__STOP_OOM_GPU);
     } else if (used > share && !t->warned) {
@@ -50,15 +57,14 @@ static void judge(hpt__run *run, hpt__running *t) {
 void hpt__run_watchdog(hpt__run *run) {
     for (int64_t gpu = 0; run->nvml && gpu < run->ledger.n_gpus; gpu++) {
         bool any = false;
-        for (int64_t i = 0; i < run->n_slots && !any; i++) any = is_watched(&run->slots[i], gpu);
-        if (!any || hpt__nvml_poll(&run->load, run->nvml, run->ledger.gpus[gpu].info.uuid) < 0) continue;
+        for (int64_t i = 0; i < run->n_slots && !any; i++) any = is_on(&run->slots[i], gpu);
+        if (!any || hpt__run_is_lost(run, gpu) || !hpt__run_gpu_poll(run, gpu)) continue;
         for (int64_t i = 0; i < run->n_slots; i++)
-            if (is_watched(&run->slots[i], gpu)) judge(run, &run->slots[i]);
+            if (is_on(&run->slots[i], gpu)) judge(run, &run->slots[i]);
     }
 }
 
 void hpt__run_explain_memory(char *out, size_t size, const hpt__running *t) {
-    (void)snprintf(out, size,
-                   "used %.2f GiB of GPU memory, its share is %.2f GiB; ask for more (hpt:resources.gpu_memory)",
+    (void)snprintf(out, size, "used %.2f GiB of GPU memory, its share is %.2f GiB (hpt:resources.gpu_memory)",
                    (double)t->gpu_used / GIB, (double)t->grant.gpu_memory[0] / GIB);
 }

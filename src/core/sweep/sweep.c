@@ -263,6 +263,10 @@ hpt_direction hpt_sweep_direction_at(const hpt_sweep *sweep, int64_t i) {
 int64_t hpt_sweep_run_cap(const hpt_sweep *sweep) {
     return sweep->run_cap;
 }
+bool hpt_sweep_learns_gpu_memory(const hpt_sweep *sweep) {
+    return sweep->gpu_memory_learned;
+}
+
 const hpt_space *hpt_sweep_space(const hpt_sweep *sweep) {
     return sweep->space;
 }

@@ -44,6 +44,8 @@ struct hpt_sweep {
     double cpu;                             // cores a trial asks for; 0: not given (1)
     double gpu;                             // GPUs a trial asks for, fractions allowed; 0: none
     int64_t memory_bytes, gpu_memory_bytes; // 0: not given
+    bool gpu_memory_learned;                // gpu_memory: learn
+    bool gpu_follows;                       // and gpu was not given: as many on a GPU as its memory holds
     const char *gpu_profile;                // gpu is a whole MIG instance of this profile; NULL: any device
     // Computed from a trial's parameters; the four above are then the largest, `least` the smallest. NULL: constant.
     const struct hpt__formula *cpu_of, *gpu_of, *memory_of, *gpu_memory_of;

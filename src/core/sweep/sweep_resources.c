@@ -14,7 +14,8 @@
 static int read_bytes(int64_t *out, const hpt__check *c, const hpt__json *node, const char *path) {
     const char *text = hpt__json_string(node);
     if (text ? !hpt__parse_bytes(out, text, strlen(text)) : !hpt__json_integer(out, node))
-        return hpt__check_fail(c, node, path, "needs a size: bytes, or e.g. 4GiB or 512MiB");
+        return hpt__check_fail(c, node, path, "needs a size: bytes, or e.g. 4GiB or 512MiB%s",
+                               strstr(path, "gpu_memory") ? ", or learn" : "");
     if (*out < 1) return hpt__check_fail(c, node, path, "must be at least one byte");
     return HPT_OK;
 }
@@ -94,6 +95,10 @@ static int read_key(const hpt__check *c, const char *key, const hpt__json *v, co
         s->gpu = least->gpu = 1;
         return HPT_OK;
     }
+    if (of == &s->gpu_memory_of && hpt__json_string(v) && strcmp(hpt__json_string(v), "learn") == 0) {
+        s->gpu_memory_learned = true;
+        return HPT_OK;
+    }
     rc = bytes ? read_bytes(size, c, v, where) : read_amount(number, c, v, where);
     if (rc >= 0) *low = bytes ? (double)*size : *number;
     return rc;
@@ -109,6 +114,13 @@ int hpt__check_resources(const hpt__check *c, const hpt__json *node, const char 
         const char *key = node->o.keys[i], *where = hpt__check_path(c, path, key);
         if (!where) return hpt__fail_memory();
         HPT_TRY(read_key(c, key, node->o.values[i], where));
+    }
+    if (s->gpu_memory_learned && s->gpu >= 1)
+        return hpt__check_fail(
+            c, node, path, "gpu_memory: learn finds how many trials share a GPU; give a share (gpu: 0.25), or no gpu");
+    if (s->gpu_memory_learned && s->gpu == 0) {
+        s->gpu_follows = true;
+        s->gpu = s->least.gpu = 1;
     }
     if (s->gpu_memory_bytes && s->gpu == 0)
         return hpt__check_fail(c, node, path,
