@@ -91,7 +91,7 @@ step sweep_cuda 120 "$bin/hpt" run examples/digits/sweep.yaml --device "$device"
 if [ -z "$quick" ] && [ $tests = ON ]; then
     if command -v compute-sanitizer >/dev/null; then
         for tool in memcheck racecheck initcheck synccheck; do # side by side: each test is a process that starts slowly
-            step "$tool" 150 compute-sanitizer --tool $tool --error-exitcode 99 --target-processes all \
+            step "$tool" 120 compute-sanitizer --tool $tool --error-exitcode 99 --target-processes all \
                 "$bin/backend" --filter "${suite}_@(cov|factor|mll|acquire|screen|pool)/*" --jobs 4 &
         done
         wait
