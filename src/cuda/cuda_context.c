@@ -300,6 +300,13 @@ out:
     return rc;
 }
 
+int cuda__zero(cuda__ctx *c, CUdeviceptr at, int64_t bytes) {
+    int rc = HPT_OK;
+    CUDA__DRIVE(c, cuMemsetD8Async(at, 0, (size_t)bytes, c->stream));
+out:
+    return rc;
+}
+
 int cuda__reserve_kept(cuda__ctx *c, cuda__buf *b, int64_t bytes, int64_t columns, int64_t rows, int64_t pitch_old,
                        int64_t pitch, const char *what) {
     int rc = HPT_OK;
@@ -307,6 +314,7 @@ int cuda__reserve_kept(cuda__ctx *c, cuda__buf *b, int64_t bytes, int64_t column
     if (bytes <= b->bytes && pitch == pitch_old) return HPT_OK;
     if (columns < 1 || rows < 1) return cuda__reserve(c, b, bytes, what);
     HPT_TRY(allocate(c, &fresh, bytes, what));
+    HPT_TRY(cuda__zero(c, fresh.at, bytes)); // of triangles the other half is copied too
     HPT_TRY(copy_2d(c, (plane){.device = fresh.at, .pitch = pitch}, (plane){.device = b->at, .pitch = pitch_old}, rows,
                     columns)); // waits: what is copied from is about to be freed
     cuda__release(c, b);

@@ -118,7 +118,7 @@ out:
 static int start_results(cuda__ctx *c) {
     int rc = HPT_OK;
     HPT_TRY(cuda__reserve(c, &c->small, RESULT_BYTES, "results"));
-    CUDA__DRIVE(c, cuMemsetD8Async(c->small.at, 0, RESULT_BYTES, c->stream));
+    HPT_TRY(cuda__zero(c, c->small.at, RESULT_BYTES));
 out:
     return rc;
 }
@@ -134,6 +134,9 @@ static int grow_factor(cuda__model *m) {
         m->ld = m->inverse_rows = 0;
         HPT_TRY(cuda__reserve(c, &m->factor, bytes, "factor of a model"));
         HPT_TRY(cuda__reserve(c, &m->inverse, bytes, "inverse factor of a model"));
+        HPT_TRY(
+            cuda__zero(c, m->factor.at, bytes)); // the half that is not written is copied when there is need to grow
+        HPT_TRY(cuda__zero(c, m->inverse.at, bytes));
     } else {
         const int64_t rows = m->rows, inverse_rows = m->inverse_rows;
         // Both distances change at once or not at all: M first, which can be made again.
@@ -346,6 +349,7 @@ int cuda__cov_build(void *ctx, const hpt__cov *cov, const double *theta, const d
     }
     HPT_TRY(job_init(c, &j, cov, theta, x, mask, n));
     HPT_TRY(cuda__reserve(c, &c->strips[0], 8 * n * n, "a covariance"));
+    HPT_TRY(cuda__zero(c, c->strips[0].at, 8 * n * n)); // all of it is fetched
     HPT_TRY(cuda__fill_lower(c, &j.kernel, cuda__points_of(&j.x, 0, n), 0, cuda__doubles(c->strips[0].at), n));
     HPT_TRY(cuda__download(c, whole, c->strips[0].at, 8 * n * n));
     for (int64_t i = 0; i < n; i++) memcpy(k + i * (ldk + 1), whole + i * (n + 1), (size_t)(n - i) * sizeof *k);

@@ -82,6 +82,7 @@ int cuda__reserve(cuda__ctx *c, cuda__buf *b, int64_t bytes, const char *what);
 int cuda__reserve_kept(cuda__ctx *c, cuda__buf *b, int64_t bytes, int64_t columns, int64_t rows, int64_t pitch_old,
                        int64_t pitch, const char *what);
 void cuda__release(cuda__ctx *c, cuda__buf *b);
+int cuda__zero(cuda__ctx *c, CUdeviceptr at, int64_t bytes); // queued
 // Copies between the host and the device; the host's memory is free to be used again on return.
 int cuda__upload(cuda__ctx *c, CUdeviceptr to, const void *from, int64_t bytes);
 int cuda__download(cuda__ctx *c, void *to, CUdeviceptr from, int64_t bytes);

@@ -3,9 +3,10 @@
 //
 //   the triangles of 64 on the diagonal by a kernel, then for s = 64, 128, .. every pair of neighbours of s rows at once:
 //   [M11 0; L21 M22] -> M21 = -M22 (L21 M11)
-// Products of a step are one call for all pairs; 2 n^3 / 3 flops, twice the least, at the speed of products: on an H200 17 ms of
-// the library's Xtrtri at n = 5,000 became two or three (docs/cuda.md). The pair that is left over at the end is done by itself. What lies
-// above the diagonal is read, and has to be zero.
+// Products of a step are one call for all pairs; 2 n^3 / 3 flops, twice the least, at the speed of products. The library's Xtrtri took
+// 1.1 ms at n = 1,000 and 17.5 at 5,000 on an H200, where a general product of that size takes 0.05 and 4
+// (bench/results/h200-libraries.md). The pair that is left over at the end is done by itself. What lies above the diagonal is read, and has
+// to be zero.
 //
 // Workspace: L21 M11 of all pairs, n s / 2 numbers, or as much of it as a strip may have; a pair that is larger than that by
 // strips of columns from the left, since L21 M11 needs only columns of L21 that are not replaced yet.

@@ -37,7 +37,7 @@ static int reserve(cuda__ctx *c, places *at, int64_t n, int64_t p) {
     at->v = at->sums + p;
     at->alpha = at->v + n;
     at->partial = at->alpha + n;
-    CUDA__DRIVE(c, cuMemsetD8Async(c->small.at, 0, 8 * 3, c->stream));
+    HPT_TRY(cuda__zero(c, c->small.at, 8 * 3));
 out:
     return rc;
 }

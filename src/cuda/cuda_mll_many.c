@@ -52,7 +52,7 @@ static int reserve(cuda__ctx *c, places *at) {
     at->v = at->y + n * k;
     at->alpha = at->v + n * k;
     at->partial = at->alpha + n * k;
-    CUDA__DRIVE(c, cuMemsetD8Async(c->small.at, 0, (size_t)(8 * 3 * k), c->stream));
+    HPT_TRY(cuda__zero(c, c->small.at, 8 * 3 * k));
 out:
     return rc;
 }

@@ -262,6 +262,7 @@ int cuda__joint(void *model, const double *z, const uint64_t *zmask, int64_t m, 
     HPT_TRY(strip(&p, 0, m)); // leaves V in strips[1]
     double *corner = p.after;
     const double *v = cuda__doubles(c->strips[1].at);
+    HPT_TRY(cuda__zero(c, (CUdeviceptr)(uintptr_t)corner, 8 * m * m)); // all of it is fetched
     HPT_TRY(cuda__fill_lower(c, &own->fit, cuda__points_of(&own->candidates, 0, m), 0, corner, m));
     CUDA__BLAS(
         c, cublasDsyrk_v2_64(c->blas, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_T, m, n, &minus_one, v, n, &one, corner, m));
