@@ -2,8 +2,10 @@
 # gpu-check.sh: everything about backend cuda that needs a GPU, in one command of at most ten minutes: build, suites, sanitizers of the
 # device's code, studies against the CPU, throughput. Writes bench/results/<gpu>-<commit>.json and a page beside it.
 #
-#   scripts/gpu-check.sh [--deps FOLDER] [--out FOLDER] [--quick] [--device cuda:mock]
-#     --deps   packages unpacked by scripts/gpu-deps.sh, for a machine without them
+#   scripts/gpu-check.sh [--deps PLACE] [--build FOLDER] [--out FOLDER] [--commit NAME] [--quick] [--device cuda:mock]
+#     --deps   packages that scripts/gpu-deps.sh has laid ready (its folder or its .tgz), for a machine without them
+#     --build  a build folder whose bin and lib are ready (the targets below, for this GPU): nothing is built
+#     --commit what the results are called by where this is no git checkout
 #     --out    where results go (default: bench/results)
 #     --quick  without sanitizers and large sizes: two minutes
 #     --device cuda:mock: the script itself, tried on a machine without a GPU; its results prove nothing about one
@@ -11,14 +13,16 @@
 # other side) is said and left out, and the result file says so too. Ends with 0 only if nothing failed.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
-deps="" out=bench/results quick="" device=cuda
+deps="" out=bench/results quick="" device=cuda dir="" commit=""
 while [ $# -gt 0 ]; do
     case $1 in
-    --deps) deps=$(cd "$2" && pwd) || exit 2; shift 2 ;;
+    --deps) deps=$2; shift 2 ;;
+    --build) dir=$2; shift 2 ;;
+    --commit) commit=$2; shift 2 ;;
     --out) out=$2; shift 2 ;;
     --quick) quick=1; shift ;;
     --device) device=$2; shift 2 ;;
-    *) sed -n '2,14p' "$0"; exit 2 ;;
+    *) sed -n '2,16p' "$0"; exit 2 ;;
     esac
 done
 mkdir -p "$out"
@@ -47,36 +51,23 @@ skip() {
     printf 'LEFT OUT  %s: %s\n' "$1" "$2"
 }
 
-if [ -n "$deps" ]; then
-    libs=$deps/usr/lib/$(uname -m)-linux-gnu
-    export PATH="$deps/usr/bin:$PATH"
-    export LD_LIBRARY_PATH="$libs:$libs/openblas-pthread${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
-    export PKG_CONFIG_SYSROOT_DIR=$deps PKG_CONFIG_LIBDIR=$libs/pkgconfig:$deps/usr/share/pkgconfig
-    export LIBRARY_PATH="$libs${LIBRARY_PATH:+:$LIBRARY_PATH}"
-fi
-if [ "$device" = cuda ]; then
-    gpu=$(nvidia-smi --query-gpu=name,compute_cap --format=csv,noheader 2>/dev/null | head -n 1)
-    driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)
-else
-    gpu="mock, 9.0" driver=none
-fi
-[ -n "$gpu" ] || { echo "gpu-check.sh: nvidia-smi shows no GPU on this machine"; exit 2; }
-name=$(cut -d, -f1 <<<"$gpu" | tr -c 'A-Za-z0-9\n' '-' | tr "[:upper:]" "[:lower:]" | sed 's/^nvidia-//')
-capability=$(cut -d, -f2 <<<"$gpu" | tr -d ' .')
-commit=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
-git diff --quiet 2>/dev/null || commit=$commit-changed
-echo "GPU: $gpu; commit $commit; driver $driver; $(nvcc --version | sed -n 's/.*release \([0-9.]*\).*/toolkit \1/p')"
+. scripts/gpu-env.sh
 
 # ---- build
 tests=ON
-pkg-config --exists criterion 2>/dev/null || { tests=OFF; skip suites "Criterion is not installed (scripts/gpu-deps.sh brings it)"; }
-dir=build/gpu
-step configure 120 cmake -S . -B $dir -DCMAKE_BUILD_TYPE=Release -DHPT_CUDA=ON -DHPT_CUDA_ARCHITECTURES="$capability" \
-    -DHPT_TESTS=$tests -DHPT_EXAMPLES=ON || { cat "$log/configure.txt"; exit 1; }
-targets="hpt_gpu hpt_gpu_cuda hpt hpt-bench hpt-bench-surrogate digits_mlp"
-[ $tests = OFF ] || targets="$targets backend unit_sampler cuda_study hpt_gpu_cuda_mock"
-# shellcheck disable=SC2086
-step build 300 cmake --build $dir -j "$(nproc)" --target $targets || exit 1
+if [ -n "$dir" ]; then
+    [ -x "$dir/bin/backend" ] || { tests=OFF; skip suites "$dir/bin/backend is not there"; }
+else
+    dir=build/gpu
+    pkg-config --exists criterion 2>/dev/null || { tests=OFF; skip suites "Criterion is not installed (scripts/gpu-deps.sh brings it)"; }
+    step configure 120 cmake -S . -B $dir -DCMAKE_BUILD_TYPE=Release -DHPT_CUDA=ON -DHPT_CUDA_ARCHITECTURES="$capability" \
+        -DHPT_TESTS=$tests -DHPT_EXAMPLES=ON || { cat "$log/configure.txt"; exit 1; }
+    targets="hpt_gpu hpt_gpu_cuda hpt hpt-bench hpt-bench-surrogate digits_mlp"
+    [ $tests = OFF ] || targets="$targets backend unit_sampler cuda_study hpt_gpu_cuda_mock gpu_share_probe"
+    # shellcheck disable=SC2086
+    step build 300 cmake --build $dir -j "$(nproc)" --target $targets || exit 1
+fi
+export LD_LIBRARY_PATH="$PWD/$dir/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 bin=$dir/bin
 export HPT_TEST_REQUIRE=$device HPT_TEST_CUDA_DEVICE=$device XDG_CACHE_HOME=$log/cache
 suite=$(tr : _ <<<"$device")

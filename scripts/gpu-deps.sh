@@ -3,11 +3,16 @@
 # but no package manager that reaches anything. Run it where Debian's packages can be had, take the folder along:
 #
 #   scripts/gpu-deps.sh build/gpu-deps          then, over there: scripts/gpu-check.sh --deps build/gpu-deps
+#
+# FOLDER.tgz beside the folder holds the same, a third as large; --deps takes either.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 place=${1:?usage: scripts/gpu-deps.sh FOLDER}
-packages="libcriterion-dev libcriterion3 libnanomsg5 libgit2-1.5 libffi8 libprotobuf-nanopb0 nanopb
-libsqlite3-dev libsqlite3-0 libyaml-dev libyaml-0-2 libopenblas0-pthread libgfortran5 libquadmath0 pkgconf pkgconf-bin libpkgconf3"
+# Criterion's library wants libgit2, and that half of a web client.
+packages="libcriterion-dev libcriterion3 libnanomsg5 libgit2-1.5 libffi8 libssl3 zlib1g libpcre2-8-0
+libhttp-parser2.9 libmbedcrypto7 libmbedtls14 libmbedx509-1 libssh2-1 libgssapi-krb5-2 libkrb5-3 libk5crypto3 libkrb5support0
+libkeyutils1 libcom-err2 libsqlite3-dev libsqlite3-0 libyaml-dev libyaml-0-2 libopenblas0-pthread libgfortran5 libquadmath0 pkgconf
+pkgconf-bin libpkgconf3"
 mkdir -p "$place/debs"
 cd "$place/debs"
 for p in $packages; do
@@ -17,6 +22,9 @@ done
 cd ..
 for deb in debs/*.deb; do dpkg-deb -x "$deb" .; done
 rm -rf debs usr/share
+find . -name '*.a' -delete
+find . -path '*/openblas-pthread/lib[bl]*.so.3' -delete # libopenblas.so.0 holds both
 # What Criterion is linked with statically, or through its own library, has no .pc file here.
 sed -i '/^Requires.private/d' usr/lib/*/pkgconfig/criterion.pc
+tar czf "../$(basename "$PWD").tgz" .
 du -sh . | cut -f1 | sed 's/^/gpu-deps.sh: /'

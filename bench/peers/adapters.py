@@ -66,6 +66,22 @@ class Flat:
         return x, snapped
 
 
+    def encode(self, x):
+        """The box's point of x; parameters that are not in it: the middle."""
+        u = []
+        for p in self.space:
+            if p["type"] == "cat":
+                k, n = p["choices"].index(x.get(p["name"], p["choices"][0])), len(p["choices"])
+                u += [1.0 if j == k else 0.0 for j in range(n)] if self.hot else [(k + 0.5) / n]
+            elif p["name"] not in x:
+                u.append(0.5)
+            else:
+                scale = math.log if p["log"] else float
+                low, high = scale(p["low"]), scale(p["high"])
+                u.append((scale(x[p["name"]]) - low) / (high - low))
+        return u
+
+
 class Random:
     """Independent draws, uniform or log-uniform."""
 
@@ -221,13 +237,14 @@ class Skopt:
 class BoTorch:
     """SingleTaskGP with its default prior, outcomes standardised, LogEI by optimize_acqf (10 restarts, 512 raw samples);
     max(5, min(2 d, budget / 5)) Sobol points first, as Ax does. Integers and categories (one coordinate each) are relaxed
-    and rounded; the model is told the rounded point."""
+    and rounded; the model is told the rounded point. On the GPU where PEER_DEVICE=cuda."""
 
     def start(self, space, seed, budget):
         import botorch
         import torch
 
         torch.manual_seed(seed)
+        self.device = torch.device(os.environ.get("PEER_DEVICE", "cpu"))
         self.torch, self.flat = torch, Flat(space, True)
         self.n_start = max(5, min(2 * self.flat.d, (budget or 100) // 5))
         self.sobol = torch.quasirandom.SobolEngine(self.flat.d, scramble=True, seed=seed)
@@ -248,12 +265,12 @@ class BoTorch:
             from botorch.models.transforms import Standardize
             from gpytorch.mlls import ExactMarginalLogLikelihood
 
-            x = torch.tensor(self.xs, dtype=torch.double)
-            y = -torch.tensor(self.ys, dtype=torch.double).unsqueeze(-1)
+            x = torch.tensor(self.xs, dtype=torch.double, device=self.device)
+            y = -torch.tensor(self.ys, dtype=torch.double, device=self.device).unsqueeze(-1)
             model = b.models.SingleTaskGP(x, y, outcome_transform=Standardize(1))
             b.fit.fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
             acquisition = b.acquisition.analytic.LogExpectedImprovement(model, best_f=y.max())
-            bounds = torch.tensor([[0.0] * self.flat.d, [1.0] * self.flat.d], dtype=torch.double)
+            bounds = torch.tensor([[0.0] * self.flat.d, [1.0] * self.flat.d], dtype=torch.double, device=self.device)
             u = b.optim.optimize_acqf(acquisition, bounds, q=1, num_restarts=10, raw_samples=512)[0][0].tolist()
         x, self.u = self.flat.decode(u)
         return x
@@ -261,6 +278,10 @@ class BoTorch:
     def tell(self, y):
         self.xs.append(self.u)
         self.ys.append(y)
+
+    def load(self, points, values):
+        self.xs += [self.flat.encode(x) for x in points]
+        self.ys += values
 
 
 class Hebo:

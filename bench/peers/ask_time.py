@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ask_time.py: seconds of one ask and tell of ours and of Optuna's GPSampler, with n trials told before.
+"""ask_time.py: seconds of one ask and tell of ours and of Optuna's GPSampler or BoTorch, with n trials told before.
 
     python3 bench/peers/ask_time.py [--n 100 300 1000 2000] [--rounds 3] [--ours hpt-gp] [--rival optuna-gp] [--report FILE]
+    python3 bench/peers/ask_time.py --gpu --rival botorch --python python3      both on the GPU, a Python that has BoTorch
 
 Both are told the same n points in 10 dimensions (half of them spread over the box, half gathered around the optimum, as
 a run would have left them), then asked and told in turn: one trial of the rival, a few of ours. The first ask after the
@@ -96,6 +97,8 @@ def table(rows, options):
     for r in rows:
         versions.update(r.get("version", {}))
     threads = f"{options.threads} threads" if options.threads else "threads as each likes"
+    if options.gpu:
+        threads += f"; both on {wire.gpu_name()}"
     out = [f"{wire.machine()}; {threads}; {', '.join(f'{k}: {v}' for k, v in versions.items())}; d={D}, {len({r['seed'] for r in rows})} rounds.", ""]
     out.append(f"| trials told | {options.ours}, s | {options.rival}, s | {options.rival} / {options.ours} (min..max of rounds) | CPU s: {options.ours} | {options.rival} | first ask, s: {options.ours} | {options.rival} | peak MiB: {options.ours} | {options.rival} |")
     out.append("|" + "--:|" * 10)
@@ -120,17 +123,19 @@ def main():
     p.add_argument("--n", nargs="+", type=int, default=[100, 300, 1000, 2000], metavar="N", help="trials told before")
     p.add_argument("--rounds", type=int, default=3, metavar="N")
     p.add_argument("--ours", default="hpt-gp", choices=[k for k in wire.PEERS if k.startswith("hpt-")])
-    p.add_argument("--rival", default="optuna-gp", choices=[k for k in wire.PEERS if k.startswith("optuna-")])
+    p.add_argument("--rival", default="optuna-gp", choices=[k for k in wire.PEERS if k.startswith("optuna-") or k == "botorch"])
     p.add_argument("--threads", type=int, default=0, metavar="N", help="threads of both (default: as each likes)")
     p.add_argument("--timeout", type=float, default=600.0, metavar="S", help="longest ask before a contender is given up")
     p.add_argument("--report", metavar="FILE", help="markdown table; rows of JSON beside it (default: build/peers/ask_time.md)")
+    p.add_argument("--gpu", action="store_true", help="ours and BoTorch on the first GPU")
+    p.add_argument("--python", metavar="PROGRAM", help="run the rival with this Python instead of build/peers' own")
     p.add_argument("--hpt", metavar="PROGRAM", help="the program to test (default: build/release/bin/hpt)")
     options = p.parse_args()
-    wire.into_base(__file__)
-    environment = wire.PEERS[options.rival][0]
-    why = wire.install(environment)
-    if why:
-        sys.exit(why)
+    if not options.python:
+        wire.into_base(__file__)
+        why = wire.install(wire.PEERS[options.rival][0])
+        if why:
+            sys.exit(why)
     options.hpt = wire.find_hpt(options.hpt)
     problem = problems.catalogue()[f"levy{D}"]
     page = pathlib.Path(options.report) if options.report else wire.PLACE / "ask_time.md"

@@ -178,7 +178,7 @@ class PythonPeer:
     def __init__(self, name, options, command=None):
         environment, adapter, _ = PEERS.get(name, (None, name, False))
         self.timeout = options.timeout
-        command = command or [str(python_of(environment)), str(HERE / "adapters.py"), adapter]
+        command = command or [getattr(options, "python", None) or str(python_of(environment)), str(HERE / "adapters.py"), adapter]
         self.process = Process(command, environ_of(options))
         self.version = None
 
@@ -264,8 +264,13 @@ def hpt_version(program):
 
 
 def environ_of(options):
-    """The children's environment: --threads n holds every library to n threads, 0 leaves them to themselves."""
-    environ = dict(os.environ, PYTHONUNBUFFERED="1", CUDA_VISIBLE_DEVICES="")
+    """The children's environment: --threads n holds every library to n threads, 0 leaves them to themselves. --gpu: both
+    sides on the first GPU; otherwise no library sees one."""
+    environ = dict(os.environ, PYTHONUNBUFFERED="1")
+    if getattr(options, "gpu", False):
+        environ.update(HPT_DEVICE="cuda", PEER_DEVICE="cuda")
+    else:
+        environ["CUDA_VISIBLE_DEVICES"] = ""
     if options.threads:
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
             environ[name] = str(options.threads)
@@ -294,6 +299,12 @@ def into_base(script):
     if why:
         sys.exit(why)
     os.execv(python_of("base"), [str(python_of("base")), script, *sys.argv[1:]])
+
+
+def gpu_name():
+    """The first GPU as nvidia-smi calls it."""
+    out = subprocess.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True)
+    return (out.stdout.splitlines() or ["a GPU"])[0]
 
 
 def machine():

@@ -56,7 +56,9 @@ typedef struct hpt_run_event {
     int64_t best_number;
     double elapsed;       /* seconds of this run */
     int64_t n_ended_here; /* trials ended by this run */
-    hpt_study *study;     /* borrowed; a callback may query it */
+    double gpus,
+        gpus_granted; /* GPUs that trials may have, and what they hold of them: 4, 0.75; 0: they ask for none */
+    hpt_study *study; /* borrowed; a callback may query it */
 } hpt_run_event;
 
 typedef void (*hpt_run_fn)(const hpt_run_event *event, void *payload);
@@ -114,6 +116,50 @@ HPT_API HPT_NODISCARD int hpt_sweep_places(int64_t *out, const hpt_sweep *sweep,
 /* Asks the run that owns run_dir to stop (as SIGTERM does), or one of its trials (number >= 0).
  * HPT_E_NOT_FOUND: nothing runs there. */
 HPT_API HPT_NODISCARD int hpt_run_stop(const char *run_dir, int64_t number);
+
+/* ---- a run as another process sees it: `hpt top` ------------------------------------------------- */
+
+typedef struct hpt_run_device {
+    char name[64];                       /* "cpu" first, then "gpu:0", ... */
+    char uuid[96];                       /* of a GPU that the driver knows; "" */
+    double capacity, granted;            /* cores of "cpu", else GPUs: what trials may have of it, and what they hold */
+    int64_t memory_bytes, granted_bytes; /* likewise; 0: unknown, or nothing was asked for */
+    int64_t
+        used_bytes;   /* of a GPU: by whomever, as the driver counts; of "cpu": resident, by the trials; -1: unknown */
+    int64_t n_trials; /* that hold a share of it */
+} hpt_run_device;
+
+typedef struct hpt_run_process { /* a trial that the run holds */
+    int64_t number, attempt;
+    int64_t slot, pid;  /* pid leads the trial's session; both -1: it waits until its share is free */
+    double seconds;     /* since this attempt began */
+    bool stopping;      /* it was asked to end */
+    const char *use;    /* what it was given, as attribute "hpt:use" of a trial that has ended; "{}" while it waits */
+    int64_t gpu_bytes;  /* memory of its GPUs that its processes hold, as the driver counts; -1: unknown */
+    int64_t host_bytes; /* resident memory of its processes; -1: unknown */
+} hpt_run_process;
+
+typedef struct hpt_run_view {
+    const char *run_dir, *study, *storage; /* name and URL of the study, for hpt_study_open */
+    bool going;                            /* a process owns the run */
+    bool answered;                         /* and has said what follows; it hears only its own user and root */
+    int64_t pid, n_slots, cap /* 0: none */;
+    double elapsed; /* seconds */
+    const hpt_run_device *devices;
+    int64_t n_devices;
+    const hpt_run_process *trials; /* by slot */
+    int64_t n_trials;
+} hpt_run_view;
+
+typedef struct hpt_monitor hpt_monitor;
+
+/* Watches the run in this folder, whether it is going or not. One thread at a time.
+ * HPT_E_NOT_FOUND: no run was ever started there. */
+HPT_API HPT_NODISCARD int hpt_monitor_open(hpt_monitor **out, const char *run_dir);
+/* What is so now; *out belongs to the monitor and holds until its next look. A run that does not answer within two seconds
+ * is no error. Where GPUs are the driver's, the first look opens NVML (up to a second on idle ones). */
+HPT_API HPT_NODISCARD int hpt_monitor_look(const hpt_run_view **out, hpt_monitor *monitor);
+HPT_API void hpt_monitor_close(hpt_monitor *monitor); /* NULL is fine */
 
 HPT_END_DECLS
 #endif

@@ -9,6 +9,8 @@ _hpt() {
             case $command in
             export) words="json jsonl csv journal" ;;
             import) words="journal jsonl csv" ;;
+            show | top) words="table json" ;;
+            report) words="text html" ;;
             *) words="table json csv" ;;
             esac
             ;;

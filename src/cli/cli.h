@@ -83,10 +83,14 @@ int cli_storage_url(char *buffer, size_t size, const cli_study_args *args);
 // ---- terminal
 bool cli_is_terminal(FILE *f);
 int cli_width(void); // columns of the terminal, 80 if unknown
-// "" when colour is off (not a terminal, NO_COLOR, TERM=dumb). name: "bold" "dim" "red" "green" "yellow" "cyan" "off".
+// "" when colour is off (not a terminal, NO_COLOR, TERM=dumb). name: "bold" "dim" "red" "green" "yellow" "cyan" "reverse" "off".
 const char *cli_color(FILE *f, const char *name);
 // Seconds as "0:07", "3:20", "1:02:03"; "-" if not finite. out: at least 24 bytes.
 const char *cli_duration(char *out, double seconds);
+// The path as the user would type it from the working folder.
+const char *cli_below_cwd(const char *path);
+// Bytes as "512 MiB", "1.5 GiB"; "-" if not finite or negative.
+const char *cli_bytes(char out[32], double n);
 // As printf's %.*g for 1 to 17 digits, "-" for NaN, several times faster for numbers of ordinary size.
 const char *cli_general(char out[32], double v, int digits);
 // A double in at most 6 significant digits, for people. out: at least 32 bytes.
@@ -128,6 +132,8 @@ int cli_print_rows(const hpt_table *t, const int64_t *rows, int64_t n, cli_forma
 enum { CLI_COLUMN_ATTRS = 4 };
 extern const char *const cli_column_attrs[CLI_COLUMN_ATTRS];
 int cli_print_columns(const hpt_table *t, const int64_t *rows, int64_t n, const char *names, cli_format format);
+// Where the value of a key begins in an attribute hpt:use; NULL: it has none.
+const char *cli_use_of(const char *json, const char *key);
 // Column of one of several objectives, right-aligned: its name, else values_<i> as in Optuna's tables.
 enum { CLI_OBJECTIVE_MAX = 64 };
 void cli_objective_column(char out[CLI_OBJECTIVE_MAX], const hpt_table *t, int64_t i);
@@ -168,6 +174,7 @@ int cmd_best(int argc, char **argv);
 int cmd_trials(int argc, char **argv);
 int cmd_studies(int argc, char **argv);
 int cmd_show(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_storage(int argc, char **argv);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // cmd_report.c: `hpt report`: with NAME=VALUE arguments, inside a trial, one line into the trial's report file (what
-// the C client does); without, the text report of a study.
-#include "cli.h"
+// the C client does); without, the report of a study: text, or a page with charts.
+#include "report_html.h"
 
+#include <errno.h>
 #include <hpt/client.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,10 +45,31 @@ static const char *run_folder(char *buffer, size_t size, const cli_study_args *w
     return access(trials, F_OK) == 0 ? buffer : NULL;
 }
 
+static int write_report(hpt_study *study, const cli_study_args *where, bool html, const char *output) {
+    char dir[1200];
+    const char *folder = run_folder(dir, sizeof dir, where, study);
+    FILE *f = output ? fopen(output, "w") : stdout;
+    if (!f) {
+        cli_note("'%s' cannot be written (%s); choose another --output", output, strerror(errno));
+        return CLI_FAILED;
+    }
+    int rc = html ? html_write_report(f, study, folder) : cli_report_write(f, study, folder);
+    if (output && fclose(f) != 0 && rc == 0) rc = HPT_E_IO;
+    if (rc == HPT_E_IO && output) {
+        cli_note("'%s' could not be written", output);
+        return CLI_FAILED;
+    }
+    return rc < 0 ? cli_fail(rc) : CLI_OK;
+}
+
 int cmd_report(int argc, char **argv) {
     cli_study_args where = {0};
+    const char *format = "text", *output = NULL;
     const cli_option options[] = {
         CLI_STUDY_OPTIONS(&where),
+        {"format", 'f', CLI_STRING, &format, "FORMAT",
+         "text (default) or html: a page with charts that needs nothing else"},
+        {"output", 'o', CLI_STRING, &output, "FILE", "write there instead of stdout"},
         {"", 0, CLI_FLAG, NULL, NULL, NULL},
     };
     const char **positional = calloc((size_t)argc + 1, sizeof *positional);
@@ -57,13 +79,11 @@ int cmd_report(int argc, char **argv) {
     int code = positional ? cli_parse("report", options, argc, argv, positional, &n, &done) : cli_fail(HPT_E_MEMORY);
     if (code == CLI_OK && !done && n) {
         code = report_metrics(positional, n);
+    } else if (code == CLI_OK && !done && strcmp(format, "text") != 0 && strcmp(format, "html") != 0) {
+        code = cli_usage("report: --format is text or html, not '%s'", format);
     } else if (code == CLI_OK && !done) {
         code = cli_open_study(&study, &where, HPT_OPEN_READ_ONLY);
-        if (code == CLI_OK) {
-            char dir[1200];
-            int rc = cli_report_write(stdout, study, run_folder(dir, sizeof dir, &where, study));
-            if (rc < 0) code = cli_fail(rc);
-        }
+        if (code == CLI_OK) code = write_report(study, &where, !strcmp(format, "html"), output);
     }
     hpt_study_close(study);
     free(positional);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // cmd_run.c: `hpt run SWEEP` and `hpt resume [RUN]`: runs trials until the sweep's budget is used up, then prints the
-// best configuration and leaves report.txt in the run's folder.
-#include "cli.h"
+// best configuration and leaves report.txt and report.html in the run's folder.
+#include "report_html.h"
 
 #include <limits.h>
 #include <math.h>
@@ -155,9 +155,19 @@ static void print_front(hpt_study *study, const hpt_sweep *sweep) {
     hpt_free(front);
 }
 
-// Prints the result and writes report.txt beside the study.
-static int finish(const hpt_run_summary *s, const hpt_sweep *sweep) {
+// report.txt or report.html in the run's folder. False: said why not.
+static bool leave_report(hpt_study *study, const char *run_dir, bool html) {
     char path[700];
+    snprintf(path, sizeof path, "%s/report.%s", run_dir, html ? "html" : "txt");
+    FILE *f = fopen(path, "w");
+    const int rc = !f ? HPT_E_IO : html ? html_write_report(f, study, run_dir) : cli_report_write(f, study, run_dir);
+    if (f && fclose(f) == 0 && rc == 0) return true;
+    cli_note("could not write %s", path);
+    return false;
+}
+
+// Prints the result and leaves the reports beside the study.
+static int finish(const hpt_run_summary *s, const hpt_sweep *sweep) {
     hpt_study *study = NULL;
     hpt_study_options o = HPT_STUDY_OPTIONS_INIT;
     o.storage = s->storage;
@@ -173,17 +183,9 @@ static int finish(const hpt_run_summary *s, const hpt_sweep *sweep) {
     else if (metric)
         print_best(study, s, metric);
     printf("  study    %s\n", s->storage);
-    snprintf(path, sizeof path, "%s/report.txt", s->run_dir);
-    FILE *f = fopen(path, "w");
-    if (!f) {
-        cli_note("could not write %s", path);
-    } else {
-        rc = cli_report_write(f, study, s->run_dir);
-        if (fclose(f) != 0 || rc < 0)
-            cli_note("could not write %s", path);
-        else
-            printf("  report   %s\n", path);
-    }
+    const bool text = leave_report(study, s->run_dir, false), html = leave_report(study, s->run_dir, true);
+    if (text || html)
+        printf("  report   %s/report.%s%s\n", s->run_dir, text ? "txt" : "html", text && html ? ", report.html" : "");
     printf("  logs     %s/trials/\n", s->run_dir);
     hpt_study_close(study);
     if (s->end == HPT_RUN_END_FLAPPING) return CLI_ALL_FAILED;

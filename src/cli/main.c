@@ -15,6 +15,7 @@ const cli_command cli_commands[] = {
     {"serve", "", "ask and tell as JSON lines on stdin and stdout", cmd_serve},
     {"stop", "[NUMBER] [options]", "stop a running sweep, or one of its trials", cmd_stop},
     {"show", "[STUDY] [options]", "a study on one screen: goal, trials, best, sampler and its model", cmd_show},
+    {"top", "[options]", "a running sweep as it goes: devices, shares, trials; stops one at a key", cmd_top},
     {"best", "[options]", "the best trial and its parameters", cmd_best},
     {"trials", "[options]", "a table of trials", cmd_trials},
     {"studies", "[options]", "the studies of a database", cmd_studies},

@@ -123,6 +123,8 @@ static void status_text(char *out, size_t size, const cli_progress *p, const hpt
         return;
     }
     add(out, size, " trials: %lld done, %lld running", (long long)e->n_done, (long long)e->n_running);
+    if (e->gpus > 0 && e->n_running > 0 && level < NO_RATE)
+        add(out, size, " on %.4g of %.4g GPUs", e->gpus_granted, e->gpus);
     if (e->n_pruned) add(out, size, ", %lld pruned", (long long)e->n_pruned);
     if (e->n_failed) add(out, size, ", %lld failed", (long long)e->n_failed);
     if (!isnan(e->best)) add(out, size, "; best %s (#%lld)", cli_number(number, e->best), (long long)e->best_number);
@@ -208,14 +210,6 @@ static void tell_waiting_best(cli_progress *p, double elapsed, bool now) {
 
 // ---- failures ------------------------------------------------------------------------------------------------
 
-// The path as the user would type it from here.
-static const char *below_cwd(const char *path) {
-    static char cwd[4096];
-    if (!getcwd(cwd, sizeof cwd)) return path;
-    size_t n = strlen(cwd);
-    return !strncmp(path, cwd, n) && path[n] == '/' ? path + n + 1 : path;
-}
-
 // A line of a log as a terminal would leave it: what follows the last carriage return, without its blanks.
 static char *final_text(char *line) {
     size_t n = strlen(line);
@@ -287,7 +281,7 @@ static void tell_failure(cli_progress *p, const hpt_run_event *e) {
             hpt_outcome_to_string(e->outcome), cli_color(stderr, "off"), safe);
     print_tail(e->log_path, reason);
     if (e->log_path) {
-        cli_safe(safe, sizeof safe, below_cwd(e->log_path), INT_MAX);
+        cli_safe(safe, sizeof safe, cli_below_cwd(e->log_path), INT_MAX);
         fprintf(stderr, "    log: %s\n", safe);
     }
     if (last || p->n_kinds == 1)

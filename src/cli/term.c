@@ -32,9 +32,9 @@ int cli_width(void) {
 }
 
 const char *cli_color(FILE *f, const char *name) {
-    static const char *const codes[][2] = {{"bold", "\033[1m"},   {"dim", "\033[2m"},     {"red", "\033[31m"},
-                                           {"green", "\033[32m"}, {"yellow", "\033[33m"}, {"cyan", "\033[36m"},
-                                           {"off", "\033[0m"}};
+    static const char *const codes[][2] = {{"bold", "\033[1m"},    {"dim", "\033[2m"},     {"red", "\033[31m"},
+                                           {"green", "\033[32m"},  {"yellow", "\033[33m"}, {"cyan", "\033[36m"},
+                                           {"reverse", "\033[7m"}, {"off", "\033[0m"}};
     const char *no_color = getenv("NO_COLOR"); // https://no-color.org: any non-empty value
     if ((no_color && no_color[0]) || !cli_is_terminal(f)) return "";
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
@@ -50,6 +50,22 @@ const char *cli_duration(char *out, double seconds) {
     else
         snprintf(out, 24, "%ld:%02ld", s / 60, s % 60);
     return out;
+}
+
+const char *cli_bytes(char out[32], double n) {
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    int u = 0;
+    if (!isfinite(n) || n < 0) return strcpy(out, "-");
+    while (n >= 1024 && u < 4) n /= 1024, u++;
+    snprintf(out, 32, n < 10 && u > 0 ? "%.1f %s" : "%.0f %s", n, units[u]);
+    return out;
+}
+
+const char *cli_below_cwd(const char *path) {
+    static char cwd[4096];
+    if (!getcwd(cwd, sizeof cwd)) return path;
+    size_t n = strlen(cwd);
+    return !strncmp(path, cwd, n) && path[n] == '/' ? path + n + 1 : path;
 }
 
 // ---- numbers -------------------------------------------------------------------------------------------------

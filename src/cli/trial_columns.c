@@ -66,8 +66,7 @@ static int find_column(column *out, const hpt_table *t, const char *name) {
                      all);
 }
 
-// Where the value of a key begins in the object; NULL: it has none.
-static const char *use_of(const char *json, const char *key) {
+const char *cli_use_of(const char *json, const char *key) {
     char quoted[32];
     snprintf(quoted, sizeof quoted, "\"%s\"", key);
     const char *at = json ? strstr(json, quoted) : NULL;
@@ -75,14 +74,6 @@ static const char *use_of(const char *json, const char *key) {
     at += strlen(quoted);
     at += strspn(at, " ");
     return *at == ':' ? at + 1 + strspn(at + 1, " ") : NULL;
-}
-
-static const char *bytes(char out[32], double n) {
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    int u = 0;
-    while (n >= 1024 && u < 4) n /= 1024, u++;
-    snprintf(out, 32, n < 10 && u > 0 ? "%.1f %s" : "%.0f %s", n, units[u]);
-    return out;
 }
 
 static const char *number_cell(char out[CELL], double v, bool exact, int digits) {
@@ -111,11 +102,11 @@ static const char *cell_of(char out[CELL], const column *c, const hpt_table *t, 
     case USE_BYTES:
         break;
     }
-    const char *at = use_of(t->attrs[USE][row], c->key);
+    const char *at = cli_use_of(t->attrs[USE][row], c->key);
     if (!at) return none;
     if (c->kind == USE_TEXT) return cli_json_text(out, CELL, at) && *out ? out : none;
     const double v = strtod(at, NULL);
-    return c->kind == USE_BYTES && !exact ? bytes(out, v) : number_cell(out, v, exact, 4);
+    return c->kind == USE_BYTES && !exact ? cli_bytes(out, v) : number_cell(out, v, exact, 4);
 }
 
 int cli_print_columns(const hpt_table *t, const int64_t *rows, int64_t n, const char *names, cli_format format) {

@@ -47,17 +47,16 @@
     X(driver, cuModuleGetFunction)          \
     X(driver, cuLaunchKernel)
 
-#define CUDA__BLAS_FUNCTIONS(X)  \
-    X(blas, cublasCreate_v2)     \
-    X(blas, cublasDestroy_v2)    \
-    X(blas, cublasGetVersion_v2) \
-    X(blas, cublasGetStatusName) \
-    X(blas, cublasSetStream_v2)  \
-    X(blas, cublasDgemm_v2_64)   \
-    X(blas, cublasDgemv_v2_64)   \
-    X(blas, cublasDsyrk_v2_64)   \
-    X(blas, cublasDtrmm_v2_64)   \
-    X(blas, cublasDtrmv_v2_64)   \
+#define CUDA__BLAS_FUNCTIONS(X)           \
+    X(blas, cublasCreate_v2)              \
+    X(blas, cublasDestroy_v2)             \
+    X(blas, cublasGetVersion_v2)          \
+    X(blas, cublasGetStatusName)          \
+    X(blas, cublasSetStream_v2)           \
+    X(blas, cublasDgemm_v2_64)            \
+    X(blas, cublasDgemmStridedBatched_64) \
+    X(blas, cublasDsyrk_v2_64)            \
+    X(blas, cublasDtrmm_v2_64)            \
     X(blas, cublasDtrsm_v2_64)
 
 #define CUDA__SOLVER_FUNCTIONS(X)          \
@@ -67,9 +66,7 @@
     X(solver, cusolverDnCreateParams)      \
     X(solver, cusolverDnDestroyParams)     \
     X(solver, cusolverDnXpotrf_bufferSize) \
-    X(solver, cusolverDnXpotrf)            \
-    X(solver, cusolverDnXtrtri_bufferSize) \
-    X(solver, cusolverDnXtrtri)
+    X(solver, cusolverDnXpotrf)
 
 #define CUDA__FUNCTIONS(X) CUDA__DRIVER_FUNCTIONS(X) CUDA__BLAS_FUNCTIONS(X) CUDA__SOLVER_FUNCTIONS(X)
 

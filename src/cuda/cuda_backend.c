@@ -36,6 +36,8 @@ const hpt__backend hpt__backend_cuda = {
     .cross_apply = cuda__cross_apply,
     .screen = cuda__screen,
     .mll_many = cuda__mll_many,
+    .pool_set = cuda__pool_set,
+    .pool_append = cuda__pool_append,
     .supports = cuda__supports,
     .need_bytes = cuda__need_bytes,
 };

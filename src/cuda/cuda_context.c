@@ -212,7 +212,7 @@ void cuda__close(void *ctx) {
     if (c->context) {
         const bool current = api->cuCtxPushCurrent_v2(c->context) == CUDA_SUCCESS;
         if (c->stream) (void)api->cuStreamSynchronize(c->stream);
-        cuda__buf *bufs[] = {&c->strips[0], &c->strips[1], &c->small, &c->solver_device};
+        cuda__buf *bufs[] = {&c->strips[0], &c->strips[1], &c->small, &c->inverting, &c->solver_device};
         for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++) cuda__release(c, bufs[i]);
         if (c->params) (void)api->cusolverDnDestroyParams(c->params);
         if (c->solver) (void)api->cusolverDnDestroy(c->solver);

@@ -30,6 +30,4 @@
 #define CUDA__KERNEL(name, args, threads) extern "C" __global__ __launch_bounds__(threads, 1) void name(const args a)
 #endif
 
-#define CUDA__WARP 32
-
 #endif

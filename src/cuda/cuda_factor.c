@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // cuda_factor.c: covariance matrices, Cholesky factor and its inverse, appends, weights.
 //
-//   A = K + (noise + jitter) I = L L' (Xpotrf),  M = L^-1 (Xtrtri), both lower, with a leading dimension of the model's room
+//   A = K + (noise + jitter) I = L L' (Xpotrf),  M = L^-1 (cuda_invert.c), both lower, with a leading dimension of the model's room
 //   append of k rows:  V = M K_old,new (n x k);  L_21 = V';  L_22 L_22' = K_22 + (noise + jitter) I - V'V
 //                      M_22 = L_22^-1;  M_21 = -M_22 L_21 M_11            2 n^2 k + n k^2 flops, 8 n^2 bytes read
 //   weights:  w = M' (M y)
@@ -71,18 +71,6 @@ int cuda__cholesky(cuda__ctx *c, double *a, int64_t lda, int64_t n, int *info) {
                                                CUDA_R_64F, &on_device, &on_host));
     HPT_TRY(reserve_solver(c, on_device, on_host));
     CUDA__SOLVE(c, cusolverDnXpotrf(c->solver, c->params, CUBLAS_FILL_MODE_LOWER, n, CUDA_R_64F, a, lda, CUDA_R_64F,
-                                    (void *)(uintptr_t)c->solver_device.at, on_device, c->solver_host, on_host, info));
-out:
-    return rc;
-}
-
-int cuda__invert_triangle(cuda__ctx *c, double *a, int64_t lda, int64_t n, int *info) {
-    int rc = HPT_OK;
-    size_t on_device = 0, on_host = 0;
-    CUDA__SOLVE(c, cusolverDnXtrtri_bufferSize(c->solver, CUBLAS_FILL_MODE_LOWER, CUBLAS_DIAG_NON_UNIT, n, CUDA_R_64F,
-                                               a, lda, &on_device, &on_host));
-    HPT_TRY(reserve_solver(c, on_device, on_host));
-    CUDA__SOLVE(c, cusolverDnXtrtri(c->solver, CUBLAS_FILL_MODE_LOWER, CUBLAS_DIAG_NON_UNIT, n, CUDA_R_64F, a, lda,
                                     (void *)(uintptr_t)c->solver_device.at, on_device, c->solver_host, on_host, info));
 out:
     return rc;
@@ -165,9 +153,8 @@ int cuda__need_inverse(cuda__model *m) {
     int rc = HPT_OK;
     if (m->inverse_rows == m->rows) return HPT_OK;
     double *inverse = cuda__doubles(m->inverse.at);
-    HPT_TRY(start_results(c));
     HPT_TRY(cuda__copy(c, inverse, m->ld, cuda__doubles(m->factor.at), m->ld, m->rows, m->rows, 1, false, true));
-    HPT_TRY(cuda__invert_triangle(c, inverse, m->ld, m->rows, info_of(c)));
+    HPT_TRY(cuda__invert_triangle(c, inverse, m->ld, m->rows));
     m->inverse_rows = m->rows;
 out:
     return rc;
@@ -204,49 +191,59 @@ int cuda__model_factor(void *model, const double *theta, double jitter, double *
     return rc;
 }
 
+// Rows n .. n + k - 1 of factor and inverse, from V and M'V in the strips.
+static int append_rows(cuda__model *m, int64_t n, int64_t k, double *v, double *s) {
+    cuda__ctx *c = m->ctx;
+    int rc = HPT_OK;
+    const int64_t ld = m->ld;
+    double *l = cuda__doubles(m->factor.at), *inverse = cuda__doubles(m->inverse.at);
+    double *below = l + n, *corner = l + n * (ld + 1), *m21 = inverse + n, *m22 = inverse + n * (ld + 1);
+    HPT_TRY(cuda__fill_lower(c, &m->fit, cuda__points_of(&m->points, n, k), m->fit.noise + m->jitter, corner, ld));
+    if (k == 1)
+        return cuda__launch_cuda_append_row(
+            c, 1, 1,
+            &(cuda__append_row_args){
+                .v = v, .u = s, .factor = below, .inverse = m21, .info = info_of(c), .n = n, .ld = ld});
+    HPT_TRY(cuda__copy(c, below, ld, v, n, n, k, 1, true, false));
+    CUDA__BLAS(
+        c, cublasDsyrk_v2_64(c->blas, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_T, k, n, &minus_one, v, n, &one, corner, ld));
+    HPT_TRY(cuda__cholesky(c, corner, ld, k, info_of(c)));
+    HPT_TRY(cuda__copy(c, m21, ld, s, n, n, k, -1, true, false));
+    HPT_TRY(cuda__copy(c, m22, ld, corner, ld, k, k, 1, false, true));
+    HPT_TRY(cuda__invert_triangle(c, m22, ld, k));
+    CUDA__BLAS(c, cublasDtrmm_v2_64(c->blas, CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_N,
+                                    CUBLAS_DIAG_NON_UNIT, k, n, &one, m22, ld, m21, ld, m21, ld));
+out:
+    return rc;
+}
+
 static int append(cuda__model *m, double *logdet, int64_t *info) {
     cuda__ctx *c = m->ctx;
     int rc = HPT_OK;
     result got;
     HPT_TRY(grow_factor(m));
     const int64_t n = m->rows, k = m->points.n - n, ld = m->ld;
-    double *l = cuda__doubles(m->factor.at), *inverse = cuda__doubles(m->inverse.at);
+    const double *l = cuda__doubles(m->factor.at), *inverse = cuda__doubles(m->inverse.at);
     *info = 0;
-    if (k == 0) {
-        HPT_TRY(start_results(c));
-        HPT_TRY(collect(c, l, ld, n, &got));
-        *logdet = got.logdet;
-        goto out;
-    }
-    HPT_TRY(cuda__need_inverse(m));
+    if (k > 0) HPT_TRY(cuda__need_inverse(m));
     HPT_TRY(start_results(c));
-    const cuda__points old = cuda__points_of(&m->points, 0, n), fresh = cuda__points_of(&m->points, n, k);
-    double *below = l + n, *corner = l + n * (ld + 1), *m21 = inverse + n, *m22 = inverse + n * (ld + 1);
-    // Strips: K_old,new and then M_11' V, V.
-    HPT_TRY(cuda__reserve(c, &c->strips[0], 8 * n * k, "rows to append"));
-    HPT_TRY(cuda__reserve(c, &c->strips[1], 8 * n * k, "rows to append"));
-    double *s = cuda__doubles(c->strips[0].at), *v = cuda__doubles(c->strips[1].at);
-    HPT_TRY(cuda__fill_cross(c, &m->fit, old, fresh, s, n));
-    CUDA__BLAS(c, cublasDtrmm_v2_64(c->blas, CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_N,
-                                    CUBLAS_DIAG_NON_UNIT, n, k, &one, inverse, ld, s, n, v, n));
-    HPT_TRY(cuda__copy(c, below, ld, v, n, n, k, 1, true, false));
-    HPT_TRY(cuda__fill_lower(c, &m->fit, fresh, m->fit.noise + m->jitter, corner, ld));
-    CUDA__BLAS(
-        c, cublasDsyrk_v2_64(c->blas, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_T, k, n, &minus_one, v, n, &one, corner, ld));
-    HPT_TRY(cuda__cholesky(c, corner, ld, k, info_of(c)));
-    // M: rows n .. n + k - 1.
-    CUDA__BLAS(c, cublasDtrmm_v2_64(c->blas, CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_T,
-                                    CUBLAS_DIAG_NON_UNIT, n, k, &one, inverse, ld, v, n, s, n));
-    HPT_TRY(cuda__copy(c, m21, ld, s, n, n, k, -1, true, false));
-    HPT_TRY(cuda__copy(c, m22, ld, corner, ld, k, k, 1, false, true));
-    HPT_TRY(cuda__invert_triangle(c, m22, ld, k, info_of(c) + 1));
-    CUDA__BLAS(c, cublasDtrmm_v2_64(c->blas, CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_N,
-                                    CUBLAS_DIAG_NON_UNIT, k, n, &one, m22, ld, m21, ld, m21, ld));
+    if (k > 0) {
+        // Strips: K_old,new and then M_11' V, V.
+        HPT_TRY(cuda__reserve(c, &c->strips[0], 8 * n * k, "rows to append"));
+        HPT_TRY(cuda__reserve(c, &c->strips[1], 8 * n * k, "rows to append"));
+        double *s = cuda__doubles(c->strips[0].at), *v = cuda__doubles(c->strips[1].at);
+        HPT_TRY(
+            cuda__fill_cross(c, &m->fit, cuda__points_of(&m->points, 0, n), cuda__points_of(&m->points, n, k), s, n));
+        HPT_TRY(cuda__triangle_times(c, false, inverse, ld, n, s, n, k, v, n));
+        HPT_TRY(cuda__triangle_times(c, true, inverse, ld, n, v, n, k, s, n));
+        HPT_TRY(append_rows(m, n, k, v, s));
+    }
     HPT_TRY(collect(c, l, ld, n + k, &got));
     *info = got.info[0] ? got.info[0] + n : 0;
     if (*info) goto out;
     *logdet = got.logdet;
-    m->rows = m->inverse_rows = n + k;
+    m->rows = n + k;
+    if (k > 0) m->inverse_rows = n + k;
 out:
     return rc;
 }
@@ -265,14 +262,16 @@ int cuda__model_set_y(void *model, const double *y, int64_t n) {
     cuda__ctx *c = m->ctx;
     int rc = cuda__enter(c);
     if (rc < 0) return rc;
-    double *alpha = cuda__doubles(m->alpha.at), *inverse = cuda__doubles(m->inverse.at);
+    double *alpha = cuda__doubles(m->alpha.at);
+    const double *inverse = cuda__doubles(m->inverse.at);
     m->n_y = 0;
     HPT_TRY(cuda__need_inverse(m));
-    HPT_TRY(cuda__upload(c, m->alpha.at, y, 8 * n));
-    CUDA__BLAS(c, cublasDtrmv_v2_64(c->blas, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_N, CUBLAS_DIAG_NON_UNIT, n, inverse,
-                                    m->ld, alpha, 1));
-    CUDA__BLAS(c, cublasDtrmv_v2_64(c->blas, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_T, CUBLAS_DIAG_NON_UNIT, n, inverse,
-                                    m->ld, alpha, 1));
+    HPT_TRY(cuda__reserve(c, &c->strips[0], 8 * n, "values of a model"));
+    HPT_TRY(cuda__reserve(c, &c->strips[1], 8 * n, "values of a model"));
+    double *values = cuda__doubles(c->strips[0].at), *v = cuda__doubles(c->strips[1].at);
+    HPT_TRY(cuda__upload(c, c->strips[0].at, y, 8 * n));
+    HPT_TRY(cuda__triangle_times(c, false, inverse, m->ld, n, values, n, 1, v, n));
+    HPT_TRY(cuda__triangle_times(c, true, inverse, m->ld, n, v, n, 1, alpha, n));
     m->n_y = n;
 out:
     cuda__leave(c);

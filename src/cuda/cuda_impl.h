@@ -13,7 +13,11 @@
 #include "cuda_api.h"
 #include "cuda_kernels.h"
 
-enum { CUDA__GROW = 64, CUDA__SUM_ROWS = 1024 }; // capacities; rows of partial sums at most
+enum {
+    CUDA__GROW = 64,       // capacities
+    CUDA__SUM_ROWS = 1024, // rows of partial sums at most
+    CUDA__APART = 8192,    // points up to which a likelihood has a second square
+};
 // Bytes of one n x m strip of cross covariances.
 #define CUDA__STRIP_BYTES (INT64_C(256) << 20)
 
@@ -39,6 +43,7 @@ typedef struct cuda__ctx {
     bool lost;
     char lost_by[160];          // the line of the error that did it
     cuda__buf strips[2], small; // workspaces of one operation: two strips; vectors, sums, indices
+    cuda__buf inverting;        // cuda_invert.c's
     cuda__buf solver_device;    // cuSOLVER's, on the device and on the host
     void *solver_host;
     size_t solver_host_bytes;
@@ -116,7 +121,10 @@ typedef struct cuda__model {
     cuda__set points, candidates;        // points.ld: room
     cuda__buf groups;                    // group_first, group_block
     cuda__buf factor, inverse;           // L and L^-1 (lower, ld x room)
-    cuda__buf alpha, square;             // weights; the likelihood's matrix
+    cuda__buf alpha, square, gram;       // weights; the likelihood's matrix, and its inverse
+    cuda__set staying;                   // candidates that stay (cuda_pool.c)
+    cuda__buf pool, pool_moments;        // V (pool_ld x m); variances and means of m
+    int64_t pool_ld, pool_rows;          // room and rows of V
     int64_t ld, rows, inverse_rows, n_y; // of the factor; rows that L^-1 has; points with weights
     double jitter;
 } cuda__model;
@@ -151,9 +159,8 @@ static inline cuda__points cuda__points_of(const cuda__set *set, int64_t from, i
 // K of the points plus diagonal into k (lower triangle).
 int cuda__fill_lower(cuda__ctx *c, const cuda__kernel *kernel, cuda__points x, double diagonal, double *k, int64_t ldk);
 int cuda__fill_cross(cuda__ctx *c, const cuda__kernel *kernel, cuda__points x, cuda__points z, double *k, int64_t ldk);
-// A (n x n, lower) = L L', L = L^-1, L = L'L in place; info: a device address. Queued, not waited for.
+// A (n x n, lower) = L L', L = L'L in place; info: a device address. Queued, not waited for.
 int cuda__cholesky(cuda__ctx *c, double *a, int64_t lda, int64_t n, int *info);
-int cuda__invert_triangle(cuda__ctx *c, double *a, int64_t lda, int64_t n, int *info);
 int cuda__gram_triangle(cuda__ctx *c, double *a, int64_t lda, int64_t n);
 // to (n x m) = scale from (n x m) or its transpose; lower: zeros above the diagonal.
 int cuda__copy(cuda__ctx *c, double *to, int64_t ldt, const double *from, int64_t ldf, int64_t n, int64_t m,
@@ -169,6 +176,20 @@ int cuda__cov_build(void *ctx, const hpt__cov *cov, const double *theta, const d
                     int64_t n, double *k, int64_t ldk);
 int cuda__cov_cross(void *ctx, const hpt__cov *cov, const double *theta, const double *x, const uint64_t *xmask,
                     int64_t n, const double *z, const uint64_t *zmask, int64_t m, double *k, int64_t ldk);
+
+// ---- cuda_pool.c
+int cuda__pool_set(void *model, const double *z, const uint64_t *zmask, int64_t m, double *mean, double *var);
+int cuda__pool_append(void *model, double *var);
+
+// ---- cuda_invert.c
+// L (n x n, with zeros above the diagonal) = L^-1 in place. Queued.
+int cuda__invert_triangle(cuda__ctx *c, double *a, int64_t lda, int64_t n);
+int64_t cuda__invert_bytes(int64_t n); // of workspace
+
+// ---- cuda_thin.c
+// out (n x s, ldo) = M b, or M' b where transposed, with M (n x n, ldm) lower and s columns b (ldb). Queued.
+int cuda__triangle_times(cuda__ctx *c, bool transposed, const double *m, int64_t ldm, int64_t n, const double *b,
+                         int64_t ldb, int64_t s, double *out, int64_t ldo);
 
 // ---- cuda_fill.c
 int cuda__fill_sobol(void *ctx, const uint32_t *columns, const uint32_t *shift, int64_t d, int64_t first, int64_t n,
@@ -192,5 +213,7 @@ int cuda__cross_apply(void *model, const double *z, const uint64_t *zmask, int64
                       int64_t n, int64_t s, double *out, int64_t ldo);
 int cuda__screen(void *model, const hpt__acq *acq, const double *z, const uint64_t *zmask, int64_t m, int64_t k,
                  int64_t *index, double *value);
+// How many of m candidates a strip holds against n points.
+int64_t cuda__strip_width(int64_t n, int64_t m);
 
 #endif

@@ -6,3 +6,4 @@
 #include "cuda_many.cu"
 #include "cuda_mll.cu"
 #include "cuda_predict.cu"
+#include "cuda_thin.cu"

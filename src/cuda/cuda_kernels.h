@@ -9,13 +9,17 @@
 
 #include "../core/backend/backend_impl.h"
 
+#define CUDA__WARP 32     // threads that run together
 #define CUDA__SIDE 16     // threads of a tile's edge
 #define CUDA__TILE 64     // edge of a tile of the covariance: 4 x 4 entries a thread
 #define CUDA__SUM_TILE 32 // edge of a tile of the slope sums: 2 x 2 entries a thread
 #define CUDA__CHUNK 16    // columns of points in shared memory
 #define CUDA__THREADS 256
-#define CUDA__GROUP 8   // columns whose slopes one block sums
-#define CUDA__SMALL 32  // edge of the triangles that the recursion of cuda_factor.c ends with
+#define CUDA__GROUP 8  // columns whose slopes one block sums
+#define CUDA__SMALL 32 // edge of the triangles that the recursion of cuda_factor.c ends with
+#define CUDA__BLOCK 64 // edge of the triangles that an inverse begins with; their kernel's threads
+#define CUDA__THIN 8   // columns that one reading of a triangle serves
+#define CUDA__THIN_THREADS 512
 #define CUDA__SORT 1024 // values that one block of `cuda_top` orders
 
 // A covariance with its hyperparameters. Columns are sorted by block (order[c]: where sorted column c was).
@@ -56,23 +60,50 @@ typedef struct cuda__cross_args {
     int64_t ldk;
 } cuda__cross_args;
 
-// out[j] = a_j' b_j over n rows, b_j = b + j ldb (ldb 0: the same vector for all); grid: columns.
-typedef struct cuda__dots_args {
-    const double *a, *b;
+// out (n x s, ldo) = M B, transposed: M'B, with M (n x n, ldm) lower, B (n x s, ldb); M has anything above its diagonal.
+// grid: cuda_thin: 32 rows a block; cuda_thin_transposed: 32 columns; columns of B by CUDA__THIN.
+typedef struct cuda__thin_args {
+    const double *m, *b;
     double *out;
-    int64_t n, lda, ldb;
-} cuda__dots_args;
+    int64_t n, s, ldm, ldb, ldo;
+} cuda__thin_args;
 
-// var[j] = max(k(z_j, z_j) - var[j], 0) for m candidates; grid: threads over m.
-typedef struct cuda__variance_args {
+// Row n of factor and inverse (a number each `ld`) from v = M k and u = M'v (n); factor[n ld] holds the diagonal's entry.
+// info: 1 where it is not positive definite. One block.
+typedef struct cuda__append_row_args {
+    const double *v, *u;
+    double *factor, *inverse;
+    int32_t *info;
+    int64_t n, ld;
+} cuda__append_row_args;
+
+// Moments of m candidates from k (n_k x m, ldk) = K(x, z) and v (n_v x m, ldv) = M k, and an acquisition of them:
+//   mean[j] = k_j' alpha;  var[j] = max(k(z_j, z_j) - v_j'v_j, 0)      k, v NULL: not wanted
+//   value[j], by_mean[j], by_var[j]: the acquisition and its derivatives by them; NULL: not wanted
+// grid: candidates.
+typedef struct cuda__moments_args {
     cuda__cov cov;
     cuda__points z;
-    double *var;
-} cuda__variance_args;
+    const double *k, *alpha, *v;
+    int64_t n_k, ldk, n_v, ldv;
+    double *mean, *var;
+    hpt__acq acq;
+    double *value, *by_mean, *by_var;
+} cuda__moments_args;
+
+// A row more of V = M K(x, c), for the candidates that stay: v_nj = (k_j - l'v_j) / l[n], and var[j] -= v_nj^2. l: n + 1 numbers,
+// the factor's new row. grid: candidates.
+typedef struct cuda__pool_row_args {
+    const double *l, *k;
+    double *v, *var;
+    int64_t n, ld;
+} cuda__pool_row_args;
 
 // Of candidate j: dmean[j d + order[c]] = d mean / d z_c with weights alpha (n_alpha rows), dvar likewise with the columns u
-// (ldu) of L^-T L^-1 k (n_u rows); NULL: not wanted. group_first, group_block (n_groups): up to GROUP sorted columns of one
-// block. grid: candidates, groups.
+// (ldu) of L^-T L^-1 k (n_u rows); alpha, u NULL: 0; dmean, dvar NULL: not wanted. With grad (m d, of an acquisition) also
+// by_mean[j] d mean + by_var[j] d var. The rows are cut into n_parts of part_rows; with several, parts (n_parts x m x d x 2)
+// gets the sums of each instead, for cuda_chain. group_first, group_block (n_groups): up to GROUP sorted columns of one
+// block. grid: candidates, groups of each part.
 typedef struct cuda__slopes_args {
     cuda__cov cov;
     cuda__points x, z;
@@ -80,22 +111,18 @@ typedef struct cuda__slopes_args {
     const double *alpha, *u;
     int64_t n_alpha, n_u, ldu;
     double *dmean, *dvar;
+    const double *by_mean, *by_var;
+    double *grad;
+    double *parts;
+    int64_t n_groups, n_parts, part_rows;
 } cuda__slopes_args;
 
-// value[j] of m candidates from mean and var (NULL: the kind does not need it); by_mean, by_var: its derivatives by them;
-// NULL: not wanted. grid: threads over m.
-typedef struct cuda__acquire_args {
-    hpt__acq acq;
-    const double *mean, *var;
-    double *value, *by_mean, *by_var;
-    int64_t m;
-} cuda__acquire_args;
-
-// grad[j d + c] = by_mean[j] dmean[j d + c] + by_var[j] dvar[j d + c]; a NULL pair counts as zero. grid: threads over m d.
+// Adds the parts of cuda_slopes and gives what it would have. grid: threads over m d.
 typedef struct cuda__chain_args {
-    const double *by_mean, *dmean, *by_var, *dvar;
-    double *grad;
-    int64_t m, d;
+    const double *parts;
+    const double *by_mean, *by_var;
+    double *dmean, *dvar, *grad;
+    int64_t n_parts, m, d;
 } cuda__chain_args;
 
 // partial[block p + i] = this block's part of the sums that make the gradient of the likelihood:
@@ -131,6 +158,13 @@ typedef struct cuda__small_lauum_args {
     double *a;
     int64_t n, lda;
 } cuda__small_lauum_args;
+
+// Triangles of BLOCK x BLOCK along the diagonal of A (n x n, lower) -> their inverses, with zeros above the diagonal; grid: one
+// each.
+typedef struct cuda__small_invert_args {
+    double *a;
+    int64_t n, lda;
+} cuda__small_invert_args;
 
 // Several matrices of one size, problem q (the grid's second dimension) `step` numbers after q - 1; both are lower triangles:
 //   cuda_many_factor   A -> L;  blocks of SMALL on the diagonal of M = their inverses;  info[q] = pivot (from 1) that failed
@@ -182,25 +216,28 @@ typedef struct cuda__top_args {
 } cuda__top_args;
 
 // X(kernel, its struct, largest number of threads in a block)
-#define CUDA__KERNELS(X)                                       \
-    X(cuda_lower, cuda__lower_args, CUDA__THREADS)             \
-    X(cuda_cross, cuda__cross_args, CUDA__THREADS)             \
-    X(cuda_dots, cuda__dots_args, CUDA__THREADS)               \
-    X(cuda_variance, cuda__variance_args, CUDA__THREADS)       \
-    X(cuda_slopes, cuda__slopes_args, CUDA__THREADS)           \
-    X(cuda_acquire, cuda__acquire_args, CUDA__THREADS)         \
-    X(cuda_chain, cuda__chain_args, CUDA__THREADS)             \
-    X(cuda_slope_sums, cuda__slope_sums_args, CUDA__THREADS)   \
-    X(cuda_add_rows, cuda__add_rows_args, CUDA__THREADS)       \
-    X(cuda_logdet, cuda__logdet_args, CUDA__THREADS)           \
-    X(cuda_many_factor, cuda__many_args, CUDA__THREADS)        \
-    X(cuda_many_invert, cuda__many_args, CUDA__THREADS)        \
-    X(cuda_many_weights, cuda__many_args, CUDA__THREADS)       \
-    X(cuda_many_gram, cuda__many_args, CUDA__THREADS)          \
-    X(cuda_small_lauum, cuda__small_lauum_args, CUDA__THREADS) \
-    X(cuda_copy, cuda__copy_args, CUDA__THREADS)               \
-    X(cuda_sobol, cuda__sobol_args, CUDA__THREADS)             \
-    X(cuda_normal, cuda__normal_args, CUDA__THREADS)           \
+#define CUDA__KERNELS(X)                                         \
+    X(cuda_lower, cuda__lower_args, CUDA__THREADS)               \
+    X(cuda_cross, cuda__cross_args, CUDA__THREADS)               \
+    X(cuda_thin, cuda__thin_args, CUDA__THIN_THREADS)            \
+    X(cuda_thin_transposed, cuda__thin_args, CUDA__THIN_THREADS) \
+    X(cuda_append_row, cuda__append_row_args, CUDA__THREADS)     \
+    X(cuda_moments, cuda__moments_args, CUDA__THREADS)           \
+    X(cuda_pool_row, cuda__pool_row_args, CUDA__THREADS)         \
+    X(cuda_slopes, cuda__slopes_args, CUDA__THREADS)             \
+    X(cuda_chain, cuda__chain_args, CUDA__THREADS)               \
+    X(cuda_slope_sums, cuda__slope_sums_args, CUDA__THREADS)     \
+    X(cuda_add_rows, cuda__add_rows_args, CUDA__THREADS)         \
+    X(cuda_logdet, cuda__logdet_args, CUDA__THREADS)             \
+    X(cuda_many_factor, cuda__many_args, CUDA__THREADS)          \
+    X(cuda_many_invert, cuda__many_args, CUDA__THREADS)          \
+    X(cuda_many_weights, cuda__many_args, CUDA__THREADS)         \
+    X(cuda_many_gram, cuda__many_args, CUDA__THREADS)            \
+    X(cuda_small_invert, cuda__small_invert_args, CUDA__BLOCK)   \
+    X(cuda_small_lauum, cuda__small_lauum_args, CUDA__THREADS)   \
+    X(cuda_copy, cuda__copy_args, CUDA__THREADS)                 \
+    X(cuda_sobol, cuda__sobol_args, CUDA__THREADS)               \
+    X(cuda_normal, cuda__normal_args, CUDA__THREADS)             \
     X(cuda_top, cuda__top_args, CUDA__SORT / 2)
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // cuda_mll.c: marginal likelihood with its gradient (formulas: backend_impl.h, cuda_mll.cu).
 //
-// With gradient, all in one square:  K -> L (Xpotrf) -> M = L^-1 (Xtrtri);  v = M y, alpha = M' v;  M -> M'M = A^-1;  one pass
-// over A^-1 for all p sums.  n^3/3 flops for each of the three. Without: L, and v by one triangular solve.
+// With gradient:  K -> L (Xpotrf) -> M = L^-1 (cuda_invert.c);  v = M y, alpha = M' v;  M'M = A^-1, in a square of its own up to
+// CUDA__APART points, where one product is fastest, else in M's place by halves;  one pass over A^-1 for all p sums. Without: L, and v by one triangular solve.
 // Everything is queued; the host waits once, for p + 4 numbers. Where A is not positive definite, what follows
 // computes nonsense that nobody reads.
 // Threads: as its context.
@@ -12,7 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-static const double one = 1;
+static const double one = 1, zero = 0;
 
 // c->small: results (logdet, v'v, two infos in one number's room, gradient's sums p), v (n), alpha (n), partial sums.
 typedef struct places {
@@ -58,20 +58,23 @@ static int queue(cuda__model *m, const places *at, double jitter, int64_t n, boo
         goto out;
     }
     // The log-determinant needs L's diagonal, which M replaces: its own is 1 / l_ii.
-    HPT_TRY(cuda__invert_triangle(c, a, lda, n, at->info + 1));
-    CUDA__BLAS(
-        c, cublasDtrmv_v2_64(c->blas, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_N, CUBLAS_DIAG_NON_UNIT, n, a, lda, at->v, 1));
+    HPT_TRY(cuda__copy(c, a, lda, a, lda, n, n, 1, false, true));
+    HPT_TRY(cuda__invert_triangle(c, a, lda, n));
+    HPT_TRY(cuda__triangle_times(c, false, a, lda, n, at->alpha, n, 1, at->v, n)); // y stands in alpha's place
     HPT_TRY(cuda__launch_cuda_logdet(c, 1, 1,
                                      &(cuda__logdet_args){.a = a, .v = at->v, .out = at->results, .n = n, .lda = lda}));
-    HPT_TRY(cuda__copy(c, at->alpha, n, at->v, n, n, 1, 1, false, false));
-    CUDA__BLAS(c, cublasDtrmv_v2_64(c->blas, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_T, CUBLAS_DIAG_NON_UNIT, n, a, lda,
-                                    at->alpha, 1));
-    HPT_TRY(cuda__gram_triangle(c, a, lda, n));
+    HPT_TRY(cuda__triangle_times(c, true, a, lda, n, at->v, n, 1, at->alpha, n));
+    double *inverse = n <= CUDA__APART ? cuda__doubles(m->gram.at) : a;
+    if (inverse == a)
+        HPT_TRY(cuda__gram_triangle(c, a, lda, n));
+    else
+        CUDA__BLAS(c, cublasDsyrk_v2_64(c->blas, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_T, n, n, &one, a, lda, &zero,
+                                        inverse, lda));
     HPT_TRY(cuda__launch_cuda_slope_sums(c, at->rows, 1,
                                          &(cuda__slope_sums_args){.cov = m->trial.dev,
                                                                   .x = x,
                                                                   .alpha = at->alpha,
-                                                                  .inverse = a,
+                                                                  .inverse = inverse,
                                                                   .ld = lda,
                                                                   .partial = at->partial,
                                                                   .p = at->p}));
@@ -93,9 +96,10 @@ int cuda__mll(void *model, const double *theta, double jitter, const double *y, 
     int rc = cuda__enter(c);
     if (rc < 0) return rc;
     HPT_TRY(cuda__reserve(c, &m->square, 8 * lda * n, "matrix of a likelihood"));
+    if (grad && n <= CUDA__APART) HPT_TRY(cuda__reserve(c, &m->gram, 8 * lda * n, "matrix of a likelihood"));
     HPT_TRY(cuda__kernel_set(c, &m->trial, m->cov, &m->sorting, theta));
     HPT_TRY(reserve(c, &at, n, p));
-    HPT_TRY(cuda__upload(c, (CUdeviceptr)(uintptr_t)at.v, y, 8 * n));
+    HPT_TRY(cuda__upload(c, (CUdeviceptr)(uintptr_t)(grad ? at.alpha : at.v), y, 8 * n));
     HPT_TRY(queue(m, &at, jitter, n, grad != NULL));
     got = hpt__malloc((size_t)(3 + p) * sizeof *got);
     if (!got) {

@@ -173,16 +173,24 @@ out:
     return rc;
 }
 
+// Where a model has device memory.
+static const size_t bufs[] = {
+    offsetof(cuda__model, fit.buf),      offsetof(cuda__model, trial.buf),    offsetof(cuda__model, points.x),
+    offsetof(cuda__model, points.mask),  offsetof(cuda__model, candidates.x), offsetof(cuda__model, candidates.mask),
+    offsetof(cuda__model, groups),       offsetof(cuda__model, factor),       offsetof(cuda__model, inverse),
+    offsetof(cuda__model, alpha),        offsetof(cuda__model, square),       offsetof(cuda__model, gram),
+    offsetof(cuda__model, staying.x),    offsetof(cuda__model, staying.mask), offsetof(cuda__model, pool),
+    offsetof(cuda__model, pool_moments),
+};
+enum { BUFS = sizeof bufs / sizeof bufs[0] };
+
 void cuda__model_destroy(void *model) {
     cuda__model *m = model;
     if (!m) return;
     cuda__ctx *c = m->ctx;
     const bool current = c->api->cuCtxPushCurrent_v2(c->context) == CUDA_SUCCESS;
     (void)c->api->cuStreamSynchronize(c->stream);
-    cuda__buf *bufs[] = {&m->fit.buf,      &m->trial.buf,       &m->points.x, &m->points.mask,
-                         &m->candidates.x, &m->candidates.mask, &m->groups,   &m->factor,
-                         &m->inverse,      &m->alpha,           &m->square};
-    for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++) cuda__release(c, bufs[i]);
+    for (int64_t i = 0; i < BUFS; i++) cuda__release(c, (cuda__buf *)((char *)m + bufs[i]));
     if (current) cuda__leave(c);
     cuda__sorting_fini(&m->sorting);
     hpt__free(m);
@@ -190,9 +198,9 @@ void cuda__model_destroy(void *model) {
 
 int64_t cuda__model_bytes(const void *model) {
     const cuda__model *m = model;
-    return m->fit.buf.bytes + m->trial.buf.bytes + m->points.x.bytes + m->points.mask.bytes + m->candidates.x.bytes +
-           m->candidates.mask.bytes + m->groups.bytes + m->factor.bytes + m->inverse.bytes + m->alpha.bytes +
-           m->square.bytes;
+    int64_t sum = 0;
+    for (int64_t i = 0; i < BUFS; i++) sum += ((const cuda__buf *)((const char *)m + bufs[i]))->bytes;
+    return sum;
 }
 
 static void cut_rows(cuda__model *m, int64_t n) {
@@ -230,7 +238,9 @@ int64_t cuda__model_rows(const void *model) {
 int64_t cuda__need_bytes(const hpt__model_shape *shape) {
     const int64_t ld = cuda__round(shape->n, CUDA__GROW);
     const int64_t strip = 8 * ld * 256 < CUDA__STRIP_BYTES ? 8 * ld * 256 : CUDA__STRIP_BYTES;
-    return 3 * 8 * ld * ld + 2 * strip + 8 * ld * (shape->d + 4) + 8 * CUDA__SUM_ROWS * (shape->d + shape->n_terms + 1);
+    const int64_t squares = shape->n <= CUDA__APART ? 4 : 3;
+    return squares * 8 * ld * ld + cuda__invert_bytes(ld) + 2 * strip + 8 * ld * (shape->d + 4) +
+           8 * CUDA__SUM_ROWS * (shape->d + shape->n_terms + 1);
 }
 
 bool cuda__supports(hpt__op op, const hpt__model_shape *shape) {

@@ -14,18 +14,27 @@
 
 static const double one = 1, minus_one = -1, zero = 0;
 
-// c->small during a prediction: what is wanted of each candidate, on the device, and behind it at `dmean` what else an
-// operation without gradients needs.
+// c->small during a prediction: what is wanted of each candidate, on the device, and behind it at `after` what else an
+// operation needs.
 typedef struct prediction {
     cuda__model *m;
     int64_t n_z, n_mean, n_var; // candidates; rows that mean and variance need
+    const hpt__acq *acq;        // NULL: moments only
     bool gradients;
     double *mean, *var, *by_mean, *by_var, *value; // n_z each
     double *grad, *dmean, *dvar;                   // n_z x d each, if gradients; grad right behind value
+    double *parts, *after;
+    int64_t n_parts, part_rows;
 } prediction;
 
-static int64_t slots(const prediction *p) {
-    return 5 + (p->gradients ? 3 * p->m->cov->d : 0);
+// Few candidates make few blocks of cuda_slopes: the points are cut into parts of at least PART_ROWS until they fill a device.
+enum { PART_ROWS = 512, PARTS_MAX = 16, BLOCKS_WANTED = 256 };
+static void cut(prediction *p) {
+    const int64_t n = p->n_mean > p->n_var ? p->n_mean : p->n_var, blocks = p->n_z * p->m->sorting.n_groups;
+    int64_t parts = n / PART_ROWS < PARTS_MAX ? n / PART_ROWS : PARTS_MAX;
+    if (parts > BLOCKS_WANTED / blocks) parts = BLOCKS_WANTED / blocks;
+    p->part_rows = parts > 1 ? (n + parts - 1) / parts : n;
+    p->n_parts = (n + p->part_rows - 1) / p->part_rows;
 }
 
 // Uploads candidates and lays out the results. extra: bytes behind them.
@@ -33,10 +42,15 @@ static int begin(prediction *p, const double *z, const uint64_t *zmask, int64_t 
     cuda__model *m = p->m;
     cuda__ctx *c = m->ctx;
     const int64_t n_z = p->n_z, d = m->cov->d;
+    int64_t slots = 5 * n_z;
     int rc = HPT_OK;
+    if (p->gradients) {
+        cut(p);
+        slots += (3 + (p->n_parts > 1 ? 2 * p->n_parts : 0)) * n_z * d;
+    }
     HPT_TRY(cuda__set_reserve(c, &m->candidates, d, n_z));
     HPT_TRY(cuda__set_write(c, &m->candidates, m->cov, &m->sorting, 0, z, zmask, n_z));
-    HPT_TRY(cuda__reserve(c, &c->small, 8 * n_z * slots(p) + extra, "results of candidates"));
+    HPT_TRY(cuda__reserve(c, &c->small, 8 * slots + extra, "results of candidates"));
     double *at = cuda__doubles(c->small.at);
     p->mean = at;
     p->var = at + n_z;
@@ -44,96 +58,118 @@ static int begin(prediction *p, const double *z, const uint64_t *zmask, int64_t 
     p->by_var = at + 3 * n_z;
     p->value = at + 4 * n_z;
     p->grad = at + 5 * n_z;
-    p->dmean = p->gradients ? p->grad + n_z * d : p->grad;
+    p->dmean = p->grad + n_z * d;
     p->dvar = p->dmean + n_z * d;
+    p->parts = p->dvar + n_z * d;
+    p->after = at + slots;
 out:
     return rc;
 }
 
-// Moments (and gradients) of candidates from .. from + width - 1.
-static int strip(const prediction *p, int64_t from, int64_t width) {
+static int slopes(const prediction *p, cuda__points x, cuda__points z, const double *u, int64_t ldu) {
     cuda__model *m = p->m;
     cuda__ctx *c = m->ctx;
-    const int64_t n = p->n_mean > p->n_var ? p->n_mean : p->n_var, rows = m->rows, d = m->cov->d;
-    double *k = cuda__doubles(c->strips[0].at), *v = cuda__doubles(c->strips[1].at);
-    const double *inverse = cuda__doubles(m->inverse.at), *alpha = cuda__doubles(m->alpha.at);
-    const cuda__points x = cuda__points_of(&m->points, 0, n), z = cuda__points_of(&m->candidates, from, width);
-    int rc = HPT_OK;
-    HPT_TRY(cuda__fill_cross(c, &m->fit, x, z, k, n));
-    if (p->n_mean)
-        HPT_TRY(cuda__launch_cuda_dots(
-            c, width, 1,
-            &(cuda__dots_args){.a = k, .b = alpha, .out = p->mean + from, .n = p->n_mean, .lda = n, .ldb = 0}));
-    if (p->n_var) {
-        CUDA__BLAS(c, cublasDtrmm_v2_64(c->blas, CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_N,
-                                        CUBLAS_DIAG_NON_UNIT, rows, width, &one, inverse, m->ld, k, n, v, rows));
-        HPT_TRY(cuda__launch_cuda_dots(
-            c, width, 1,
-            &(cuda__dots_args){.a = v, .b = v, .out = p->var + from, .n = rows, .lda = rows, .ldb = rows}));
-        HPT_TRY(cuda__launch_cuda_variance(c, (width + CUDA__THREADS - 1) / CUDA__THREADS, 1,
-                                           &(cuda__variance_args){.cov = m->fit.dev, .z = z, .var = p->var + from}));
-    }
-    if (!p->gradients) goto out;
-    if (p->n_var)
-        CUDA__BLAS(c, cublasDtrmm_v2_64(c->blas, CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_T,
-                                        CUBLAS_DIAG_NON_UNIT, rows, width, &one, inverse, m->ld, v, rows, k, n));
     const int32_t *groups = (const int32_t *)(uintptr_t)m->groups.at;
-    HPT_TRY(cuda__launch_cuda_slopes(c, width, m->sorting.n_groups,
+    const int64_t d = m->cov->d, n_groups = m->sorting.n_groups, size = z.n * d;
+    double *dmean = !p->acq && p->n_mean ? p->dmean : NULL, *dvar = !p->acq && p->n_var ? p->dvar : NULL;
+    double *grad = p->acq ? p->grad : NULL;
+    int rc = HPT_OK;
+    HPT_TRY(cuda__launch_cuda_slopes(c, z.n, n_groups * p->n_parts,
                                      &(cuda__slopes_args){.cov = m->fit.dev,
                                                           .x = x,
                                                           .z = z,
                                                           .group_first = groups,
-                                                          .group_block = groups + m->sorting.n_groups,
-                                                          .alpha = alpha,
-                                                          .u = k,
+                                                          .group_block = groups + n_groups,
+                                                          .alpha = p->n_mean ? cuda__doubles(m->alpha.at) : NULL,
+                                                          .u = p->n_var ? u : NULL,
                                                           .n_alpha = p->n_mean,
                                                           .n_u = p->n_var,
-                                                          .ldu = n,
-                                                          .dmean = p->n_mean ? p->dmean + from * d : NULL,
-                                                          .dvar = p->n_var ? p->dvar + from * d : NULL}));
+                                                          .ldu = ldu,
+                                                          .dmean = dmean,
+                                                          .dvar = dvar,
+                                                          .by_mean = p->by_mean,
+                                                          .by_var = p->by_var,
+                                                          .grad = grad,
+                                                          .parts = p->parts,
+                                                          .n_groups = n_groups,
+                                                          .n_parts = p->n_parts,
+                                                          .part_rows = p->part_rows}));
+    if (p->n_parts > 1)
+        HPT_TRY(cuda__launch_cuda_chain(c, (size + CUDA__THREADS - 1) / CUDA__THREADS, 1,
+                                        &(cuda__chain_args){.parts = p->parts,
+                                                            .by_mean = p->by_mean,
+                                                            .by_var = p->by_var,
+                                                            .dmean = dmean,
+                                                            .dvar = dvar,
+                                                            .grad = grad,
+                                                            .n_parts = p->n_parts,
+                                                            .m = z.n,
+                                                            .d = d}));
 out:
     return rc;
 }
 
-static int64_t strip_width(int64_t n, int64_t m) {
+// Results of candidates from .. from + width - 1.
+static prediction shifted(const prediction *p, int64_t from) {
+    prediction q = *p;
+    const int64_t d = p->m->cov->d;
+    double **numbers[] = {&q.mean, &q.var, &q.by_mean, &q.by_var, &q.value}, **rows[] = {&q.grad, &q.dmean, &q.dvar};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) *numbers[i] += from;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) *rows[i] += from * d;
+    return q;
+}
+
+// Moments, values, gradients of candidates from .. from + width - 1.
+static int strip(const prediction *all, int64_t from, int64_t width) {
+    const prediction p = shifted(all, from);
+    cuda__model *m = p.m;
+    cuda__ctx *c = m->ctx;
+    const int64_t n = p.n_mean > p.n_var ? p.n_mean : p.n_var, rows = m->rows;
+    double *k = cuda__doubles(c->strips[0].at), *v = cuda__doubles(c->strips[1].at);
+    const double *inverse = cuda__doubles(m->inverse.at);
+    const cuda__points x = cuda__points_of(&m->points, 0, n), z = cuda__points_of(&m->candidates, from, width);
+    int rc = HPT_OK;
+    HPT_TRY(cuda__fill_cross(c, &m->fit, x, z, k, n));
+    if (p.n_var) HPT_TRY(cuda__triangle_times(c, false, inverse, m->ld, rows, k, n, width, v, rows));
+    cuda__moments_args moments = {.cov = m->fit.dev,
+                                  .z = z,
+                                  .k = p.n_mean ? k : NULL,
+                                  .alpha = cuda__doubles(m->alpha.at),
+                                  .v = p.n_var ? v : NULL,
+                                  .n_k = p.n_mean,
+                                  .ldk = n,
+                                  .n_v = rows,
+                                  .ldv = rows,
+                                  .mean = p.mean,
+                                  .var = p.var};
+    if (p.acq) {
+        moments.acq = *p.acq;
+        moments.value = p.value;
+        moments.by_mean = p.gradients ? p.by_mean : NULL;
+        moments.by_var = p.gradients ? p.by_var : NULL;
+    }
+    HPT_TRY(cuda__launch_cuda_moments(c, width, 1, &moments));
+    if (!p.gradients) goto out;
+    if (p.n_var) HPT_TRY(cuda__triangle_times(c, true, inverse, m->ld, rows, v, rows, width, k, n));
+    HPT_TRY(slopes(&p, x, z, k, n));
+out:
+    return rc;
+}
+
+int64_t cuda__strip_width(int64_t n, int64_t m) {
     const int64_t fits = CUDA__STRIP_BYTES / (8 * n), width = fits < 64 ? 64 : fits;
     return width < m ? width : m;
 }
 
-static int moments(const prediction *p) {
+static int predict(const prediction *p) {
     cuda__ctx *c = p->m->ctx;
-    const int64_t n = p->n_mean > p->n_var ? p->n_mean : p->n_var, width = strip_width(n, p->n_z);
+    const int64_t n = p->n_mean > p->n_var ? p->n_mean : p->n_var, width = cuda__strip_width(n, p->n_z);
     int rc = HPT_OK;
     if (p->n_var) HPT_TRY(cuda__need_inverse(p->m));
     HPT_TRY(cuda__reserve(c, &c->strips[0], 8 * n * width, "covariances of candidates"));
     if (p->n_var) HPT_TRY(cuda__reserve(c, &c->strips[1], 8 * n * width, "covariances of candidates"));
     for (int64_t from = 0; from < p->n_z; from += width)
         HPT_TRY(strip(p, from, p->n_z - from < width ? p->n_z - from : width));
-out:
-    return rc;
-}
-
-static int values(const prediction *p, const hpt__acq *acq) {
-    cuda__ctx *c = p->m->ctx;
-    const int64_t n_z = p->n_z, d = p->m->cov->d;
-    int rc = HPT_OK;
-    HPT_TRY(cuda__launch_cuda_acquire(c, (n_z + CUDA__THREADS - 1) / CUDA__THREADS, 1,
-                                      &(cuda__acquire_args){.acq = *acq,
-                                                            .mean = p->n_mean ? p->mean : NULL,
-                                                            .var = p->n_var ? p->var : NULL,
-                                                            .value = p->value,
-                                                            .by_mean = p->gradients ? p->by_mean : NULL,
-                                                            .by_var = p->gradients ? p->by_var : NULL,
-                                                            .m = n_z}));
-    if (p->gradients)
-        HPT_TRY(cuda__launch_cuda_chain(c, (n_z * d + CUDA__THREADS - 1) / CUDA__THREADS, 1,
-                                        &(cuda__chain_args){.by_mean = p->by_mean,
-                                                            .dmean = p->n_mean ? p->dmean : NULL,
-                                                            .by_var = p->by_var,
-                                                            .dvar = p->n_var ? p->dvar : NULL,
-                                                            .grad = p->grad,
-                                                            .m = n_z,
-                                                            .d = d}));
 out:
     return rc;
 }
@@ -157,7 +193,7 @@ int cuda__posterior(void *model, const double *z, const uint64_t *zmask, int64_t
     rc = cuda__enter(c);
     if (rc < 0) return rc;
     HPT_TRY(begin(&p, z, zmask, 0));
-    HPT_TRY(moments(&p));
+    HPT_TRY(predict(&p));
     HPT_TRY(fetch(c, mean, p.mean, m));
     HPT_TRY(fetch(c, var, p.var, m));
     HPT_TRY(fetch(c, dmean, p.dmean, m * d));
@@ -170,6 +206,7 @@ out:
 static prediction of_acquisition(cuda__model *m, const hpt__acq *acq, int64_t n_z, bool gradients) {
     return (prediction){.m = m,
                         .n_z = n_z,
+                        .acq = acq,
                         .n_mean = acq->kind == HPT__ACQ_SD ? 0 : m->n_y,
                         .n_var = acq->kind == HPT__ACQ_MEAN ? 0 : m->rows,
                         .gradients = gradients};
@@ -187,8 +224,7 @@ int cuda__acquire(void *model, const hpt__acq *acq, const double *z, const uint6
     rc = cuda__enter(c);
     if (rc < 0) return rc;
     HPT_TRY(begin(&p, z, zmask, 0));
-    HPT_TRY(moments(&p));
-    HPT_TRY(values(&p, acq));
+    HPT_TRY(predict(&p));
     if (!grad) {
         HPT_TRY(fetch(c, value, p.value, m));
         goto out;
@@ -224,7 +260,7 @@ int cuda__joint(void *model, const double *z, const uint64_t *zmask, int64_t m, 
     HPT_TRY(cuda__reserve(c, &c->strips[0], 8 * n * m, "a joint posterior"));
     HPT_TRY(cuda__reserve(c, &c->strips[1], 8 * n * m, "a joint posterior"));
     HPT_TRY(strip(&p, 0, m)); // leaves V in strips[1]
-    double *corner = p.dmean;
+    double *corner = p.after;
     const double *v = cuda__doubles(c->strips[1].at);
     HPT_TRY(cuda__fill_lower(c, &own->fit, cuda__points_of(&own->candidates, 0, m), 0, corner, m));
     CUDA__BLAS(
@@ -251,9 +287,9 @@ int cuda__cross_apply(void *model, const double *z, const uint64_t *zmask, int64
     if (m == 0 || s == 0) return HPT_OK;
     rc = cuda__enter(c);
     if (rc < 0) return rc;
-    const int64_t width = strip_width(n, m);
+    const int64_t width = cuda__strip_width(n, m);
     HPT_TRY(begin(&p, z, zmask, 8 * n * s));
-    double *weights = p.dmean;
+    double *weights = p.after;
     HPT_TRY(cuda__upload_2d(c, (CUdeviceptr)(uintptr_t)weights, 8 * n, w, 8 * ldw, 8 * n, s));
     HPT_TRY(cuda__reserve(c, &c->strips[0], 8 * n * width, "covariances of candidates"));
     HPT_TRY(cuda__reserve(c, &c->strips[1], 8 * width * s, "weighted covariances"));
@@ -310,8 +346,8 @@ out:
 // Rounds of cuda_top, each leaving k of every CUDA__SORT values, between two places of `room` numbers and indices.
 static int choose(const prediction *p, int64_t room, int64_t k, int64_t *index, double *value) {
     cuda__ctx *c = p->m->ctx;
-    double *best[2] = {p->dmean, p->dmean + room};
-    int64_t *best_index[2] = {(int64_t *)(void *)(p->dmean + 2 * room), (int64_t *)(void *)(p->dmean + 3 * room)};
+    double *best[2] = {p->after, p->after + room};
+    int64_t *best_index[2] = {(int64_t *)(void *)(p->after + 2 * room), (int64_t *)(void *)(p->after + 3 * room)};
     const double *from = p->value;
     const int64_t *from_index = NULL;
     int64_t left = p->n_z;
@@ -346,8 +382,7 @@ int cuda__screen(void *model, const hpt__acq *acq, const double *z, const uint64
     rc = cuda__enter(own->ctx);
     if (rc < 0) return rc;
     HPT_TRY(begin(&p, z, zmask, 8 * 4 * room));
-    HPT_TRY(moments(&p));
-    HPT_TRY(values(&p, acq));
+    HPT_TRY(predict(&p));
     HPT_TRY(k > CUDA__SORT / 2 ? choose_here(&p, k, index, value) : choose(&p, room, k, index, value));
 out:
     cuda__leave(own->ctx);

@@ -12,23 +12,46 @@
 #define HPT__ACQ_NDTR normcdf
 #include "../core/backend/acq_formulas.h"
 
-CUDA__KERNEL(cuda_dots, cuda__dots_args, CUDA__THREADS) {
+CUDA__KERNEL(cuda_moments, cuda__moments_args, CUDA__THREADS) {
     CUDA__SHARED(double, parts, CUDA__WARPS);
-    const double *left = a.a + (int64_t)blockIdx.x * a.lda, *right = a.b + (int64_t)blockIdx.x * a.ldb;
-    double sum = 0;
-    for (int64_t i = threadIdx.x; i < a.n; i += CUDA__THREADS) sum += left[i] * right[i];
-    sum = cuda__block_sum(sum, parts);
-    if (threadIdx.x == 0) a.out[blockIdx.x] = sum;
+    const int64_t j = blockIdx.x;
+    double mean = 0, var = 0;
+    if (a.k)
+        for (int64_t i = threadIdx.x; i < a.n_k; i += CUDA__THREADS) mean += a.k[i + j * a.ldk] * a.alpha[i];
+    if (a.v)
+        for (int64_t i = threadIdx.x; i < a.n_v; i += CUDA__THREADS) {
+            const double v = a.v[i + j * a.ldv];
+            var += v * v;
+        }
+    mean = cuda__block_sum(mean, parts);
+    var = cuda__block_sum(var, parts);
+    if (threadIdx.x != 0) return;
+    if (a.v) {
+        double prior = 0;
+        for (int t = 0; t < a.cov.n_terms; t++)
+            if (cuda__active(a.cov, t, a.z.mask[j])) prior += a.cov.amplitude[t];
+        var = prior - var > 0 ? prior - var : 0;
+        a.var[j] = var;
+    }
+    if (a.k) a.mean[j] = mean;
+    if (a.value) a.value[j] = hpt__acq_value_of(&a.acq, mean, var);
+    if (!a.by_mean) return;
+    double by_mean, by_var;
+    hpt__acq_derivatives_of(&by_mean, &by_var, &a.acq, mean, var);
+    a.by_mean[j] = by_mean;
+    a.by_var[j] = by_var;
 }
 
-CUDA__KERNEL(cuda_variance, cuda__variance_args, CUDA__THREADS) {
-    const int64_t j = (int64_t)blockIdx.x * CUDA__THREADS + threadIdx.x;
-    if (j >= a.z.n) return;
-    double prior = 0;
-    for (int t = 0; t < a.cov.n_terms; t++)
-        if (cuda__active(a.cov, t, a.z.mask[j])) prior += a.cov.amplitude[t];
-    const double var = prior - a.var[j];
-    a.var[j] = var > 0 ? var : 0;
+CUDA__KERNEL(cuda_pool_row, cuda__pool_row_args, CUDA__THREADS) {
+    CUDA__SHARED(double, parts, CUDA__WARPS);
+    const int64_t j = blockIdx.x;
+    double *v = a.v + j * a.ld, sum = 0;
+    for (int64_t i = threadIdx.x; i < a.n; i += CUDA__THREADS) sum += a.l[i] * v[i];
+    sum = cuda__block_sum(sum, parts);
+    if (threadIdx.x != 0) return;
+    const double last = (a.k[j] - sum) / a.l[a.n];
+    v[a.n] = last;
+    a.var[j] -= last * last;
 }
 
 // Distance of point i of x and point j of z over the columns of term t.
@@ -48,18 +71,21 @@ CUDA__DEVICE double cuda__pair_distance(const cuda__slopes_args &a, int t, int64
 }
 
 // One candidate and up to GROUP columns of one block: a thread takes every 256th point, so that neighbours read neighbouring numbers;
-// distances are computed once for the group. Few candidates (the restarts of a search) still make a grid of m d / 8 blocks.
+// distances are computed once for the group. Few candidates (the restarts of a search) make few blocks, so that many points are
+// cut into parts.
 CUDA__KERNEL(cuda_slopes, cuda__slopes_args, CUDA__THREADS) {
     CUDA__SHARED(double, parts, CUDA__WARPS);
-    const int64_t j = blockIdx.x, n = a.n_alpha > a.n_u ? a.n_alpha : a.n_u;
-    const int c0 = a.group_first[blockIdx.y], b = a.group_block[blockIdx.y];
+    const int64_t j = blockIdx.x, part = blockIdx.y / a.n_groups, group = blockIdx.y % a.n_groups;
+    const int64_t n = a.n_alpha > a.n_u ? a.n_alpha : a.n_u, from = part * a.part_rows;
+    const int64_t end = from + a.part_rows < n ? from + a.part_rows : n;
+    const int c0 = a.group_first[group], b = a.group_block[group];
     const int left = a.cov.first[b + 1] - c0, width = left < CUDA__GROUP ? left : CUDA__GROUP;
     double mean[CUDA__GROUP], var[CUDA__GROUP], to[CUDA__GROUP];
     CUDA__EACH (c, CUDA__GROUP) {
         mean[c] = var[c] = 0;
         to[c] = c < width ? a.z.x[(c0 + c) * a.z.ld + j] * a.cov.inv_l[c0 + c] : 0;
     }
-    for (int64_t i = threadIdx.x; i < n; i += CUDA__THREADS) {
+    for (int64_t i = from + threadIdx.x; i < end; i += CUDA__THREADS) {
         double slope = 0, h;
         for (int t = 0; t < a.cov.n_terms; t++) {
             if (!(a.cov.term_blocks[t] >> b & 1) || !cuda__active(a.cov, t, a.x.mask[i] & a.z.mask[j])) continue;
@@ -67,8 +93,8 @@ CUDA__KERNEL(cuda_slopes, cuda__slopes_args, CUDA__THREADS) {
             slope += a.cov.amplitude[t] * h;
         }
         if (slope == 0) continue; // inactive: the columns hold anything
-        const double by_mean = a.dmean && i < a.n_alpha ? a.alpha[i] * slope : 0;
-        const double by_var = a.dvar && i < a.n_u ? a.u[i + j * a.ldu] * slope : 0;
+        const double by_mean = a.alpha && i < a.n_alpha ? a.alpha[i] * slope : 0;
+        const double by_var = a.u && i < a.n_u ? a.u[i + j * a.ldu] * slope : 0;
         CUDA__EACH (c, CUDA__GROUP) {
             if (c >= width) break;
             const double apart = a.x.x[(c0 + c) * a.x.ld + i] * a.cov.inv_l[c0 + c] - to[c];
@@ -78,32 +104,34 @@ CUDA__KERNEL(cuda_slopes, cuda__slopes_args, CUDA__THREADS) {
     }
     CUDA__EACH (c, CUDA__GROUP) {
         if (c >= width) break;
-        const double dmean = cuda__block_sum(mean[c], parts), dvar = cuda__block_sum(var[c], parts);
+        const double by_mean = cuda__block_sum(mean[c], parts), by_var = cuda__block_sum(var[c], parts);
         if (threadIdx.x != 0) continue;
         const double scale = a.cov.categorical[c0 + c] ? 0 : a.cov.inv_l[c0 + c];
+        const double dmean = scale == 0 ? 0 : scale * by_mean, dvar = scale == 0 ? 0 : -2 * scale * by_var;
         const int64_t at = j * a.cov.d + a.cov.order[c0 + c];
-        if (a.dmean) a.dmean[at] = scale == 0 ? 0 : scale * dmean;
-        if (a.dvar) a.dvar[at] = scale == 0 ? 0 : -2 * scale * dvar;
+        if (a.n_parts > 1) {
+            double *own = a.parts + 2 * (part * gridDim.x * a.cov.d + at);
+            own[0] = dmean;
+            own[1] = dvar;
+            continue;
+        }
+        if (a.dmean) a.dmean[at] = dmean;
+        if (a.dvar) a.dvar[at] = dvar;
+        if (a.grad) a.grad[at] = a.by_mean[j] * dmean + a.by_var[j] * dvar;
     }
 }
 
-CUDA__KERNEL(cuda_acquire, cuda__acquire_args, CUDA__THREADS) {
-    const int64_t j = (int64_t)blockIdx.x * CUDA__THREADS + threadIdx.x;
-    if (j >= a.m) return;
-    const double mean = a.mean ? a.mean[j] : 0, var = a.var ? a.var[j] : 0;
-    a.value[j] = hpt__acq_value_of(&a.acq, mean, var);
-    if (!a.by_mean) return;
-    double by_mean, by_var;
-    hpt__acq_derivatives_of(&by_mean, &by_var, &a.acq, mean, var);
-    a.by_mean[j] = by_mean;
-    a.by_var[j] = by_var;
-}
-
 CUDA__KERNEL(cuda_chain, cuda__chain_args, CUDA__THREADS) {
-    const int64_t at = (int64_t)blockIdx.x * CUDA__THREADS + threadIdx.x;
-    if (at >= a.m * a.d) return;
-    const int64_t j = at / a.d;
-    a.grad[at] = (a.dmean ? a.by_mean[j] * a.dmean[at] : 0) + (a.dvar ? a.by_var[j] * a.dvar[at] : 0);
+    const int64_t at = (int64_t)blockIdx.x * CUDA__THREADS + threadIdx.x, size = a.m * a.d;
+    if (at >= size) return;
+    double dmean = 0, dvar = 0;
+    for (int64_t part = 0; part < a.n_parts; part++) {
+        dmean += a.parts[2 * (part * size + at)];
+        dvar += a.parts[2 * (part * size + at) + 1];
+    }
+    if (a.dmean) a.dmean[at] = dmean;
+    if (a.dvar) a.dvar[at] = dvar;
+    if (a.grad) a.grad[at] = a.by_mean[at / a.d] * dmean + a.by_var[at / a.d] * dvar;
 }
 
 // ---- the best candidates

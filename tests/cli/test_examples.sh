@@ -22,7 +22,7 @@ fact "the shell example runs"
 expect 0 "best     loss = " hpt run "$source/examples/shell/sweep.yaml" --seed 1
 
 fact "four trials share each declared GPU, and are told which and how much"
-HPT_FAKE_DEVICES=2x40GiB expect 0 "up to 8 trials at once" hpt run "$source/examples/gpu_share/sweep.yaml" --trials 12 --seed 1
+HPT_FAKE_DEVICES=2x40GiB expect 0 "up to 8 trials at once, each with 0.25 of a GPU" hpt run "$source/examples/gpu_share/sweep.yaml" --trials 12 --seed 1
 expect 0 "gpu:1 " hpt trials --run hpt_runs/gpu_share --columns number,state,device,share,tier
 grep -q "^device [01], share 0.25, memory 10737418240 bytes" hpt_runs/gpu_share/trials/000005/stdout.log ||
     fail "$(cat hpt_runs/gpu_share/trials/000005/stdout.log)"

@@ -94,6 +94,11 @@ S
     TERM=xterm script -qec "stty cols 120; timeout -s INT 2 hpt run slow.yaml -j 64" /dev/null </dev/null >tty.txt 2>&1
     grep -q '0/64 trials: 0 done, 64 running' tty.txt || fail "$(cat tty.txt)"
     grep -q 'step 7: 0.5' tty.txt || fail "$(cat tty.txt)"
+
+    fact "where trials ask for GPUs the line shows what is granted"
+    { cat slow.yaml; echo 'hpt: {resources: {gpu: 0.75}}'; } >shares.yaml
+    HPT_FAKE_DEVICES=2 TERM=xterm script -qec "stty cols 120; timeout -s INT 2 hpt run shares.yaml" /dev/null </dev/null >tty.txt 2>&1
+    grep -q '0/64 trials: 0 done, 2 running on 1.5 of 2 GPUs' tty.txt || fail "$(cat tty.txt)"
 else
     echo "script(1) cannot make a terminal here: the display on one is not tested"
 fi

@@ -15,8 +15,9 @@ const int64_t n_shapes = COUNT(shapes);
 
 void kernel_run(const char *name, int64_t gx, int64_t gy, const void *args, const output *outputs, int64_t n_outputs) {
     const shim_kernel *k = shim_find(name);
-    void *before[4], *after[4];
-    cr_assert(k && n_outputs <= 4, "%s", name);
+    enum { OUTPUTS = 5 };
+    void *before[OUTPUTS], *after[OUTPUTS];
+    cr_assert(k && n_outputs <= OUTPUTS, "%s", name);
     for (int64_t i = 0; i < n_outputs; i++) {
         before[i] = malloc(outputs[i].bytes);
         after[i] = malloc(outputs[i].bytes);

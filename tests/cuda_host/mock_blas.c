@@ -190,27 +190,38 @@ cublasStatus_t mock_cublasDgemm_v2_64(cublasHandle_t handle, cublasOperation_t t
     return CUBLAS_STATUS_SUCCESS;
 }
 
-// As a product of rows: y' += alpha x' op(A)'.
-cublasStatus_t mock_cublasDgemv_v2_64(cublasHandle_t handle, cublasOperation_t trans, int64_t m, int64_t n,
-                                      const double *alpha, const double *a, int64_t lda, const double *x, int64_t incx,
-                                      const double *beta, double *y, int64_t incy) {
+// One product after the other; none may need what another writes.
+cublasStatus_t mock_cublasDgemmStridedBatched_64(cublasHandle_t handle, cublasOperation_t transa,
+                                                 cublasOperation_t transb, int64_t m, int64_t n, int64_t k,
+                                                 const double *alpha, const double *a, int64_t lda, long long stride_a,
+                                                 const double *b, int64_t ldb, long long stride_b, const double *beta,
+                                                 double *c, int64_t ldc, long long stride_c, int64_t count) {
     BEGIN();
-    const bool ta = trans != CUBLAS_OP_N;
-    const int64_t nx = ta ? m : n, ny = ta ? n : m;
-    REQUIRE(op_known(trans));
-    REQUIRE(m >= 0 && n >= 0);
-    REQUIRE(fits(lda, m));
-    REQUIRE(incx > 0 && incy > 0); // the real one also goes backwards, which nobody here wants
+    const bool ta = transa != CUBLAS_OP_N, tb = transb != CUBLAS_OP_N;
+    REQUIRE(op_known(transa) && op_known(transb));
+    REQUIRE(m >= 0 && n >= 0 && k >= 0 && count >= 0);
+    REQUIRE(fits(lda, ta ? k : m));
+    REQUIRE(fits(ldb, tb ? n : k));
+    REQUIRE(fits(ldc, m));
     PRESUME(scalar(CALL, "alpha", alpha) && scalar(CALL, "beta", beta));
     if (m == 0 || n == 0) return CUBLAS_STATUS_SUCCESS;
-    const mock_matrix ma = {"A", a, m, n, lda, MOCK__FULL}, mx = {"x", x, 1, nx, incx, MOCK__FULL};
-    const mock_matrix my = {"y", y, 1, ny, incy, MOCK__FULL};
-    PRESUME(mock__matrix_live(CALL, &my));
-    if (*alpha != 0)
-        PRESUME(mock__matrix_live(CALL, &ma) && mock__matrix_live(CALL, &mx) && mock__apart(CALL, &my, &ma) &&
-                mock__apart(CALL, &my, &mx));
-    scale(&my, y, *beta);
-    if (*alpha != 0) mock__gemm(false, !ta, 1, ny, nx, *alpha, x, incx, a, lda, y, incy);
+    for (int64_t i = 0; i < count; i++) {
+        const mock_matrix mc = {"C", c + i * stride_c, m, n, ldc, MOCK__FULL};
+        PRESUME(mock__matrix_live(CALL, &mc));
+        for (int64_t j = 0; j < count; j++) {
+            const mock_matrix ma = {"A", a + j * stride_a, ta ? k : m, ta ? m : k, lda, MOCK__FULL};
+            const mock_matrix mb = {"B", b + j * stride_b, tb ? n : k, tb ? k : n, ldb, MOCK__FULL};
+            const mock_matrix other = {"another C", c + j * stride_c, m, n, ldc, MOCK__FULL};
+            PRESUME(mock__matrix_live(CALL, &ma) && mock__matrix_live(CALL, &mb) && mock__apart(CALL, &mc, &ma) &&
+                    mock__apart(CALL, &mc, &mb) && (i == j || mock__apart(CALL, &mc, &other)));
+        }
+    }
+    for (int64_t i = 0; i < count; i++) {
+        const mock_matrix mc = {"C", c + i * stride_c, m, n, ldc, MOCK__FULL};
+        scale(&mc, c + i * stride_c, *beta);
+        if (*alpha != 0)
+            mock__gemm(ta, tb, m, n, k, *alpha, a + i * stride_a, lda, b + i * stride_b, ldb, c + i * stride_c, ldc);
+    }
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -262,23 +273,6 @@ cublasStatus_t mock_cublasDtrmm_v2_64(cublasHandle_t handle, cublasSideMode_t si
     const mock_triangle t = {
         a, order, lda, uplo == CUBLAS_FILL_MODE_LOWER, trans != CUBLAS_OP_N, diag == CUBLAS_DIAG_UNIT};
     mock__trmm(&t, right, m, n, *alpha, b, ldb, c, ldc);
-    return CUBLAS_STATUS_SUCCESS;
-}
-
-// As a product of a row with op(A)'.
-cublasStatus_t mock_cublasDtrmv_v2_64(cublasHandle_t handle, cublasFillMode_t uplo, cublasOperation_t trans,
-                                      cublasDiagType_t diag, int64_t n, const double *a, int64_t lda, double *x,
-                                      int64_t incx) {
-    BEGIN();
-    REQUIRE(uplo_known(uplo) && op_known(trans) && diag_known(diag));
-    REQUIRE(n >= 0);
-    REQUIRE(fits(lda, n));
-    REQUIRE(incx > 0);
-    if (n == 0) return CUBLAS_STATUS_SUCCESS;
-    const mock_matrix ma = {"A", a, n, n, lda, part_of(uplo)}, mx = {"x", x, 1, n, incx, MOCK__FULL};
-    PRESUME(mock__matrix_live(CALL, &ma) && mock__matrix_live(CALL, &mx) && mock__apart(CALL, &mx, &ma));
-    const mock_triangle t = {a, n, lda, uplo == CUBLAS_FILL_MODE_LOWER, trans == CUBLAS_OP_N, diag == CUBLAS_DIAG_UNIT};
-    mock__trmm(&t, true, 1, n, 1, x, incx, x, incx);
     return CUBLAS_STATUS_SUCCESS;
 }
 

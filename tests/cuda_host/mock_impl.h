@@ -115,7 +115,5 @@ void mock__trmm(const mock_triangle *t, bool right, int64_t m, int64_t n, double
 void mock__trsm(const mock_triangle *t, bool right, int64_t m, int64_t n, double alpha, double *b, int64_t ldb);
 // A = L L' in the lower triangle: 0, or the order of the first minor that is not positive, with the columns before it done.
 int64_t mock__potrf(int64_t n, double *a, int64_t lda);
-// Lower L = L^-1: 0, or the place of a zero on the diagonal (nothing is written then).
-int64_t mock__trtri(int64_t n, double *l, int64_t ldl);
 
 #endif

@@ -192,26 +192,3 @@ int64_t mock__potrf(int64_t n, double *a, int64_t lda) {
     }
     return 0;
 }
-
-int64_t mock__trtri(int64_t n, double *l, int64_t ldl) {
-    for (int64_t i = 0; i < n; i++)
-        if (l[i + i * ldl] == 0) return i + 1;
-    for (int64_t j0 = (n - 1) / TILE * TILE; j0 >= 0; j0 -= TILE) { // below it, L^-1 is there already
-        const int64_t end = least(j0 + TILE, n);
-        const mock_triangle done = {l + end + end * ldl, n - end, ldl, true, false, false};
-        const mock_triangle own = {l + j0 + j0 * ldl, end - j0, ldl, true, false, false};
-        double *below = l + end + j0 * ldl;
-        mock__trmm(&done, false, n - end, end - j0, 1, below, ldl, below, ldl);
-        mock__trsm(&own, true, n - end, end - j0, -1, below, ldl);
-        for (int64_t j = end - 1; j >= j0; j--) {
-            double *col = l + j * ldl;
-            col[j] = 1 / col[j];
-            for (int64_t i = end - 1; i > j; i--) {
-                double sum = 0;
-                for (int64_t k = j + 1; k <= i; k++) sum += l[i + k * ldl] * col[k];
-                col[i] = -col[j] * sum;
-            }
-        }
-    }
-    return 0;
-}

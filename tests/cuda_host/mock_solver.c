@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // mock_solver.c: the cuSOLVER functions of the mock (mock.h). Both workspaces are wanted, of the sizes that bufferSize
 // says for the same n, and written over; `info` is device memory. Lower triangles of doubles only: what a backend here uses.
-// Source: cuSOLVER Library, NVIDIA (Xpotrf, Xtrtri).
+// Source: cuSOLVER Library, NVIDIA (Xpotrf).
 #include "mock_impl.h"
 
 #include <string.h>
@@ -148,31 +148,5 @@ cusolverStatus_t mock_cusolverDnXpotrf(cusolverDnHandle_t handle, cusolverDnPara
     const workspace w = {device, device_bytes, host, host_bytes, info};
     const cusolverStatus_t rc = take(CALL, &ma, &w);
     if (rc == CUSOLVER_STATUS_SUCCESS) *info = (int)mock__potrf(n, a, lda);
-    return rc;
-}
-
-cusolverStatus_t mock_cusolverDnXtrtri_bufferSize(cusolverDnHandle_t handle, cublasFillMode_t uplo,
-                                                  cublasDiagType_t diag, int64_t n, cudaDataType type, void *a,
-                                                  int64_t lda, size_t *device, size_t *host) {
-    (void)a; // is not followed
-    ENTER();
-    if (!mock__find(CALL, MOCK__SOLVER, handle)) return CUSOLVER_STATUS_NOT_INITIALIZED;
-    if (!shape_known(CALL, uplo, n, type, lda)) return CUSOLVER_STATUS_INVALID_VALUE;
-    REQUIRE(diag == CUBLAS_DIAG_NON_UNIT);
-    sizes(n, device, host);
-    return CUSOLVER_STATUS_SUCCESS;
-}
-
-cusolverStatus_t mock_cusolverDnXtrtri(cusolverDnHandle_t handle, cublasFillMode_t uplo, cublasDiagType_t diag,
-                                       int64_t n, cudaDataType type, void *a, int64_t lda, void *device,
-                                       size_t device_bytes, void *host, size_t host_bytes, int *info) {
-    ENTER();
-    if (!mock__find_ready(CALL, MOCK__SOLVER, handle)) return CUSOLVER_STATUS_NOT_INITIALIZED;
-    if (!shape_known(CALL, uplo, n, type, lda)) return CUSOLVER_STATUS_INVALID_VALUE;
-    REQUIRE(diag == CUBLAS_DIAG_NON_UNIT);
-    const mock_matrix ma = {"A", a, n, n, lda, MOCK__LOWER};
-    const workspace w = {device, device_bytes, host, host_bytes, info};
-    const cusolverStatus_t rc = take(CALL, &ma, &w);
-    if (rc == CUSOLVER_STATUS_SUCCESS) *info = (int)mock__trtri(n, a, lda);
     return rc;
 }

@@ -79,25 +79,3 @@ Test(kernel_cov, points_far_apart_have_covariance_zero_and_no_nan)
         cloud_fini(&c);
     }
 }
-
-Test(kernel_cov, variance_is_the_prior_less_what_is_known_and_never_negative)
-{
-    static const int64_t many[] = {1, 255, 256, 257, 600};
-    for (int64_t of = 0; of < n_shapes; of++)
-        for (int64_t at = 0; at < COUNT(many); at++) {
-            cloud c;
-            cloud_init(&c, &shapes[of], (uint64_t)(of + 100 * at), many[at]);
-            double *known = columns(c.n, 1, c.n), *var = numbers(c.n);
-            for (int64_t j = 0; j < c.n; j++) var[j] = known[j] = 2 * fabs(known[j]);
-            const cuda__points z = cloud_points(&c, 0, c.n, c.n);
-            const cuda__variance_args args = {c.s.cov, z, var};
-            kernel_run("cuda_variance", tiles(c.n, CUDA__THREADS), 1, &args, &(output){var, (size_t)c.n * sizeof *var},
-                       1);
-            for (int64_t j = 0; j < c.n; j++)
-                near_number(var[j], fmax(want(&c, j, j) - known[j], 0), 1e-14, 0, "variance", j);
-            points_free(z);
-            free(known);
-            free(var);
-            cloud_fini(&c);
-        }
-}

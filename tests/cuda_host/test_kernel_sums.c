@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_kernel_sums.c: the sums of the likelihood and its gradient (cuda_slope_sums, cuda_add_rows, cuda_logdet) and cuda_dots
+// test_kernel_sums.c: the sums of the likelihood and its gradient (cuda_slope_sums, cuda_add_rows, cuda_logdet)
 // against plain loops. The slopes of one pair are ref_k_theta's.
 #include "cpu/ref.h"
 #include "kernel_testing.h"
@@ -123,24 +123,4 @@ Test(kernel_sums, logdet_reads_the_diagonal_alone)
         free(a);
         free(v);
     }
-}
-
-Test(kernel_sums, dots_of_columns_with_columns_or_with_one_vector)
-{
-    static const int64_t many[] = {1, 31, 255, 256, 257, 600};
-    for (int64_t at = 0; at < COUNT(many); at++)
-        for (int one = 0; one < 2; one++) {
-            const int64_t n = many[at], m = 1 + at % 3, lda = n + 4, ldb = one ? 0 : n + 1;
-            double *a = columns(n, m, lda), *b = columns(n, one ? 1 : m, one ? n : ldb), *out = marked(m);
-            const cuda__dots_args args = {a, b, out, n, lda, ldb};
-            kernel_run("cuda_dots", m, 1, &args, &(output){out, (size_t)m * sizeof *out}, 1);
-            for (int64_t j = 0; j < m; j++) {
-                long double sum = 0;
-                for (int64_t i = 0; i < n; i++) sum += (long double)a[i + j * lda] * b[i + j * ldb];
-                near_number(out[j], (double)sum, 1e-16 * (double)(n + 10), 0, "product", j);
-            }
-            free(a);
-            free(b);
-            free(out);
-        }
 }

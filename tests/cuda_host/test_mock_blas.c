@@ -85,29 +85,44 @@ Test(mock_blas, gemm_is_the_sum_for_all_transposes_and_scalars)
     expect_clean();
 }
 
-Test(mock_blas, gemv_is_the_sum_for_all_transposes_and_steps)
+Test(mock_blas, a_batch_is_its_products_one_by_one)
 {
+    static const int64_t shapes[][4] = {{1, 1, 1, 1}, {3, 5, 7, 4}, {65, 3, 66, 3}, {4, 4, 4, 0}};
+    const double alpha = -0.75, betas[] = {0, 0.5};
     gpu g = gpu_open();
     hpt__rng rng;
     hpt__rng_init(&rng, 2, 1);
-    for (int s = 0; s < 12; s++) {
-        const cublasOperation_t op = ops[s % 3];
-        const int64_t m = 67, n = 35, nx = op == CUBLAS_OP_N ? n : m, ny = op == CUBLAS_OP_N ? m : n;
-        const double alpha = -0.75, beta = s / 3 % 2 ? 0.5 : 0;
-        const int64_t step = s / 6 ? 3 : 1;
-        matrix a = matrix_new(&g, &rng, m, n, m + 1), x = matrix_new(&g, &rng, 1, nx, step),
-               y = matrix_new(&g, &rng, 1, ny, step + 1);
-        OK(g.api->cublasDgemv_v2_64(g.blas, op, m, n, &alpha, numbers_of(&a), a.ld, numbers_of(&x), step, &beta,
-                                    numbers_of(&y), step + 1));
-        for (int64_t i = 0; i < ny; i++) {
-            long double sum = 0;
-            for (int64_t p = 0; p < nx; p++) sum += (long double)entry(&a, op, i, p) * x.host[p * step];
-            y.host[i * (step + 1)] = (double)(alpha * sum + beta * y.host[i * (step + 1)]);
+    for (int s = 0; s < 4 * 2 * 4; s++) {
+        const int64_t *sh = shapes[s % 4], m = sh[0], n = sh[1], k = sh[2], count = sh[3], room = count > 0 ? count : 1;
+        const double beta = betas[s / 4 % 2];
+        const cublasOperation_t ta = ops[s / 8 % 2], tb = ops[s / 16];
+        const int64_t ra = ta == CUBLAS_OP_N ? m : k, ca = ta == CUBLAS_OP_N ? k : m;
+        const int64_t rb = tb == CUBLAS_OP_N ? k : n, cb = tb == CUBLAS_OP_N ? n : k;
+        matrix a = matrix_new(&g, &rng, ra, ca * room, ra + 1), b = matrix_new(&g, &rng, rb, cb * room, rb + 2);
+        matrix c = matrix_new(&g, &rng, m, n * room, m + 3);
+        OK(g.api->cublasDgemmStridedBatched_64(g.blas, ta, tb, m, n, k, &alpha, numbers_of(&a), a.ld, a.ld * ca,
+                                               numbers_of(&b), b.ld, b.ld * cb, &beta, numbers_of(&c), c.ld, c.ld * n,
+                                               count));
+        for (int64_t q = 0; q < count; q++) {
+            for (int64_t j = 0; j < n; j++) {
+                for (int64_t i = 0; i < m; i++) {
+                    long double sum = 0;
+                    for (int64_t p = 0; p < k; p++) {
+                        const double x =
+                            ta == CUBLAS_OP_N ? a.host[i + (q * ca + p) * a.ld] : a.host[p + (q * ca + i) * a.ld];
+                        const double y =
+                            tb == CUBLAS_OP_N ? b.host[p + (q * cb + j) * b.ld] : b.host[j + (q * cb + p) * b.ld];
+                        sum += (long double)x * y;
+                    }
+                    double *want = &c.host[i + (q * n + j) * c.ld];
+                    *want = (double)(alpha * sum + beta * *want);
+                }
+            }
         }
-        matrix_expect(&g, &y, 1e-13, "gemv");
+        matrix_expect(&g, &c, 1e-13, "batch");
         matrix_free(&g, &a);
-        matrix_free(&g, &x);
-        matrix_free(&g, &y);
+        matrix_free(&g, &b);
+        matrix_free(&g, &c);
     }
     gpu_close(&g);
     expect_clean();
@@ -239,32 +254,6 @@ Test(mock_blas, trsm_undoes_the_product_for_all_flags)
     expect_clean();
 }
 
-Test(mock_blas, trmv_is_the_product_for_all_flags)
-{
-    gpu g = gpu_open();
-    hpt__rng rng;
-    hpt__rng_init(&rng, 6, 1);
-    for (int s = 0; s < 2 * TRIANGLE_CASES; s++) {
-        const flags f = flags_of(s % TRIANGLE_CASES);
-        const int64_t n = 131, step = s / TRIANGLE_CASES + 1;
-        matrix t = triangle_new(&g, &rng, n, n + 4, f.uplo, f.diag), x = matrix_new(&g, &rng, 1, n, step);
-        double *e = whole(&t, f.uplo, f.op, f.diag), want[131];
-        OK(g.api->cublasDtrmv_v2_64(g.blas, f.uplo, f.op, f.diag, n, numbers_of(&t), t.ld, numbers_of(&x), step));
-        for (int64_t i = 0; i < n; i++) {
-            long double sum = 0;
-            for (int64_t p = 0; p < n; p++) sum += (long double)e[i + p * n] * x.host[p * step];
-            want[i] = (double)sum;
-        }
-        for (int64_t i = 0; i < n; i++) x.host[i * step] = want[i];
-        matrix_expect(&g, &x, 1e-13, "trmv");
-        free(e);
-        matrix_free(&g, &t);
-        matrix_free(&g, &x);
-    }
-    gpu_close(&g);
-    expect_clean();
-}
-
 // ---- what is not allowed. Each case on a fresh mock: the first misuse is the one that is told.
 
 typedef struct wrong {
@@ -315,21 +304,24 @@ static gpu fresh(matrix *a, matrix *b) { // 6 x 6 each
 #define LEFT CUBLAS_SIDE_LEFT
 #define FULL_DIAG CUBLAS_DIAG_NON_UNIT
 
+// Two products, of 6 x 2 each, side by side.
+#define BATCH(a, lda, c, ldc) \
+    g.api->cublasDgemmStridedBatched_64(g.blas, N, N, 6, 2, 2, &one, a, lda, 12, pa, 6, 12, &one, c, ldc, 12, 2)
+
 Test(mock_blas, every_function_refuses_a_short_distance_of_columns)
 {
     const double one = 1;
     matrix a, b;
     gpu g = fresh(&a, &b);
     double *const pa = numbers_of(&a), *const pb = numbers_of(&b);
-    GIVES(CUBLAS_STATUS_INVALID_VALUE, g.api->cublasDgemv_v2_64(g.blas, N, 6, 6, &one, pa, 5, pb, 1, &one, pb + 6, 1));
-    GIVES(CUBLAS_STATUS_INVALID_VALUE, g.api->cublasDgemv_v2_64(g.blas, N, 6, 6, &one, pa, 6, pb, 0, &one, pb + 6, 1));
+    GIVES(CUBLAS_STATUS_INVALID_VALUE, BATCH(pa, 5, pb, 6));
+    GIVES(CUBLAS_STATUS_INVALID_VALUE, BATCH(pa, 6, pb, 5));
     GIVES(CUBLAS_STATUS_INVALID_VALUE, g.api->cublasDsyrk_v2_64(g.blas, LOWER, N, 6, 2, &one, pa, 5, &one, pb, 6));
     GIVES(CUBLAS_STATUS_INVALID_VALUE, g.api->cublasDsyrk_v2_64(g.blas, LOWER, N, 6, 2, &one, pa, 6, &one, pb, 5));
     GIVES(CUBLAS_STATUS_INVALID_VALUE,
           g.api->cublasDtrmm_v2_64(g.blas, LEFT, LOWER, N, FULL_DIAG, 6, 2, &one, pa, 5, pb, 6, pb, 6));
     GIVES(CUBLAS_STATUS_INVALID_VALUE,
           g.api->cublasDtrmm_v2_64(g.blas, LEFT, LOWER, N, FULL_DIAG, 6, 2, &one, pa, 6, pb, 6, pb, 5));
-    GIVES(CUBLAS_STATUS_INVALID_VALUE, g.api->cublasDtrmv_v2_64(g.blas, LOWER, N, FULL_DIAG, 6, pa, 5, pb, 1));
     GIVES(CUBLAS_STATUS_INVALID_VALUE,
           g.api->cublasDtrsm_v2_64(g.blas, LEFT, LOWER, N, FULL_DIAG, 6, 2, &one, pa, 5, pb, 6));
     GIVES(CUBLAS_STATUS_INVALID_VALUE,
@@ -357,18 +349,21 @@ Test(mock_blas, pointers_that_a_gpu_could_not_follow_are_told)
         matrix_free(&g, &b);                                           \
         gpu_close(&g);                                                 \
     } while (0)
-    CASE("A: 0x", g.api->cublasDtrmv_v2_64(g.blas, LOWER, N, FULL_DIAG, 6, on_host, 6, pb, 1)); // memory of the host
-    CASE("is no live device memory", g.api->cublasDtrmv_v2_64(g.blas, LOWER, N, FULL_DIAG, 6, NULL, 6, pb, 1));
-    CASE("x: 48 bytes at 248 of a block of 288",
-         g.api->cublasDtrmv_v2_64(g.blas, LOWER, N, FULL_DIAG, 6, pa, 6, pb + 31, 1));
+    CASE("A: 0x", g.api->cublasDtrsm_v2_64(g.blas, LEFT, LOWER, N, FULL_DIAG, 6, 1, &one, on_host, 6, pb,
+                                           6)); // the host's memory
+    CASE("is no live device memory",
+         g.api->cublasDtrsm_v2_64(g.blas, LEFT, LOWER, N, FULL_DIAG, 6, 1, &one, NULL, 6, pb, 6));
+    CASE("B: 48 bytes at 248 of a block of 288",
+         g.api->cublasDtrsm_v2_64(g.blas, LEFT, LOWER, N, FULL_DIAG, 6, 1, &one, pa, 6, pb + 31, 6));
+    CASE("C and A overlap", BATCH(pa, 6, pa + 1, 6));
+    CASE("C and another C overlap",
+         g.api->cublasDgemmStridedBatched_64(g.blas, N, N, 2, 2, 2, &one, pa, 6, 12, pa, 6, 12, &one, pb, 6, 7, 2));
     CASE("alpha: 0x", g.api->cublasDtrsm_v2_64(g.blas, LEFT, LOWER, N, FULL_DIAG, 6, 2, pa, pa, 6, pb, 6));
     CASE("no memory", g.api->cublasDsyrk_v2_64(g.blas, LOWER, N, 6, 2, NULL, pa, 6, &one, pb, 6));
     CASE("C and A overlap", g.api->cublasDgemm_v2_64(g.blas, N, N, 2, 2, 2, &one, pa, 6, pb, 6, &one, pa + 7, 6));
     CASE("C and B overlap",
          g.api->cublasDtrmm_v2_64(g.blas, LEFT, LOWER, N, FULL_DIAG, 3, 3, &one, pa, 6, pb, 6, pb + 6, 6));
     CASE("B and A overlap", g.api->cublasDtrsm_v2_64(g.blas, LEFT, LOWER, N, FULL_DIAG, 6, 1, &one, pb, 6, pb + 6, 6));
-    CASE("x and A overlap", g.api->cublasDtrmv_v2_64(g.blas, LOWER, N, FULL_DIAG, 6, pb, 6, pb + 30, 1));
-    CASE("y and x overlap", g.api->cublasDgemv_v2_64(g.blas, N, 6, 6, &one, pa, 6, pb, 1, &one, pb + 5, 1));
     CASE("C and A overlap", g.api->cublasDsyrk_v2_64(g.blas, LOWER, N, 3, 3, &one, pb, 6, &one, pb + 14, 6));
 #undef CASE
 }
@@ -385,7 +380,7 @@ Test(mock_blas, parts_of_one_matrix_that_lie_between_each_other_do_not_overlap)
     OK(g.api->cublasDtrsm_v2_64(g.blas, CUBLAS_SIDE_RIGHT, LOWER, CUBLAS_OP_T, FULL_DIAG, 3, 3, &one, p, 6, p + 3, 6));
     OK(g.api->cublasDgemm_v2_64(g.blas, N, N, 3, 3, 3, &one, p, 6, p + 3, 6, &zero, p + 18, 6));
     // A vector in the half of the triangle that is not read.
-    OK(g.api->cublasDtrmv_v2_64(g.blas, LOWER, N, FULL_DIAG, 5, p, 6, p + 30, 1));
+    OK(g.api->cublasDtrsm_v2_64(g.blas, LEFT, LOWER, N, FULL_DIAG, 5, 1, &one, p, 6, p + 30, 6));
     matrix_free(&g, &a);
     matrix_free(&g, &b);
     gpu_close(&g);
@@ -413,7 +408,7 @@ Test(mock_blas, a_handle_has_to_live_and_to_have_a_stream)
 
     g = fresh(&a, &b); // not ordered with what its own stream does
     OK(g.api->cublasCreate_v2(&dead));
-    OK(g.api->cublasDtrmv_v2_64(dead, LOWER, N, FULL_DIAG, 6, numbers_of(&a), 6, numbers_of(&b), 1));
+    OK(g.api->cublasDtrsm_v2_64(dead, LEFT, LOWER, N, FULL_DIAG, 6, 1, &one, numbers_of(&a), 6, numbers_of(&b), 6));
     expect_misuse("no stream is set");
     OK(g.api->cublasDestroy_v2(dead));
     matrix_free(&g, &a);
@@ -422,9 +417,9 @@ Test(mock_blas, a_handle_has_to_live_and_to_have_a_stream)
 
     g = fresh(&a, &b); // a stream that is gone
     OK(g.api->cuStreamDestroy_v2(g.stream));
-    GIVES(CUBLAS_STATUS_NOT_INITIALIZED,
-          g.api->cublasDtrmv_v2_64(g.blas, LOWER, N, FULL_DIAG, 6, numbers_of(&a), 6, numbers_of(&b), 1));
-    expect_misuse("cublasDtrmv_v2_64: handle");
+    GIVES(CUBLAS_STATUS_NOT_INITIALIZED, g.api->cublasDtrsm_v2_64(g.blas, LEFT, LOWER, N, FULL_DIAG, 6, 1, &one,
+                                                                  numbers_of(&a), 6, numbers_of(&b), 6));
+    expect_misuse("cublasDtrsm_v2_64: handle");
     matrix_free(&g, &a);
     matrix_free(&g, &b);
     gpu_close(&g);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_mock_solver.c: the mock's cuSOLVER (factors multiplied back, inverses too), and what it refuses.
+// test_mock_solver.c: the mock's cuSOLVER (factors multiplied back), and what it refuses.
 #include "testing_mock.h"
 
 typedef struct work { // workspaces as bufferSize says
@@ -10,13 +10,8 @@ typedef struct work { // workspaces as bufferSize says
 
 static work work_new(gpu *g, int64_t n, int64_t ld) {
     work w = {0};
-    size_t device, host;
     OK(g->api->cusolverDnXpotrf_bufferSize(g->solver, g->params, CUBLAS_FILL_MODE_LOWER, n, CUDA_R_64F, NULL, ld,
                                            CUDA_R_64F, &w.device_bytes, &w.host_bytes));
-    OK(g->api->cusolverDnXtrtri_bufferSize(g->solver, CUBLAS_FILL_MODE_LOWER, CUBLAS_DIAG_NON_UNIT, n, CUDA_R_64F, NULL,
-                                           ld, &device, &host));
-    if (device > w.device_bytes) w.device_bytes = device;
-    if (host > w.host_bytes) w.host_bytes = host;
     cr_assert_gt(w.device_bytes, 0u);
     cr_assert_gt(w.host_bytes, 0u); // a caller that forgets it is to be caught
     OK(g->api->cuMemAlloc_v2(&w.device, w.device_bytes));
@@ -34,12 +29,6 @@ static void work_free(gpu *g, work *w) {
 static cusolverStatus_t potrf(gpu *g, const matrix *a, const work *w) {
     return g->api->cusolverDnXpotrf(g->solver, g->params, CUBLAS_FILL_MODE_LOWER, a->rows, CUDA_R_64F, numbers_of(a),
                                     a->ld, CUDA_R_64F, (void *)(uintptr_t)w->device, w->device_bytes, w->host,
-                                    w->host_bytes, (int *)(uintptr_t)w->info);
-}
-
-static cusolverStatus_t trtri(gpu *g, const matrix *a, const work *w) {
-    return g->api->cusolverDnXtrtri(g->solver, CUBLAS_FILL_MODE_LOWER, CUBLAS_DIAG_NON_UNIT, a->rows, CUDA_R_64F,
-                                    numbers_of(a), a->ld, (void *)(uintptr_t)w->device, w->device_bytes, w->host,
                                     w->host_bytes, (int *)(uintptr_t)w->info);
 }
 
@@ -95,37 +84,6 @@ Test(mock_solver, potrf_gives_the_factor_and_leaves_the_other_half)
     }
 }
 
-Test(mock_solver, trtri_gives_the_inverse_and_leaves_the_other_half)
-{
-    for (int s = 0; s < ORDERS; s++) {
-        const int64_t n = orders[s];
-        hpt__rng rng;
-        double *l;
-        gpu g = gpu_open();
-        hpt__rng_init(&rng, 12, (uint64_t)s);
-        matrix a = definite(&g, &rng, n, n + 1, &l);
-        for (int64_t j = 0; j < n; j++)
-            for (int64_t i = j; i < n; i++) a.host[i + j * a.ld] = l[i + j * n];
-        matrix_send(&g, &a);
-        work w = work_new(&g, n, a.ld);
-        OK(trtri(&g, &a, &w));
-        cr_assert_eq(info_of(&g, &w), 0);
-        for (int64_t j = 0; j < n; j++) { // column j of L^-1 by forward substitution
-            for (int64_t i = j; i < n; i++) {
-                long double sum = i == j;
-                for (int64_t k = j; k < i; k++) sum -= (long double)l[i + k * n] * a.host[k + j * a.ld];
-                a.host[i + j * a.ld] = (double)(sum / l[i + i * n]);
-            }
-        }
-        matrix_expect(&g, &a, 1e-12, "trtri");
-        free(l);
-        work_free(&g, &w);
-        matrix_free(&g, &a);
-        gpu_close(&g);
-        expect_clean();
-    }
-}
-
 Test(mock_solver, a_matrix_that_is_not_definite_is_told_in_info_with_half_of_it_overwritten)
 {
     hpt__rng rng;
@@ -149,10 +107,6 @@ Test(mock_solver, a_matrix_that_is_not_definite_is_told_in_info_with_half_of_it_
     matrix_send(&g, &a);
     OK(potrf(&g, &a, &w));
     cr_assert_eq(info_of(&g, &w), 101, "NaN on the diagonal");
-    a.host[100 + 100 * a.ld] = 0;
-    matrix_send(&g, &a);
-    OK(trtri(&g, &a, &w));
-    cr_assert_eq(info_of(&g, &w), 101, "0 on the diagonal of a triangle");
     free(l);
     work_free(&g, &w);
     matrix_free(&g, &a);
@@ -234,10 +188,10 @@ Test(mock_solver, shapes_that_it_does_not_have_are_refused)
           api->cusolverDnXpotrf_bufferSize(g.solver, g.params, CUBLAS_FILL_MODE_LOWER, 5, CUDA_R_32F, NULL, 5,
                                            CUDA_R_64F, &device, &host));
     GIVES(CUSOLVER_STATUS_INVALID_VALUE,
-          api->cusolverDnXtrtri_bufferSize(g.solver, CUBLAS_FILL_MODE_UPPER, CUBLAS_DIAG_NON_UNIT, 5, CUDA_R_64F, NULL,
-                                           5, &device, &host));
+          api->cusolverDnXpotrf_bufferSize(g.solver, g.params, CUBLAS_FILL_MODE_UPPER, 5, CUDA_R_64F, NULL, 5,
+                                           CUDA_R_64F, &device, &host));
     GIVES(CUSOLVER_STATUS_NOT_INITIALIZED,
-          api->cusolverDnXtrtri_bufferSize((cusolverDnHandle_t)g.blas, CUBLAS_FILL_MODE_LOWER, CUBLAS_DIAG_NON_UNIT, 5,
-                                           CUDA_R_64F, NULL, 5, &device, &host));
+          api->cusolverDnXpotrf_bufferSize((cusolverDnHandle_t)g.blas, g.params, CUBLAS_FILL_MODE_LOWER, 5, CUDA_R_64F,
+                                           NULL, 5, CUDA_R_64F, &device, &host));
     gpu_close(&g);
 }

@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,27 @@ Test(run_share, whole_cores_are_a_trials_own)
     char entry[64];
     snprintf(entry, sizeof entry, "\"cores\": \"%s\"", first);
     cr_assert(strstr(run_attr("t", 0, "s:hpt:use"), entry), "%s", run_attr("t", 0, "s:hpt:use"));
+}
+
+Test(run_share, how_long_a_trial_ran_and_what_an_interrupted_attempt_held_are_stored)
+{
+    hpt_run_options o = HPT_RUN_OPTIONS_INIT;
+    o.gpus = "1";
+    run_sweep_file("touch up; [ -e again ] || exec sleep 60; sleep 0.3; echo loss=1", 1,
+                   "hpt: {resources: {cpu: 0.01, gpu: 0.5}}\n");
+    pid_t pid = run_fork(&o);
+    run_wait_for("up");
+    cr_assert_eq(kill(pid, SIGTERM), 0);
+    cr_assert_eq(run_wait_exit(pid), 100 + HPT_RUN_END_STOPPED);
+    const char *attempts = run_attr("t", 0, "s:hpt:attempts");
+    cr_assert(strstr(attempts, "[{\"outcome\": \"stopped\", \"seconds\": "), "%s", attempts);
+    cr_assert(strstr(attempts, "\"gpus\": \"gpu:0\", \"gpu\": 0.5}"), "%s", attempts);
+    run_file("again", "", false);
+    run_ok(&o);
+    const char *use = run_attr("t", 0, "s:hpt:use"), *at = strstr(use, "\"seconds\": ");
+    cr_assert(at, "%s", use);
+    const double seconds = strtod(at + strlen("\"seconds\": "), NULL);
+    cr_assert(seconds >= 0.3 && seconds < 60, "%g, not the time since it was asked for", seconds);
 }
 
 Test(run_share, cores_stay_within_the_mask_that_the_run_was_given)

@@ -28,7 +28,7 @@ static void make_pool(hpt__acq_pool **pool, gp_lab *l) {
 
 static void pend(gp_lab *l, hpt__acq_pool *pool, const double *row, uint64_t mask) {
     OK(hpt__gp_add_pending(l->gp, row, mask));
-    OK(hpt__acq_pool_append(pool, l->device, l->gp, &l->code));
+    OK(hpt__acq_pool_append(pool, l->gp));
 }
 
 static void moments_are_the_models(hpt_space *space, double noise) {

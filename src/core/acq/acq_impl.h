@@ -73,11 +73,10 @@ struct hpt__acq_pool {
     double *rows; // n x d
     uint64_t *masks;
     int64_t n;
-    bool complete;              // they are all points that there are
-    double *mean, *var, *fresh; // n each, one block
-    double *v;                  // n_rows x n, by rows
-    double *solved;             // scratch
-    int64_t cap_v, cap_solved, n_rows, generation;
+    bool complete;      // they are all points that there are
+    double *mean, *var; // n each, one block
+    int64_t number;     // of the set that the model keeps
+    int64_t n_rows, generation;
     bool ready;
 };
 // The best of those that are not taken, at most `most`, best first, ties by the smaller index. Returns their number.

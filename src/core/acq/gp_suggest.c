@@ -29,7 +29,7 @@ static int pending_best(double *best, hpt_gp *gp, const double *row, uint64_t ma
 
 static int pend(double *best, hpt__acq_pool *pool, hpt_gp *gp, const double *row, uint64_t mask) {
     int rc = hpt__gp_add_pending(gp->gp, row, mask);
-    if (rc >= 0 && pool) rc = hpt__acq_pool_append(pool, gp->device, gp->gp, &gp->code);
+    if (rc >= 0 && pool) rc = hpt__acq_pool_append(pool, gp->gp);
     return rc < 0 ? rc : pending_best(best, gp, row, mask);
 }
 

@@ -87,6 +87,15 @@ HPT_NODISCARD int hpt__model_cross_apply(hpt__model *model, const double *z, con
                                          const double *w, int64_t ldw, int64_t n, int64_t s, double *out, int64_t ldo);
 HPT_NODISCARD int hpt__model_screen(hpt__model *model, const hpt__acq *acq, const double *z, const uint64_t *zmask,
                                     int64_t m, int64_t k, int64_t *index, double *value);
+// Candidates that stay while points are pending, one set a model: their moments now, and the variances after each point that
+// is appended. pool: on input what set gave last (0: nothing), on output the number of this set; another set, another factor
+// and rows that are dropped make an older one void. x: the points of the model as they were set (backends in host memory
+// compute with them). Where the set has no room on a device: HPT_E_MEMORY, and the model is as before.
+HPT_NODISCARD int hpt__model_pool_set(int64_t *pool, hpt__model *model, const double *x, const uint64_t *xmask,
+                                      const double *z, const uint64_t *zmask, int64_t m, double *mean, double *var);
+// After one point was appended. var (m) is updated. HPT_S_NOTHING: the set is void, var is as before.
+HPT_NODISCARD int hpt__model_pool_append(int64_t pool, hpt__model *model, const double *x, const uint64_t *xmask,
+                                         const double *z, const uint64_t *zmask, int64_t m, double *var);
 HPT_NODISCARD int hpt__cov_build(hpt__device *device, const hpt__cov *cov, const double *theta, const double *x,
                                  const uint64_t *mask, int64_t n, double *k, int64_t ldk);
 HPT_NODISCARD int hpt__cov_cross(hpt__device *device, const hpt__cov *cov, const double *theta, const double *x,

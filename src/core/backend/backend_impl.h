@@ -31,7 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { HPT__BACKEND_ABI = 2, HPT__BLOCKS_MAX = 64 };
+enum { HPT__BACKEND_ABI = 3, HPT__BLOCKS_MAX = 64 };
 
 typedef enum hpt__cov_kind {
     HPT__COV_MATERN52 = 0,
@@ -186,6 +186,12 @@ typedef struct hpt__backend {
     // Several likelihoods over the model's first n points: mll of each of the k jobs, which may differ in everything but the
     // points. What a job gives does not depend on the others. After an error all values and gradients are undefined.
     int (*mll_many)(void *model, hpt__mll_job *jobs, int64_t k, int64_t n);
+
+    // Candidates that stay, one set a model: V = L^-1 K(X, C) (rows x m) is kept, so that what an appended row does to their
+    // variances costs n m and not n^2 m. mean, var: m, as posterior's. m = 0 forgets the set; so does a new factor.
+    int (*pool_set)(void *model, const double *z, const uint64_t *zmask, int64_t m, double *mean, double *var);
+    // V gains the factor's last row, of which it has all but that one. var: m; may be negative by rounding.
+    int (*pool_append)(void *model, double *var);
 
     // ---- queries
     bool (*supports)(hpt__op op, const hpt__model_shape *shape);

@@ -157,6 +157,7 @@ void hpt__model_destroy(hpt__model *m) {
     if (m->own) m->device->ops->model_destroy(m->own);
     m->own = NULL;
     hpt__account_bytes(m);
+    hpt__pool_fini(m);
     hpt__free(m->mask);
     hpt__free(m->theta);
     hpt__free(m->y);
@@ -179,6 +180,7 @@ double hpt__model_jitter(const hpt__model *m) {
 static void cut(hpt__model *m, int64_t n) {
     m->n = n;
     if (m->n_y > n) m->n_y = 0;
+    hpt__pool_cut(m, n);
 }
 
 int hpt__model_set_points(hpt__model *m, int64_t at, const double *x, const uint64_t *mask, int64_t k) {
@@ -232,6 +234,7 @@ static int climb(hpt__model *m, const double *theta, double above, double *logde
     int64_t info = 1;
     int rc = 0;
     m->n_y = 0;
+    hpt__pool_cut(m, 0);
     for (int i = 0; i < HPT__LADDER; i++) {
         const double jitter = hpt__jitter_ladder[i] * scale;
         if (!(jitter > above)) continue;

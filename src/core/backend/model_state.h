@@ -5,6 +5,13 @@
 
 #include "device_state.h"
 
+typedef struct hpt__pool { // candidates that stay (model_pool.c)
+    int64_t number;        // 0: none, or void
+    int64_t m, rows;       // candidates; rows of V
+    double *v, *solved;    // V by rows, scratch; unused where the backend keeps the set
+    int64_t cap_v, cap_solved;
+} hpt__pool;
+
 struct hpt__model {
     hpt__device *device;
     const hpt__cov *cov; // borrowed
@@ -17,6 +24,7 @@ struct hpt__model {
     double *y;     // n_y: weights are made again after a factor with more jitter
     int64_t n_y, cap_y;
     int64_t bytes; // as counted in the device
+    hpt__pool pool;
 };
 
 enum { HPT__POINTS_MAX = 1 << 24 }; // keeps every n^2 bytes far from overflow
@@ -43,6 +51,9 @@ void hpt__account(hpt__device *device, hpt__op op, const hpt__model_shape *shape
 void hpt__account_bytes(hpt__model *model);
 // Both, of an operation on n points with s rows.
 void hpt__account_model(hpt__model *model, hpt__op op, int64_t n, int64_t s, double start);
+// The set of candidates is void where the factor no longer has its first n rows as they were (n = 0: another factor).
+void hpt__pool_cut(hpt__model *model, int64_t n);
+void hpt__pool_fini(hpt__model *model);
 // Of K + noise I over the first n points.
 double hpt__mean_diagonal(const hpt__model *model, const double *theta, int64_t n);
 

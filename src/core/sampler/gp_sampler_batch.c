@@ -47,7 +47,7 @@ int hpt__gp_sampler_set_pending(hpt__gp_sampler *s, const hpt__search_options *p
     }
     for (int64_t i = s->n_pending; i < a->n_pending; i++) {
         HPT_TRY(hpt__gp_add_pending(s->gp, a->pending_rows + i * d, a->pending_masks[i]));
-        if (s->pool) HPT_TRY(hpt__acq_pool_append(s->pool, s->device, s->gp, &s->code));
+        if (s->pool) HPT_TRY(hpt__acq_pool_append(s->pool, s->gp));
         s->pending[s->n_pending++] = a->pending_number[i];
     }
     rc = 0;

@@ -307,11 +307,26 @@ out:
     return rc;
 }
 
+// ", each with 0.25 of a GPU": what every trial gets; "" without GPUs, and where each asks for an amount of its own.
+static void share_text(char out[48], const hpt__run *run) {
+    const hpt__demand *d = &run->demand;
+    out[0] = '\0';
+    if (d->n_gpus == 0 || hpt__run_parks(run)) return;
+    if (d->profile[0])
+        (void)snprintf(out, 48, ", each with a %s", d->profile);
+    else if (d->n_gpus == 1 && d->gpu < HPT__GPU_UNITS)
+        (void)snprintf(out, 48, ", each with %g of a GPU", (double)d->gpu / HPT__GPU_UNITS);
+    else
+        (void)snprintf(out, 48, ", each with %lld GPU%s", (long long)d->n_gpus, d->n_gpus == 1 ? "" : "s");
+}
+
 static void started_text(char *out, size_t size, const hpt__run *run) {
+    char share[48];
+    share_text(share, run);
     const int64_t total = hpt__run_total(run), again = run->n_restart;
     if (total == 0)
-        (void)snprintf(out, size, "study '%s' starts, up to %lld trials at once", run->study_name,
-                       (long long)run->n_slots);
+        (void)snprintf(out, size, "study '%s' starts, up to %lld trials at once%s", run->study_name,
+                       (long long)run->n_slots, share);
     else
         (void)snprintf(out, size, "study '%s' goes on: %lld done, %lld pruned, %lld failed, %lld started again",
                        run->study_name, (long long)run->counts[HPT_TRIAL_COMPLETE],

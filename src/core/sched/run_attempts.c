@@ -10,6 +10,7 @@
 //   attempt 0 was preempted      [{"outcome":"preempted",...}]; started again by this run
 //   its GPU's MPS server failed  [{"outcome":"collateral",...}]; likewise
 //   too little GPU memory        [{"outcome":"oom-gpu","gpu_memory":1,"gpu_peak":1,...}]; likewise, with more
+// The dots: started, host, and once it is over seconds, and gpus and gpu (as in hpt:use) where it held a share of one.
 // A last entry "running", or no entry at all, found at the start of a run means that this attempt was lost.
 //
 // Which RUNNING trials are ours: those with a folder here. In a database of the run's own also those that our
@@ -181,6 +182,20 @@ int hpt__run_requeue(hpt__run *run, int64_t number) {
     return rc;
 }
 
+// What of the GPUs the attempt held: a trial's hpt:use is that of its last attempt.
+static int note_gpus(hpt__json *entry, hpt__arena *arena, const hpt__run *run, const hpt__running *t) {
+    int rc = 0;
+    hpt__str names = HPT__STR_INIT;
+    hpt__run_gpu_names(&names, run, t);
+    HPT_TRY(hpt__str_status(&names));
+    HPT_TRY(set_text(arena, entry, "gpus", hpt__str_text(&names)));
+    hpt__json *share = hpt__json_new_float(arena, hpt__run_gpus(t));
+    rc = share ? hpt__json_set(arena, entry, "gpu", share) : hpt__fail_memory();
+out:
+    hpt__str_fini(&names);
+    return rc;
+}
+
 int hpt__run_note_interrupted(int64_t *n, hpt__run *run, hpt__running *t, const char *outcome) {
     int rc = 0;
     hpt__arena arena;
@@ -203,6 +218,7 @@ int hpt__run_note_interrupted(int64_t *n, hpt__run *run, hpt__running *t, const 
     HPT_TRY(hpt__json_set(&arena, entry, "seconds", seconds));
     if (t->grant.demand.n_gpus > 0) HPT_TRY(set_bytes(&arena, entry, "gpu_memory", t->grant.gpu_memory[0]));
     HPT_TRY(set_bytes(&arena, entry, "gpu_peak", t->gpu_used));
+    if (t->grant.demand.n_gpus > 0) HPT_TRY(note_gpus(entry, &arena, run, t));
     HPT_TRY(write_attempts(run, t->trial, attempts));
 out:
     hpt__arena_fini(&arena);

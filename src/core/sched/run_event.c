@@ -59,6 +59,13 @@ void hpt__run_emit(hpt__run *run, hpt_run_event event) {
     event.best_number = run->best_number;
     event.elapsed = hpt__now_mono() - run->t0;
     event.n_ended_here = run->n_ended_here;
+    int64_t units = 0, used = 0;
+    for (int64_t i = 0; run->most.n_gpus > 0 && i < run->ledger.n_gpus; i++) {
+        units += run->ledger.gpus[i].units;
+        used += run->ledger.gpus[i].used;
+    }
+    event.gpus = (double)units / HPT__GPU_UNITS;
+    event.gpus_granted = (double)used / HPT__GPU_UNITS;
     event.study = run->study;
     run->o->on_event(&event, run->o->payload);
 }

@@ -14,8 +14,8 @@
 //   run_ask.c      asks, in a thread of their own                      run_share.c   cores, limits, use
 //   run_oom.c      lack of memory                                      run_disk.c    a disk that is nearly full
 //   run_mps.c      tiers of GPU shares                                  run_mps_end.c  killing under MPS
-//   run_watchdog.c memory of shares that nothing holds                run_fault.c   faults of shared GPUs
-//   run_lost.c     GPUs that stop answering
+//   run_watchdog.c memory of shares that nothing holds                 run_status.c  what the socket tells of it all
+//   run_fault.c    faults of shared GPUs                               run_lost.c    GPUs that stop answering
 //   run_oom_retry.c  more GPU memory                                    run_learn.c   gpu_memory: learn
 #ifndef HPT_SCHED_RUN_IMPL_H
 #define HPT_SCHED_RUN_IMPL_H
@@ -362,7 +362,9 @@ void hpt__run_thread_env(hpt__str *s, const hpt__run *run,
                          const hpt__running *t); // entries of thread counts, NUL after each
 // Takes the cores of a trial and sets the limits of its process. The slot gives them back.
 void hpt__run_limit(hpt__spawn *spawn, hpt__run *run, const hpt__running *t);
-void hpt__run_use_json(hpt__str *s, const hpt__run *run, const hpt__running *t); // s:hpt:use; s is empty
+void hpt__run_use_json(hpt__str *s, const hpt__run *run, const hpt__running *t);  // s:hpt:use; s is empty
+void hpt__run_gpu_names(hpt__str *s, const hpt__run *run, const hpt__running *t); // "gpu:0,gpu:1"; nothing without one
+double hpt__run_gpus(const hpt__running *t);                                      // its share of all of them together
 
 // ---- run_mps.c
 // Ends what a killed run left of MPS, and starts a controller on each GPU whose shares it can hold. HPT_E_DEVICE:
@@ -493,6 +495,14 @@ bool hpt__run_wandb_sets(const hpt__run *run, const char *name, size_t n); // a 
 void hpt__run_wandb_env(hpt__str *s, const hpt__run *run, const hpt__running *t);
 // A trial's parameters (params.json) as WANDB_SWEEP_PARAM_PATH has them.
 HPT_NODISCARD int hpt__wandb_yaml(hpt__str *out, const char *config_json, size_t n);
+
+// ---- run_status.c
+void hpt__run_status(hpt__str *s, hpt__run *run, int64_t from); // appends a page of the answer to {"op":"status"}
+
+// ---- run_stop.c
+// One request line to the run behind a connected socket and its answer, an object that says "ok":true. HPT_E_NOT_FOUND: it says
+// no, and why; HPT_E_IO: none came within the socket's time limit.
+HPT_NODISCARD int hpt__run_call(hpt__json **reply, hpt__arena *arena, int fd, const char *run_dir, const char *request);
 
 // ---- run_oom.c
 hpt__said hpt__run_says_fault(const hpt__running *t);

@@ -203,34 +203,15 @@ static void on_stop(hpt__str *reply, const hpt__json *request, hpt__run *run) {
     hpt__str_add(reply, "{\"ok\":true}");
 }
 
-static void on_status(hpt__str *reply, hpt__run *run) {
-    bool first = true;
-    hpt__str_add(reply, "{\"ok\":true,\"study\":");
-    hpt__str_add_json_string(reply, run->study_name, strlen(run->study_name));
-    hpt__str_addf(reply, ",\"pid\":%ld,\"done\":%lld,\"pruned\":%lld,\"failed\":%lld,\"waiting\":%lld,\"cap\":%lld",
-                  (long)getpid(), (long long)run->counts[HPT_TRIAL_COMPLETE], (long long)run->counts[HPT_TRIAL_PRUNED],
-                  (long long)run->counts[HPT_TRIAL_FAIL], (long long)run->counts[HPT_TRIAL_WAITING],
-                  (long long)run->cap);
-    hpt__str_add(reply, ",\"running\":[");
-    for (int64_t i = 0; i < run->n_slots; i++) {
-        const hpt__running *t = &run->slots[i];
-        if (!t->trial) continue;
-        hpt__str_addf(reply, "%s{\"trial\":%lld,\"attempt\":%lld,\"pid\":%ld,\"stopping\":%s}", first ? "" : ",",
-                      (long long)t->number, (long long)t->attempt, (long)t->pid,
-                      t->cause != HPT__STOP_NONE ? "true" : "false");
-        first = false;
-    }
-    hpt__str_add(reply, "]}");
-}
-
 int hpt__run_request(hpt__str *reply, const hpt__json *request, void *payload) {
     hpt__run *run = payload;
     const char *op = hpt__json_string(hpt__json_get(request, "op"));
+    int64_t from;
     if (!op || strcmp(op, "report") == 0) return on_report(reply, request, run);
     if (strcmp(op, "stop") == 0)
         on_stop(reply, request, run);
     else if (strcmp(op, "status") == 0)
-        on_status(reply, run);
+        hpt__run_status(reply, run, hpt__json_integer(&from, hpt__json_get(request, "from")) ? from : 0);
     else
         refuse(reply, "unknown op; this socket knows report, stop and status");
     return 0;

@@ -11,11 +11,14 @@
 //
 // The tier says what holds the memory of a trial without a GPU ("rlimit" or "none"), else its part of the GPU (run_mps.c). What
 // a trial had and used is one attribute, s:hpt:use, written with its result: {"cpu": 2, "cores": "0-1", "gpus": "gpu:0",
-// "gpu": 0.25, "gpu_memory": 1, "gpu_peak": 1, "memory": 1, "tier": "none", "peak_memory": 1, "cpu_seconds": 0.5}. gpu_peak (bytes) is the largest memory of one of its GPUs that the driver was seen to count for it (run_watchdog.c), peak_memory the
+// "gpu": 0.25, "gpu_memory": 1, "gpu_peak": 1, "memory": 1, "tier": "none", "peak_memory": 1, "cpu_seconds": 0.5, "seconds": 1.5}.
+// gpu_peak (bytes) is the largest memory of one of its GPUs that the driver was seen to count for it (run_watchdog.c). seconds is how
+// long this attempt ran; a trial's times in the study count from the ask on, and with that what it waited. peak_memory (bytes) is the
 // largest resident memory of one process, cpu_seconds the time of all, as far as they were waited for (getrusage(2)). The kernel carries the peak over exec, so that a process which
 // takes less memory than this program had when it was made shows this program's: such a peak is not known, and left out.
 //
 // Ownership: everything is the run's. Threads: the run's.
+#include "../base/clock.h"
 #include "../base/num.h"
 #include "run_impl.h"
 
@@ -53,6 +56,15 @@ static void put_bytes(hpt__str *s, const char *key, int64_t bytes) {
     if (bytes > 0) hpt__str_addf(s, "%s\"%s\": %lld", s->len > 1 ? ", " : "", key, (long long)bytes);
 }
 
+void hpt__run_gpu_names(hpt__str *s, const hpt__run *run, const hpt__running *t) {
+    for (int64_t i = 0; i < t->grant.demand.n_gpus; i++)
+        hpt__str_addf(s, "%s%s", i ? "," : "", run->ledger.gpus[t->grant.gpus[i]].info.name);
+}
+
+double hpt__run_gpus(const hpt__running *t) {
+    return (double)(t->grant.demand.gpu * t->grant.demand.n_gpus) / HPT__GPU_UNITS;
+}
+
 void hpt__run_use_json(hpt__str *s, const hpt__run *run, const hpt__running *t) {
     const hpt__grant *g = &t->grant;
     const hpt__demand *d = &g->demand;
@@ -66,12 +78,10 @@ void hpt__run_use_json(hpt__str *s, const hpt__run *run, const hpt__running *t) 
     put_bytes(s, "memory", d->memory);
     if (d->n_gpus > 0) {
         hpt__str_add(s, ", \"gpus\": \"");
-        for (int64_t i = 0; i < d->n_gpus; i++) {
-            hpt__str_addf(s, "%s%s", i ? "," : "", run->ledger.gpus[g->gpus[i]].info.name);
-            memory += g->gpu_memory[i];
-        }
+        hpt__run_gpu_names(s, run, t);
         hpt__str_addc(s, '"');
-        put_number(s, "gpu", (double)(d->gpu * d->n_gpus) / HPT__GPU_UNITS);
+        for (int64_t i = 0; i < d->n_gpus; i++) memory += g->gpu_memory[i];
+        put_number(s, "gpu", hpt__run_gpus(t));
         put_bytes(s, "gpu_memory", memory);
         put_bytes(s, "gpu_peak", t->gpu_used);
     }
@@ -80,5 +90,6 @@ void hpt__run_use_json(hpt__str *s, const hpt__run *run, const hpt__running *t) 
     put_number(s, "cpu_seconds",
                (double)(u->ru_utime.tv_sec + u->ru_stime.tv_sec) +
                    1e-6 * (double)(u->ru_utime.tv_usec + u->ru_stime.tv_usec));
+    put_number(s, "seconds", hpt__now_mono() - t->started);
     hpt__str_addc(s, '}');
 }
