@@ -289,6 +289,7 @@ static int prepare(hpt__run *run, const names *n) {
     HPT_TRY(settle_run_id(run));
     HPT_TRY(hpt__leftovers_end(&run->n_leftover, run->run_id, run->dir.real, LEFTOVER_SECONDS));
     HPT_TRY(make_trials_folder(run));
+    HPT_TRY(hpt__run_claims_open(run));
     HPT_TRY(hpt__run_mps_open(run));
     HPT_TRY(hpt__origin_write(run, n->storage, n->n_trials));
     HPT_TRY(copy_sweep(run, n));
@@ -373,6 +374,7 @@ static void run_fini(hpt__run *run) {
     hpt__run_close_loop(run);
     hpt__run_mps_close(run);
     hpt_study_close(run->study);
+    hpt__run_claims_close(run);
     hpt__run_park_fini(run);
     hpt__ledger_fini(&run->ledger);
     hpt__cores_fini(&run->cores);
@@ -402,7 +404,15 @@ static void run_fini(hpt__run *run) {
 int hpt_run_sweep(hpt_run_summary *out, const hpt_sweep *sweep, const hpt_run_options *options) {
     static const hpt_run_options none = HPT_RUN_OPTIONS_INIT;
     int rc = 0;
-    hpt__run run = {.sweep = sweep, .epoll = -1, .signals = -1, .inotify = -1, .null_fd = -1};
+    hpt__run run = {.sweep = sweep,
+                    .epoll = -1,
+                    .signals = -1,
+                    .inotify = -1,
+                    .null_fd = -1,
+                    .claims.lock = -1,
+                    .claims.own = -1,
+                    .claims_watch = -1,
+                    .n_refused = UINT64_MAX};
     names n = {0};
     process_state process = {0};
     bool entered = false, has_dir_variable = false, prepared = false;

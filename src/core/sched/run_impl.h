@@ -14,7 +14,7 @@
 //   run_ask.c      asks, in a thread of their own                      run_share.c   cores, limits, use
 //   run_oom.c      lack of memory                                      run_disk.c    a disk that is nearly full
 //   run_mps.c      tiers of GPU shares                                  run_mps_end.c  killing under MPS
-//   run_watchdog.c memory of shares that nothing holds
+//   run_watchdog.c memory of shares that nothing holds                 run_claims.c  shares beside other runs
 #ifndef HPT_SCHED_RUN_IMPL_H
 #define HPT_SCHED_RUN_IMPL_H
 
@@ -22,6 +22,7 @@
 #include "../base/options.h"
 #include "../study/study_impl.h"
 #include "../sweep/sweep_impl.h"
+#include "claims.h"
 #include "cores.h"
 #include "intake.h"
 #include "ledger_queue.h"
@@ -184,6 +185,11 @@ typedef struct hpt__run {
     hpt__nvml *nvml;                     // open while there are controllers; NULL: not
     hpt__gpu_load load;                  // scratch
     char mps_note[400];                  // what is told of them at the start; "": nothing
+    hpt__claims claims;                  // run_claims.c: what other runs have of the ledger's devices
+    int claims_watch;                    // of inotify; -1
+    bool held_up, claims_busy;           // a request waits for other runs; their lock could not be had
+    double claims_tried, held_up_said;   // when something was refused last, and when that was told
+    uint64_t n_refused;                  // ledger.given when there was no room for `demand`; UINT64_MAX: there may be
     hpt__cores cores;                    // a slot's index holds them
     cpu_set_t core_mask[HPT__CORE_SETS]; // scratch
     hpt__intake intake;
@@ -320,6 +326,16 @@ void hpt__run_thread_env(hpt__str *s, const hpt__run *run,
 // Takes the cores of a trial and sets the limits of its process. The slot gives them back.
 void hpt__run_limit(hpt__spawn *spawn, hpt__run *run, const hpt__running *t);
 void hpt__run_use_json(hpt__str *s, const hpt__run *run, const hpt__running *t); // s:hpt:use; s is empty
+
+// ---- run_claims.c
+HPT_NODISCARD int hpt__run_claims_open(hpt__run *run);
+void hpt__run_claims_close(hpt__run *run);
+// Shares for up to n trials of the run's demand; how many there was room for.
+int64_t hpt__run_take(hpt__grant *grants, hpt__run *run, int64_t n);
+bool hpt__run_take_queued(hpt__grant *grant, int64_t *id, hpt__run *run); // as hpt__queue_next
+void hpt__run_give(hpt__run *run, hpt__grant *grant);                     // not held: no-op
+void hpt__run_claims_changed(hpt__run *run);                              // another run has changed its claims
+void hpt__run_claims_time(hpt__run *run);                                 // about once a second
 
 // ---- run_mps.c
 // Ends what a killed run left of MPS, and starts a controller on each GPU whose shares it can hold. HPT_E_DEVICE:

@@ -92,9 +92,22 @@ static void note(hpt__run *run, const char *name, const char *why) {
         (void)snprintf(run->mps_note, sizeof run->mps_note, "shares of %.32s are not held by MPS: %.300s", name, why);
 }
 
+// Whether another run has its controller there; else none will have before this one.
+static bool is_served(hpt__run *run, int64_t gpu) {
+    hpt__claims *c = &run->claims;
+    bool served = true;
+    if (!c->dir) return false;
+    if (!hpt__claims_begin(c)) return true; // not to be known just now
+    served = run->ledger.gpus[gpu].others.serves;
+    c->serves[gpu] = !served;
+    hpt__claims_end(c);
+    return served;
+}
+
 static int start_on(hpt__run *run, int64_t gpu, const char *missing, bool default_taken) {
     const hpt_device_info *d = &run->ledger.gpus[gpu].info;
-    const char *why = excluded(d, default_taken);
+    const char *why =
+        is_served(run, gpu) ? "another run of yours has its MPS controller on it" : excluded(d, default_taken);
     int64_t k = -1;
     if (d->profile[0] || d->capacity <= 0) return 0;
     if (!why) why = missing;
@@ -106,6 +119,10 @@ static int start_on(hpt__run *run, int64_t gpu, const char *missing, bool defaul
     if (!why) {
         run->mps_of[gpu] = k;
         return 0;
+    }
+    if (run->claims.serves && run->claims.serves[gpu]) {
+        run->claims.serves[gpu] = false;
+        hpt__claims_given(&run->claims);
     }
     if (strncmp(d->uuid, "GPU-", 4) == 0) note(run, d->name, why); // what is declared is known to be so
     if (run->enforce != HPT__ENFORCE_REQUIRED) return 0;

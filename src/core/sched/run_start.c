@@ -35,7 +35,7 @@ void hpt__run_clear_slot(hpt__run *run, hpt__running *t) {
     if (t->fd_report >= 0) close(t->fd_report);
     hpt__intake_stream_fini(&t->out);
     hpt__intake_stream_fini(&t->report);
-    hpt__ledger_give(&run->ledger, &t->grant);
+    hpt__run_give(run, &t->grant);
     hpt__cores_give(&run->cores, t - run->slots);
     hpt__free(t->dir);
     hpt_trial_destroy(t->trial);
@@ -243,7 +243,7 @@ out:
 static int start(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__grant *grant) {
     hpt__grant smallest = *grant;
     if (!hpt__run_parks(run)) return begin(run, trial, attempt, grant);
-    hpt__ledger_give(&run->ledger, &smallest);
+    hpt__run_give(run, &smallest);
     return hpt__run_park(run, trial, attempt);
 }
 
@@ -263,7 +263,7 @@ static int restart_one(hpt__run *run) {
     int64_t attempt = 0;
     hpt_trial *trial = NULL;
     hpt__grant grant = {0};
-    if (!hpt__ledger_take(&grant, &run->ledger, &run->demand)) return HPT_S_NOTHING;
+    if (hpt__run_take(&grant, run, 1) == 0) return HPT_S_NOTHING;
     HPT_TRY(hpt_study_trial(&trial, run->study, run->restart[run->next_restart]));
     run->next_restart++;
     if (hpt_trial_get_state(trial) != HPT_TRIAL_RUNNING) goto out; // told by someone meanwhile
@@ -273,7 +273,7 @@ static int restart_one(hpt__run *run) {
     return rc;
 out:
     hpt_trial_destroy(trial);
-    hpt__ledger_give(&run->ledger, &grant);
+    hpt__run_give(run, &grant);
     return rc < 0 ? rc : 0;
 }
 
@@ -304,12 +304,12 @@ static int claim_one(hpt__run *run) {
     hpt_trial *trial = NULL;
     hpt__grant grant = {0};
     if (run->counts[HPT_TRIAL_WAITING] == 0) return HPT_S_NOTHING;
-    if (!hpt__ledger_take(&grant, &run->ledger, &run->demand)) return HPT_S_NOTHING;
+    if (hpt__run_take(&grant, run, 1) == 0) return HPT_S_NOTHING;
     rc = hpt__study_claim(&trial, run->study);
     if (rc == 0) rc = hpt__run_refresh(run);
     if (rc == 0) return hpt__run_start_asked(run, trial, &grant);
     hpt_trial_destroy(trial);
-    hpt__ledger_give(&run->ledger, &grant);
+    hpt__run_give(run, &grant);
     return rc;
 }
 
@@ -322,8 +322,7 @@ static int ask(hpt__run *run) {
     if (rc < 0) return rc;
     const int64_t room = unasked(run);
     if (room < INT64_MAX && q > room + waiting) q = room + waiting;
-    while (run->n_granted < q && hpt__ledger_take(&run->grants[run->n_granted], &run->ledger, &run->demand))
-        run->n_granted++;
+    run->n_granted += hpt__run_take(&run->grants[run->n_granted], run, q - run->n_granted);
     q = run->n_granted;
     if (room < INT64_MAX && ahead > room - q) ahead = room - q;
     if (ahead < 0) ahead = 0;
