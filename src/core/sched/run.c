@@ -291,6 +291,7 @@ static int prepare(hpt__run *run, const names *n) {
     HPT_TRY(make_trials_folder(run));
     HPT_TRY(hpt__run_claims_open(run));
     HPT_TRY(hpt__run_mps_open(run));
+    hpt__run_plan_slots(run); // under MPS more trials fit on a GPU in compute mode exclusive_process
     HPT_TRY(hpt__origin_write(run, n->storage, n->n_trials));
     HPT_TRY(copy_sweep(run, n));
     HPT_TRY(hpt__run_refresh(run));

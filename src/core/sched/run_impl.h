@@ -274,6 +274,7 @@ char *hpt__absolute_url(const char *url);
 // ---- run_plan.c
 // Demand, ledger and number of slots. HPT_E_ARG: a trial can never fit.
 HPT_NODISCARD int hpt__run_plan(hpt__run *run);
+void hpt__run_plan_slots(hpt__run *run); // the last of them anew, as the ledger is now
 // Demand of the trial at a point in the sweep's order. HPT_E_ARG: none that this machine can give.
 HPT_NODISCARD int hpt__run_demand(hpt__demand *out, const hpt__run *run, const double *point);
 
@@ -351,7 +352,9 @@ double hpt__run_mps_due(const hpt__run *run); // when hpt__run_mps_time is wante
 HPT_NODISCARD int hpt__run_mps_time(hpt__run *run, double now);
 HPT_NODISCARD int hpt__run_mps_event(hpt__run *run, int64_t controller);
 
+hpt__family hpt__run_family(const hpt__run *run, const hpt__running *t); // to tell its processes by
 int64_t hpt__run_mps_index(const hpt__run *run, const hpt__grant *grant); // of its GPU's controller; -1: none
+void hpt__run_mps_exclusive(hpt__run *run, int64_t k); // whether controller k's GPU takes one trial: as it is alive
 
 // ---- run_mps_end.c
 // Whether SIGKILL has to wait until the trial's work on its GPU has been ended; t->kill_at: for how long at most.

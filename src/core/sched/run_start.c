@@ -238,12 +238,18 @@ out:
     return rc;
 }
 
+static bool is_drained(const hpt__run *run, const hpt__grant *grant) {
+    for (int64_t k = 0; k < grant->demand.n_gpus; k++)
+        if (run->ledger.gpus[grant->gpus[k]].drained) return true;
+    return false;
+}
+
 // Takes ownership of trial and grant. Where each trial asks for its own amount, what was taken is the smallest: it is given
-// back, and the trial queues for its own.
+// back, and the trial queues for its own. So does one whose GPU is no longer to be used (run_mps_end.c): an ask took time.
 static int start(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__grant *grant) {
-    hpt__grant smallest = *grant;
-    if (!hpt__run_parks(run)) return begin(run, trial, attempt, grant);
-    hpt__run_give(run, &smallest);
+    hpt__grant given = *grant;
+    if (!hpt__run_parks(run) && !is_drained(run, grant)) return begin(run, trial, attempt, grant);
+    hpt__run_give(run, &given);
     return hpt__run_park(run, trial, attempt);
 }
 
