@@ -244,8 +244,8 @@ static double short_of(const hpt__ledger_gpu *g, const hpt__demand *d) {
     hpt__ledger_gpu whole = *g;
     whole.units = HPT__GPU_UNITS;
     whole.memory = hpt__ledger_whole(g);
-    whole.engine = 0;
-    whole.memory_used += g->engine;
+    whole.engine = whole.foreign = 0;
+    whole.memory_used += g->engine + g->foreign;
     return hpt__ledger_fits(&whole, d, 0, 0, 0) ? hpt__ledger_shortage(&whole, d) : -1;
 }
 

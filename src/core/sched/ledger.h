@@ -45,6 +45,7 @@ typedef struct hpt__ledger_gpu {
     int64_t memory;            // bytes that trials may have; 0: unknown, not counted
     int64_t used, memory_used; // of these
     int64_t engine;            // bytes that the engine's own models may take; not part of memory
+    int64_t foreign;           // bytes that other programs had when the run began; not part of memory
     int64_t n_grants;
     hpt__others others;
     bool exclusive; // one process at a time: compute mode exclusive_process without MPS

@@ -42,8 +42,8 @@ static bool has_room(const hpt__ledger *l, const hpt__ledger_gpu *g, const hpt__
     if (o->serves && strcmp(g->info.compute_mode, "exclusive_process") == 0)
         return false; // its server is the one process
     if (g->used + o->units + d->gpu > HPT__GPU_UNITS) return false;
-    return g->memory <= 0 ||
-           g->memory_used + g->engine + o->memory + hpt__ledger_memory_wanted(g, d) <= hpt__ledger_whole(g);
+    return g->memory <= 0 || g->memory_used + g->engine + g->foreign + o->memory + hpt__ledger_memory_wanted(g, d) <=
+                                 hpt__ledger_whole(g);
 }
 
 double hpt__ledger_shortage(const hpt__ledger_gpu *g, const hpt__demand *d) {
@@ -51,7 +51,7 @@ double hpt__ledger_shortage(const hpt__ledger_gpu *g, const hpt__demand *d) {
     double most = (double)(ours > all ? ours : all) / (double)g->units;
     if (g->memory > 0) {
         const int64_t wanted = g->memory_used + hpt__ledger_memory_wanted(g, d), mine = wanted - g->memory,
-                      total = wanted + g->engine + g->others.memory - hpt__ledger_whole(g);
+                      total = wanted + g->engine + g->foreign + g->others.memory - hpt__ledger_whole(g);
         const double memory = (double)(mine > total ? mine : total) / (double)g->memory;
         if (memory > most) most = memory;
     }

@@ -97,7 +97,8 @@ int hpt__leftovers_end(int64_t *n, const char *run_id, const char *run_dir, doub
             const int fd = open_process(pid);
             hpt__proc_environment(&text, pid);
             if (text.len == 0 && has_program(pid)) unsure = true;
-            if (hpt__proc_has_entry(&text, "HPT_RUN_ID", run_id) && hpt__proc_has_entry(&text, "HPT_RUN_DIR", run_dir) && !is_zombie(pid)) {
+            if (hpt__proc_has_entry(&text, "HPT_RUN_ID", run_id) &&
+                hpt__proc_has_entry(&text, "HPT_RUN_DIR", run_dir) && !is_zombie(pid)) {
                 kill_and_wait(pid, fd, until);
                 found++;
             }
@@ -158,7 +159,8 @@ int hpt__orphans_end(int64_t *n, const hpt__orphan_query *q, double seconds) {
                 hpt__proc_environment(&text, pid);
                 HPT_TRY(hpt__str_status(&text));
                 if (text.len == 0 && has_program(pid)) unsure = true;
-                mine = hpt__proc_has_entry(&text, "HPT_TRIAL", number) && hpt__proc_has_entry(&text, "HPT_RUN_ID", q->run_id);
+                mine = hpt__proc_has_entry(&text, "HPT_TRIAL", number) &&
+                       hpt__proc_has_entry(&text, "HPT_RUN_ID", q->run_id);
             }
             if (!mine) continue;
             const int fd = open_process(pid); // our child: its number stays its own until it is waited for

@@ -93,7 +93,8 @@ bool hpt__proc_is_of(pid_t pid, const hpt__family *f) {
     if (pid == f->leader || getsid(pid) == f->leader || descends(pid, f->leader)) return true;
     (void)snprintf(number, sizeof number, "%lld", (long long)f->trial);
     hpt__proc_environment(&text, pid);
-    const bool mine = hpt__proc_has_entry(&text, "HPT_TRIAL", number) && hpt__proc_has_entry(&text, "HPT_RUN_ID", f->run_id);
+    const bool mine =
+        hpt__proc_has_entry(&text, "HPT_TRIAL", number) && hpt__proc_has_entry(&text, "HPT_RUN_ID", f->run_id);
     hpt__str_fini(&text);
     return mine;
 }

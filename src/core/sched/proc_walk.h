@@ -25,7 +25,7 @@ HPT_NODISCARD int hpt__pids_add(hpt__pids *pids, pid_t pid);
 // Adds the entries of a folder whose names are numbers: "/proc", "/proc/self/task".
 HPT_NODISCARD int hpt__proc_list(hpt__pids *pids, const char *folder);
 bool hpt__proc_stat_read(hpt__proc_stat *out, pid_t pid); // false: there is no such process
-void hpt__proc_read(hpt__str *out, const char *path); // a whole file of /proc; empty if it cannot be read
+void hpt__proc_read(hpt__str *out, const char *path);     // a whole file of /proc; empty if it cannot be read
 // A process's environment, empty if it is not ours to read. Has it NAME=value? value NULL: any.
 void hpt__proc_environment(hpt__str *out, pid_t pid);
 bool hpt__proc_has_entry(const hpt__str *environment, const char *name, const char *value);

@@ -355,6 +355,8 @@ static int run_trials(hpt_run_summary *out, hpt__run *run) {
     hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_STARTED, .number = -1, .value = NAN, .text = text});
     if (run->n_leftover > 0)
         hpt__run_notice(run, "ended %lld processes that a killed run had left", (long long)run->n_leftover);
+    if (run->foreign_note[0])
+        hpt__run_notice(run, "not given to trials, because programs that are no trials have it: %s", run->foreign_note);
     if (run->mps_note[0]) hpt__run_notice(run, "%s", run->mps_note);
     HPT_TRY(hpt__run_loop(run));
     HPT_TRY(hpt__run_refresh(run));

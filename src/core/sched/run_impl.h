@@ -15,6 +15,7 @@
 //   run_oom.c      lack of memory                                      run_disk.c    a disk that is nearly full
 //   run_mps.c      tiers of GPU shares                                  run_mps_end.c  killing under MPS
 //   run_watchdog.c memory of shares that nothing holds                 run_claims.c  shares beside other runs
+//   run_foreign.c  memory that other programs have
 #ifndef HPT_SCHED_RUN_IMPL_H
 #define HPT_SCHED_RUN_IMPL_H
 
@@ -185,6 +186,7 @@ typedef struct hpt__run {
     hpt__nvml *nvml;                     // open while there are controllers; NULL: not
     hpt__gpu_load load;                  // scratch
     char mps_note[400];                  // what is told of them at the start; "": nothing
+    char foreign_note[300];              // memory that other programs have; "": none
     hpt__claims claims;                  // run_claims.c: what other runs have of the ledger's devices
     int claims_watch;                    // of inotify; -1
     bool held_up, claims_busy;           // a request waits for other runs; their lock could not be had
@@ -278,6 +280,9 @@ void hpt__run_plan_slots(hpt__run *run); // the last of them anew, as the ledger
 // Demand of the trial at a point in the sweep's order. HPT_E_ARG: none that this machine can give.
 HPT_NODISCARD int hpt__run_demand(hpt__demand *out, const hpt__run *run, const double *point);
 
+// ---- run_foreign.c
+void hpt__run_set_foreign_apart(hpt__run *run); // of the ledger's devices; fills foreign_note
+
 // ---- run_park.c: trials whose demand is known only once they were asked
 bool hpt__run_parks(const hpt__run *run);       // whether this sweep has such
 bool hpt__run_parked_many(const hpt__run *run); // no more should be asked for before some of them start
@@ -352,7 +357,7 @@ double hpt__run_mps_due(const hpt__run *run); // when hpt__run_mps_time is wante
 HPT_NODISCARD int hpt__run_mps_time(hpt__run *run, double now);
 HPT_NODISCARD int hpt__run_mps_event(hpt__run *run, int64_t controller);
 
-hpt__family hpt__run_family(const hpt__run *run, const hpt__running *t); // to tell its processes by
+hpt__family hpt__run_family(const hpt__run *run, const hpt__running *t);  // to tell its processes by
 int64_t hpt__run_mps_index(const hpt__run *run, const hpt__grant *grant); // of its GPU's controller; -1: none
 void hpt__run_mps_exclusive(hpt__run *run, int64_t k); // whether controller k's GPU takes one trial: as it is alive
 

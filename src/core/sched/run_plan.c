@@ -102,6 +102,7 @@ int hpt__run_plan(hpt__run *run) {
     // Without declaration and request the driver need not be asked, which can take a second on an idle GPU.
     HPT_TRY(hpt_device_list(&devices, &n, asks || run->gpus_declared ? run->o->gpus : "0"));
     HPT_TRY(hpt__ledger_init(&run->ledger, devices, n));
+    if (asks) hpt__run_set_foreign_apart(run);
     run->ledger.policy = strcmp(o.run_placement, "spread") == 0 ? HPT__SPREAD : HPT__PACK;
     run->enforce = strcmp(o.run_enforce, "required") == 0 ? HPT__ENFORCE_REQUIRED
                    : strcmp(o.run_enforce, "off") == 0    ? HPT__ENFORCE_OFF
