@@ -42,7 +42,7 @@
 #include <unistd.h>
 
 static const char HEAD[] = "hpt-claims 1\n", TAIL[] = "end\n", RUN[] = "run-";
-static const double STALE = 5.0, RENEW = 3600.0, LOCKED_OUT = 10.0;
+static const double GIB = 1073741824.0, STALE = 5.0, RENEW = 3600.0, LOCKED_OUT = 10.0;
 enum { LOCK_TRIES = 20, KEY = 96, PATH_SIZE = 4200, HOLDERS = 300 };
 
 static void alone(hpt__claims *c, const char *why) {
@@ -165,10 +165,12 @@ static int64_t find(const hpt__claims *c, const char *key) {
     return -1;
 }
 
-static void add_holder(hpt__claims *c, long pid, const char *dir, int64_t held) {
-    if (held == 0 || c->holders.len > HOLDERS) return;
-    hpt__str_addf(&c->holders, "%s%.200s (process %ld) has %.3g", c->holders.len ? ", " : "", dir, pid,
-                  (double)held / HPT__GPU_UNITS);
+static void add_holder(hpt__claims *c, long pid, const char *dir, int64_t held, int64_t memory) {
+    hpt__str *s = &c->holders;
+    if ((held == 0 && memory == 0) || s->len > HOLDERS) return;
+    hpt__str_addf(s, "%s%.200s (process %ld) has ", s->len ? ", " : "", dir, pid);
+    if (held > 0) hpt__str_addf(s, "%.3g", (double)held / HPT__GPU_UNITS);
+    if (memory > 0) hpt__str_addf(s, "%s%.1f GiB of memory", held > 0 ? " and " : "", (double)memory / GIB);
 }
 
 static hpt__claims_waiter *add_waiter(hpt__claims *c) {
@@ -187,7 +189,7 @@ static bool take_in(hpt__claims *c, double now) {
     char *text = c->text.data, *rest = NULL, dir[256] = "", key[KEY], profile[HPT__PROFILE_MAX] = "";
     const size_t n = c->text.len, tail = sizeof TAIL - 1;
     long pid = 0;
-    int64_t held = 0, units, memory, n_grants;
+    int64_t held = 0, host = 0, units, memory, n_grants;
     int serves;
     double looked = 0;
     hpt__claims_waiter *w = add_waiter(c);
@@ -203,10 +205,7 @@ static bool take_in(hpt__claims *c, double now) {
         if (sscanf(line, "waits %lf %lf %" SCNd64 " %" SCNd64 " %" SCNd64 " %23s", &since, &looked, &d.n_gpus, &d.gpu,
                    &d.gpu_memory, profile) == 6)
             continue;
-        if (sscanf(line, "memory %" SCNd64, &memory) == 1) {
-            if (c->memory && memory > 0) c->ledger->memory_others += memory;
-            continue;
-        }
+        if (sscanf(line, "memory %" SCNd64, &host) == 1) continue;
         if (sscanf(line, "gpu %95s %" SCNd64 " %" SCNd64 " %" SCNd64 " %d", key, &units, &memory, &n_grants, &serves) !=
             5)
             continue;
@@ -219,7 +218,9 @@ static bool take_in(hpt__claims *c, double now) {
         g->others.serves = g->others.serves || serves;
         w->has[i] = true;
     }
-    add_holder(c, pid, dir, held);
+    if (!c->memory || host < 0) host = 0;
+    c->ledger->memory_others += host;
+    add_holder(c, pid, dir, held, host);
     c->n_runs++;
     if (!(now - looked < STALE) || d.n_gpus <= 0 || d.n_gpus > HPT__GPUS_PER_TRIAL || d.gpu < 0) return true;
     if (strcmp(profile, "-") != 0) memcpy(d.profile, profile, sizeof d.profile);

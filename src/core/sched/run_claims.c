@@ -22,11 +22,6 @@ static bool shares(const hpt__run *run) {
     return run->claims.dir != NULL;
 }
 
-static void tell_trouble(hpt__run *run) {
-    if (run->claims.trouble[0]) hpt__run_notice(run, "%s", run->claims.trouble);
-    run->claims.trouble[0] = '\0';
-}
-
 int hpt__run_claims_open(hpt__run *run) {
     const char *dir = getenv("HPT_CLAIMS_DIR");
     const bool named = dir && *dir;
@@ -73,10 +68,18 @@ static void refused(hpt__run *run, const hpt__demand *d) {
     run->claims_tried = now;
     run->held_up = c->n_runs > 0 && fits_alone(run, d);
     watch(run, run->held_up);
-    if (!run->held_up || run->n_running > run->queue.n || (run->held_up_said > 0 && now - run->held_up_said < SAID))
-        return;
+}
+
+// Not between begin and end: whom it is told may take his time.
+static void tell(hpt__run *run) {
+    const hpt__claims *c = &run->claims;
+    const double now = hpt__now_mono();
+    if (c->trouble[0]) hpt__run_notice(run, "%s", c->trouble);
+    run->claims.trouble[0] = '\0';
+    if (!run->held_up || run->n_running > run->queue.n) return;
+    if (run->held_up_said > 0 && now - run->held_up_said < SAID) return;
     run->held_up_said = now;
-    hpt__run_notice(run, "waits for room on %s that other runs have: %s", d->n_gpus > 0 ? "GPUs" : "the host",
+    hpt__run_notice(run, "waits for room on %s that other runs have: %s", run->demand.n_gpus > 0 ? "GPUs" : "the host",
                     c->holders.len > 0 ? hpt__str_text(&c->holders) : "it is another's turn");
 }
 
@@ -104,7 +107,7 @@ int64_t hpt__run_take(hpt__grant *grants, hpt__run *run, int64_t n) {
         }
         hpt__claims_end(&run->claims);
     }
-    tell_trouble(run);
+    tell(run);
     return got;
 }
 
@@ -123,7 +126,7 @@ bool hpt__run_take_queued(hpt__grant *grant, int64_t *id, hpt__run *run) {
             refused(run, &q->items[0].demand);
         hpt__claims_end(&run->claims);
     }
-    tell_trouble(run);
+    tell(run);
     return got;
 }
 
@@ -149,5 +152,5 @@ void hpt__run_claims_time(hpt__run *run) {
     if (run->claims_busy || (c->waits && c->n_runs > 0) || run->held_up) run->ledger.given++;
     run->claims_busy = false;
     hpt__claims_keep(c);
-    tell_trouble(run);
+    tell(run);
 }
