@@ -289,6 +289,7 @@ static int prepare(hpt__run *run, const names *n) {
     HPT_TRY(settle_run_id(run));
     HPT_TRY(hpt__leftovers_end(&run->n_leftover, run->run_id, run->dir.real, LEFTOVER_SECONDS));
     HPT_TRY(make_trials_folder(run));
+    HPT_TRY(hpt__cgroups_open(&run->groups));
     HPT_TRY(hpt__run_claims_open(run));
     HPT_TRY(hpt__run_mps_open(run));
     hpt__run_plan_slots(run); // under MPS more trials fit on a GPU in compute mode exclusive_process
@@ -378,6 +379,7 @@ static void run_fini(hpt__run *run) {
     hpt__run_mps_close(run);
     hpt_study_close(run->study);
     hpt__run_claims_close(run);
+    hpt__cgroups_close(&run->groups);
     hpt__run_park_fini(run);
     hpt__ledger_fini(&run->ledger);
     hpt__cores_fini(&run->cores);

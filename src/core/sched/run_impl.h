@@ -23,6 +23,7 @@
 #include "../base/options.h"
 #include "../study/study_impl.h"
 #include "../sweep/sweep_impl.h"
+#include "cgroup.h"
 #include "claims.h"
 #include "cores.h"
 #include "intake.h"
@@ -50,6 +51,7 @@ typedef enum hpt__stop_cause { // why a trial was asked to end
 typedef enum hpt__tier { // what holds a trial's share, see run_mps.c; names: hpt__tier_name
     HPT__TIER_NONE,
     HPT__TIER_RLIMIT,
+    HPT__TIER_CGROUP,
     HPT__TIER_MIG,
     HPT__TIER_MPS,
     HPT__TIER_MPS_UNVERIFIED,
@@ -99,9 +101,11 @@ typedef struct hpt__running { // one slot
     hpt__grant grant;
     hpt__tier tier;
     hpt__end mps_end;
-    int64_t gpu_used; // largest memory of its GPU so far that the watchdog saw
-    bool warned;      // that it is more than its share
-    int n_escaped;    // looks running in which it was on its GPU and no client of MPS
+    int64_t gpu_used;    // largest memory of its GPU so far that the watchdog saw
+    bool warned;         // that it is more than its share
+    char *group;         // its control group, NULL: none
+    hpt__cgroup_use use; // of it, at its end
+    int n_escaped;       // looks running in which it was on its GPU and no client of MPS
     char *dir;
 } hpt__running;
 
@@ -192,6 +196,7 @@ typedef struct hpt__run {
     bool held_up, claims_busy;           // a request waits for other runs; their lock could not be had
     double claims_tried, held_up_said;   // when something was refused last, and when that was told
     uint64_t n_refused;                  // ledger.given when there was no room for `demand`; UINT64_MAX: there may be
+    hpt__cgroups groups;                 // of trials
     hpt__cores cores;                    // a slot's index holds them
     cpu_set_t core_mask[HPT__CORE_SETS]; // scratch
     hpt__intake intake;
@@ -329,8 +334,10 @@ HPT_NODISCARD int hpt__run_env(char ***envp, hpt__run *run, const hpt__running *
 // ---- run_share.c
 void hpt__run_thread_env(hpt__str *s, const hpt__run *run,
                          const hpt__running *t); // entries of thread counts, NUL after each
-// Takes the cores of a trial and sets the limits of its process. The slot gives them back.
-void hpt__run_limit(hpt__spawn *spawn, hpt__run *run, const hpt__running *t);
+// Takes the cores of a trial, makes its control group and sets the limits of its process. The slot gives them back.
+void hpt__run_limit(hpt__spawn *spawn, hpt__run *run, hpt__running *t);
+void hpt__run_limited(hpt__run *run, hpt__running *t, const hpt__spawn *spawn); // it was started
+void hpt__run_group_ended(hpt__running *t); // its first process has ended: what is left in its group is killed
 void hpt__run_use_json(hpt__str *s, const hpt__run *run, const hpt__running *t); // s:hpt:use; s is empty
 
 // ---- run_claims.c

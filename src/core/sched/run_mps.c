@@ -59,7 +59,8 @@ hpt__tier hpt__run_tier(const hpt__run *run, const hpt__grant *g) {
 }
 
 const char *hpt__tier_name(hpt__tier tier) {
-    static const char *const names[] = {"none", "rlimit", "mig", "mps", "mps-unverified", "unenforced", "advisory"};
+    static const char *const names[] = {"none", "rlimit",         "cgroup",     "mig",
+                                        "mps",  "mps-unverified", "unenforced", "advisory"};
     return names[tier];
 }
 

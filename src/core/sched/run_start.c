@@ -37,6 +37,8 @@ void hpt__run_clear_slot(hpt__run *run, hpt__running *t) {
     hpt__intake_stream_fini(&t->report);
     hpt__run_give(run, &t->grant);
     hpt__cores_give(&run->cores, t - run->slots);
+    if (t->group) hpt__cgroup_remove(t->group);
+    hpt__free(t->group);
     hpt__free(t->dir);
     hpt_trial_destroy(t->trial);
     *t = (hpt__running){0};
@@ -163,7 +165,9 @@ static int spawn(hpt__run *run, hpt__running *t, char **argv) {
                     .fd_report = t->fd_report,
                     .mask = run->old_mask};
     hpt__run_limit(&s, run, t);
-    HPT_TRY(hpt__process_spawn(&t->pid, &why, &s));
+    rc = hpt__process_spawn(&t->pid, &why, &s);
+    hpt__run_limited(run, t, &s);
+    if (rc < 0) goto out;
     struct rusage own;
     if (getrusage(RUSAGE_SELF, &own) == 0) t->own_peak = own.ru_maxrss;
     t->pidfd = (int)syscall(SYS_pidfd_open, t->pid, 0U);
