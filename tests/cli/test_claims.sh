@@ -73,10 +73,10 @@ echo "$(now) $LIFE $HPT_STUDY.$HPT_TRIAL.$HPT_ATTEMPT" >>log
 echo loss=1'
 sweep a 0.5 "$note"
 sweep b 0.3 "$note"
-hpt run b.yaml --trials 300 -q >b.log 2>&1 &
+hpt run b.yaml --trials 600 -q >b.log 2>&1 &
 other=$!
 for LIFE in 1 2 3 4; do
-    hpt run a.yaml --trials 300 -q >a.log 2>&1 &
+    hpt run a.yaml --trials 600 -q >a.log 2>&1 &
     pid=$!
     sleep 0.$((RANDOM % 5 + 3))
     echo "$(date +%s%N) $LIFE" >>log
@@ -84,7 +84,7 @@ for LIFE in 1 2 3 4; do
     wait "$pid" 2>/dev/null || true
 done
 LIFE=5
-hpt run a.yaml --trials 300 -q >a.log 2>&1 || fail "$(cat a.log)"
+hpt run a.yaml --trials 600 -q >a.log 2>&1 || fail "$(cat a.log)"
 wait "$other" || fail "$(cat b.log)"
 events() {
     awk 'NF == 2 { kill[$2] = $1 }
@@ -100,6 +100,6 @@ events() {
          }' log | sort -k1,1 -k3,3g
 }
 same "$(events | awk '{ sum[$2] += $3; n++; over += sum[$2] > 1.000001 }
-    END { print over + 0, (n >= 1200) }')" "0 1"
+    END { print over + 0, (n >= 2400) }')" "0 1"
 same "$(ls claims)" lock
 finish
