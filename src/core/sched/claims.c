@@ -128,7 +128,8 @@ static void save(hpt__claims *c) {
     }
     put_own(c);
     const hpt__str *s = &c->text;
-    if (s->failed) return; // out of memory: saved with the next change
+    c->unsaved = s->failed; // out of memory: hpt__claims_keep tries again
+    if (s->failed) return;
     if (s->len == c->last.len && memcmp(s->data, c->last.data, s->len) == 0) return;
     errno = 0;
     if (pwrite(c->own, s->data, s->len, 0) != (ssize_t)s->len || ftruncate(c->own, (off_t)s->len) < 0) {
@@ -173,18 +174,19 @@ static void add_holder(hpt__claims *c, long pid, const char *dir, int64_t held, 
     if (memory > 0) hpt__str_addf(s, "%s%.1f GiB of memory", held > 0 ? " and " : "", (double)memory / GIB);
 }
 
-static hpt__claims_waiter *add_waiter(hpt__claims *c) {
+// Room for one more at the end of the list.
+static bool add_waiter(hpt__claims *c) {
     const int64_t before = c->cap_waiters;
-    if (hpt__grow(&c->waiters, &c->cap_waiters, c->n_waiters + 1, sizeof *c->waiters) < 0) return NULL;
+    const size_t n = (size_t)c->ledger->n_gpus + 1;
+    if (hpt__grow(&c->waiters, &c->cap_waiters, c->n_waiters + 1, sizeof *c->waiters) < 0) return false;
     for (int64_t i = before; i < c->cap_waiters; i++) c->waiters[i] = (hpt__claims_waiter){0};
     hpt__claims_waiter *w = &c->waiters[c->n_waiters];
-    if (!w->has) w->has = hpt__malloc((size_t)c->ledger->n_gpus + 1);
-    if (!w->has) return NULL;
-    memset(w->has, 0, (size_t)c->ledger->n_gpus + 1);
-    return w;
+    if (!w->has) w->has = hpt__malloc(n);
+    if (w->has) memset(w->has, 0, n);
+    return w->has != NULL;
 }
 
-// What c->text says into the ledger. False: it is no such file.
+// What c->text says into the ledger; add_waiter has made room. False: it is no such file.
 static bool take_in(hpt__claims *c, double now) {
     char *text = c->text.data, *rest = NULL, dir[256] = "", key[KEY], profile[HPT__PROFILE_MAX] = "";
     const size_t n = c->text.len, tail = sizeof TAIL - 1;
@@ -192,10 +194,10 @@ static bool take_in(hpt__claims *c, double now) {
     int64_t held = 0, host = 0, units, memory, n_grants;
     int serves;
     double looked = 0;
-    hpt__claims_waiter *w = add_waiter(c);
+    hpt__claims_waiter *w = &c->waiters[c->n_waiters];
     hpt__demand d = {0};
     double since = INFINITY;
-    if (!w || c->text.failed || n < sizeof HEAD - 1 + tail || memcmp(text, HEAD, sizeof HEAD - 1) != 0 ||
+    if (n < sizeof HEAD - 1 + tail || memcmp(text, HEAD, sizeof HEAD - 1) != 0 ||
         memcmp(text + n - tail, TAIL, tail) != 0)
         return false;
     for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
@@ -346,7 +348,9 @@ static void unlock(const hpt__claims *c) {
     if (c->dir) (void)flock(c->lock, LOCK_UN);
 }
 
-static void look(hpt__claims *c) {
+// False: out of memory; what the others have is not known.
+static bool look(hpt__claims *c) {
+    bool good = true;
     const double now = hpt__now_mono();
     const struct dirent *e;
     for (int64_t i = 0; i < c->ledger->n_gpus; i++) c->ledger->gpus[i].others = (hpt__others){0};
@@ -356,7 +360,9 @@ static void look(hpt__claims *c) {
     DIR *d = opendir(c->dir);
     while (d && (e = readdir(d)) != NULL) {
         if (strncmp(e->d_name, RUN, sizeof RUN - 1) != 0 || strcmp(e->d_name, c->name) == 0) continue;
-        if (!read_run(c, e->d_name) || take_in(c, now) || c->told_unread) continue;
+        if (!read_run(c, e->d_name)) continue;
+        good = good && !c->text.failed && add_waiter(c);
+        if (!good || take_in(c, now) || c->told_unread) continue;
         c->told_unread = true;
         (void)snprintf(c->trouble, sizeof c->trouble,
                        "'%.200s/%.40s' of another run cannot be read: what that run has of the GPUs is not known here",
@@ -364,6 +370,7 @@ static void look(hpt__claims *c) {
     }
     if (d) (void)closedir(d);
     leave_rooms(c);
+    return good;
 }
 
 // ---- for the run
@@ -413,11 +420,10 @@ void hpt__claims_close(hpt__claims *c) {
 
 bool hpt__claims_begin(hpt__claims *c) {
     if (!c->dir) return true;
-    if (lock(c))
-        look(c);
-    else if (c->dir)
-        return false;
-    return true;
+    if (!lock(c)) return !c->dir;
+    if (look(c)) return true;
+    unlock(c);
+    return false;
 }
 
 void hpt__claims_end(hpt__claims *c) {
