@@ -23,7 +23,7 @@ place=$(realpath "$place")
 monitor=
 trap 'cd /; [ -z "$monitor" ] || kill "$monitor" 2>/dev/null || true; rm -rf "$place"' EXIT
 cd "$place"
-export HPT_FAKE_DEVICES=4x40GiB HPT_DISABLE_FLAPPING=1
+export HPT_FAKE_DEVICES=4x40GiB HPT_DISABLE_FLAPPING=1 HPT_CLAIMS_DIR=$place/claims
 
 cat >train.sh <<'T'
 #!/bin/bash
@@ -133,7 +133,10 @@ for i in $(seq 0 63); do
     until [ -e "hpt_runs/stops/trials/$(printf %06d "$i")/up" ]; do sleep 0.1; done
 done
 for i in $(seq 0 63); do
-    leader=$(environments | awk -v t="HPT_TRIAL=$i" '$2 == t { print $1 }' | sort -n | head -n 1)
+    # Other runs on this machine may have a trial of this number.
+    leader=$(environments | awk -v t="HPT_TRIAL=$i" -v d="HPT_RUN_DIR=$place/hpt_runs/stops" '
+        $2 == t { trial[$1] = 1 } $2 == d { run[$1] = 1 } END { for (p in trial) if (p in run) print p }' |
+        sort -n | head -n 1)
     t0=$(date +%s%N)
     "$hpt" stop "$i" --run hpt_runs/stops >/dev/null
     while [ -d "/proc/$leader" ]; do sleep 0.002; done

@@ -10,6 +10,7 @@ unset HPT_STORAGE HPT_FAKE_DEVICES HPT_DEVICE HPT_CUDA_PATH HPT_LOG CUDA_VISIBLE
     SLURM_JOB_ID 2>/dev/null || true
 place=$(mktemp -d)
 cd "$place" || exit 1
+export HPT_CLAIMS_DIR="$place/claims" HPT_CGROUP=off # tests run beside each other
 trap 'cd /; rm -rf "$place"' EXIT
 failures=0
 facts=0

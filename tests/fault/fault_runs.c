@@ -119,13 +119,14 @@ static const char *hpt, *shim, *preload;
 static char top[64];
 static shared *tally;
 
-static const char SWEEP[] = "name: t\n"
-                            "method: bayes\n"
-                            "metric: {name: loss, goal: minimize}\n"
-                            "run_cap: 3\n"
-                            "command: [sh, -c, 'echo step=1 loss=$HPT_PARAM_X; echo step=2 loss=0$HPT_PARAM_N']\n"
-                            "parameters: {x: {min: 0.0, max: 1.0}, n: {min: 1, max: 9}}\n"
-                            "hpt: {pruner: median, parallel: 2, grace: 1}\n";
+static const char SWEEP[] =
+    "name: t\n"
+    "method: bayes\n"
+    "metric: {name: loss, goal: minimize}\n"
+    "run_cap: 3\n"
+    "command: [sh, -c, 'echo step=1 loss=$HPT_PARAM_X; echo step=2 loss=0$HPT_PARAM_N']\n"
+    "parameters: {x: {min: 0.0, max: 1.0}, n: {min: 1, max: 9}}\n"
+    "hpt: {pruner: median, parallel: 2, grace: 1, resources: {gpu: 0.5, cpu: 0.1, memory: 1GiB}}\n";
 
 static double now(void) {
     struct timespec t;
@@ -165,6 +166,9 @@ static int run(char *error, size_t size, const char *fault, const char *const *a
         dup2(out, 1);
         dup2(err, 2);
         setenv("HPT_FAULT_MARK", top, 1);
+        setenv("HPT_FAKE_DEVICES", "1", 1);
+        setenv("HPT_CLAIMS_DIR", "claims", 1);
+        setenv("HPT_CGROUP", "group", 1);          // a folder that stands in for a control group
         setenv("HPT_SQLITE_BUSY_TIMEOUT", "2", 1); // SQLite takes a failing lock of the log's index for a busy one
         setenv("ASAN_OPTIONS", "exitcode=99:detect_leaks=1:allocator_may_return_null=1", 1);
         setenv("UBSAN_OPTIONS", "halt_on_error=1:exitcode=99", 1);
@@ -309,6 +313,8 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 static void write_sweep(void) {
     FILE *f = fopen("sweep.yaml", "we");
     if (!f || fputs(SWEEP, f) < 0 || fclose(f) != 0) die("sweep.yaml");
+    f = mkdir("group", 0777) == 0 ? fopen("group/cgroup.controllers", "we") : NULL;
+    if (!f || fputs("memory pids\n", f) < 0 || fclose(f) != 0) die("group");
 }
 
 static bool was_fired(void) {

@@ -44,6 +44,10 @@ void run_enter(void) {
     for (size_t i = 0; i < sizeof unset / sizeof *unset; i++) unsetenv(unset[i]);
     snprintf(mark, sizeof mark, "%s", folder);
     setenv("HPT_TEST_MARK", mark, 1);
+    char claims[96]; // tests run beside each other
+    snprintf(claims, sizeof claims, "%s/claims", folder);
+    setenv("HPT_CLAIMS_DIR", claims, 1);
+    setenv("HPT_CGROUP", "off", 1); // test_run_cgroup.c has it on
     memset(&record, 0, sizeof record);
 }
 

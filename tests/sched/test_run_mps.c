@@ -2,7 +2,9 @@
 // test_run_mps.c: how shares of a GPU are held: the tier of each trial, what its environment says, a trial that escapes, a
 // machine on which MPS cannot be had, and what a killed run leaves. Over tests/nvml/fake_nvml.c and
 // tests/mps/fake_mps_control.c: a trial that writes client.PID into its pipe folder is a client.
+#include "core/sched/claims.h"
 #include "run_support.h"
+#include "slow_sampler.h"
 
 #include <criterion/criterion.h>
 #include <hpt/device.h>
@@ -90,6 +92,97 @@ Test(run_mps, a_share_is_held_by_the_gpus_own_server_and_the_trial_was_seen_ther
     snprintf(pipe, sizeof pipe, "%.18s", strstr(env, "CUDA_MPS_PIPE_DIRECTORY=") + 24);
     cr_assert_eq(count_mps(pipe), 0, "controllers end with the run");
     cr_assert(access(pipe, F_OK) < 0 && access("hpt_runs/t/mps.txt", F_OK) < 0);
+}
+
+#define CLIENT \
+    "> $CUDA_MPS_PIPE_DIRECTORY/client.$$; while [ ! -e $CUDA_MPS_PIPE_DIRECTORY/seen.$$ ]; do sleep 0.02; done; sleep 1; "
+
+Test(run_mps, a_client_that_left_the_trials_session_is_the_trials_also_when_its_parent_is_gone)
+{
+    static const char *const scripts[] = {"setsid sh -c '" CLIENT "' & wait; echo loss=1",
+                                          "(setsid sh -c '" CLIENT
+                                          "> done' &); while [ ! -e done ]; do sleep 0.02; done; "
+                                          "echo loss=1"};
+    for (int i = 0; i < 2; i++) {
+        run_sweep_file(scripts[i], i + 1, QUARTER);
+        run_ok(NULL);
+        cr_assert_str_eq(tier_of(i), "mps", "%d: %s", i, tier_of(i));
+    }
+}
+
+// Holds its place until so many trials run.
+static const char ALL_AT_ONCE[] = "touch up.$HPT_TRIAL; i=0; while [ $(ls up.* | wc -l) -lt 4 ] && [ $i -lt 20 ]; "
+                                  "do sleep 0.05; i=$((i+1)); done; echo loss=1";
+
+Test(run_mps, a_gpu_for_one_process_takes_one_trial_and_under_its_own_server_as_many_as_there_are_shares)
+{
+    hpt_run_options o = with_option(off);
+    o.slots = 0;
+    run_file("gpus", "gpu GPU-aaaa-1 40960 mode=3\n", false);
+    run_sweep_file(ALL_AT_ONCE, 4, QUARTER);
+    run_ok(&o);
+    cr_assert_eq(record.most_running, 1);
+    run_sweep_file(ALL_AT_ONCE, 8, QUARTER);
+    o.options = NULL;
+    o.n_options = 0;
+    run_ok(&o);
+    cr_assert_eq(record.most_running, 4);
+    cr_assert_str_eq(tier_of(7), "mps-unverified");
+}
+
+Test(run_mps, memory_that_other_programs_have_is_not_given_and_that_of_other_runs_trials_is_no_such)
+{
+    char text[160];
+    hpt_run_summary summary;
+    run_file("gpus", "gpu GPU-aaaa-1 40960 used=10240\n", false);
+    run_sweep_file(NO_CUDA, 1, QUARTER);
+    run_ok(NULL);
+    cr_has(record.notices, "not given to trials, because programs that are no trials have it: 10.0 GiB of gpu:0");
+    cr_has(environment_of(0), "\nHPT_GPU_MEM_BYTES=8053063680\n"); // a quarter of 30 GiB
+    run_sweep_file(NO_CUDA, 2, "hpt: {resources: {gpu: 0.25, gpu_memory: 35GiB, cpu: 0.1}}\n");
+    cr_assert_eq(run_it(&summary, NULL), HPT_E_ARG);
+    cr_has(hpt_last_error(), "the largest has 30.0 GiB for trials, other programs have the rest");
+    const pid_t pid = fork();
+    if (pid == 0) {
+        setenv("HPT_RUN_ID", "another", 1);
+        execlp("sleep", "sleep", "60", NULL);
+        _exit(1);
+    }
+    snprintf(text, sizeof text, "gpu GPU-aaaa-1 40960\nprocess GPU-aaaa-1 %d 10240\n", (int)pid);
+    run_file("gpus", text, false);
+    run_sweep_file(NO_CUDA, 2, QUARTER);
+    snprintf(text, sizeof text, "/proc/%d/environ", (int)pid);
+    while (!memmem(run_read(text), 20000, "HPT_RUN_ID=another", 18)) run_nap(0.01); // until it has begun
+    run_ok(NULL);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    cr_assert(!strstr(record.notices, "not given to trials"), "%s", record.notices);
+    cr_has(environment_of(1), "\nHPT_GPU_MEM_BYTES=10737418240\n");
+}
+
+Test(run_mps, where_another_run_has_its_controller_shares_are_advisory_and_required_refuses)
+{
+    hpt_run_summary summary;
+    hpt__ledger ledger;
+    hpt__claims other;
+    hpt_device_info gpu = {.name = "gpu:0", .kind = "gpu", .uuid = "GPU-aaaa-1", .memory_bytes = 1, .capacity = 1};
+    const hpt_run_options o = with_option(required);
+    cr_assert_eq(hpt__ledger_init(&ledger, &gpu, 1), 0);
+    cr_assert_eq(hpt__claims_open(&other, &ledger, getenv("HPT_CLAIMS_DIR"), "/other", true, false), 0);
+    cr_assert(hpt__claims_begin(&other));
+    other.serves[0] = true;
+    hpt__claims_end(&other);
+    run_sweep_file(NO_CUDA, 1, QUARTER);
+    cr_assert_eq(run_it(&summary, &o), HPT_E_DEVICE);
+    cr_has(hpt_last_error(), "shares of gpu:0 cannot be held: another run of yours has its MPS controller on it");
+    run_ok(NULL);
+    cr_assert_str_eq(tier_of(0), "advisory");
+    cr_has(record.notices, "another run of yours has its MPS controller on it");
+    hpt__claims_close(&other);
+    run_sweep_file(NO_CUDA, 2, QUARTER);
+    run_ok(&o);
+    cr_assert_str_eq(tier_of(1), "mps-unverified");
+    hpt__ledger_fini(&ledger);
 }
 
 Test(run_mps, a_trial_that_never_uses_its_gpu_stays_unverified_and_may_do_so)
@@ -278,6 +371,32 @@ Test(run_mps, where_a_client_cannot_be_ended_the_controller_is_started_anew_befo
     cr_assert_str_neq(pipe[0], pipe[1]);
     cr_assert_eq(record.outcome[1], HPT_OUTCOME_DONE);
     cr_assert_str_eq(tier_of(2), "mps-unverified");
+}
+
+static void when_drained(const hpt_run_event *e) {
+    if (e->kind == HPT_RUN_NOTICE && strstr(e->text, "could not end a client")) sem_post(&slow_go_on);
+}
+
+Test(run_mps, a_share_that_was_taken_before_its_gpu_was_drained_does_not_start_there)
+{
+    char pipe[2][64];
+    slow_sampler = true;
+    slow_sampler_seconds = 0;
+    slow_gate = 2; // the suggestion of trial 2 takes until the GPU is drained
+    sem_init(&slow_go_on, 0, 0);
+    setenv("FAKE_MPS", "noterm", 1);
+    run_sweep_file(DEAF, 3, DEAF_LIMITS);
+    record.hook = when_drained;
+    run_ok(NULL);
+    slow_sampler = false;
+    slow_gate = -1;
+    for (int i = 0; i < 2; i++) {
+        const char *p = strstr(environment_of(2 * i), "CUDA_MPS_PIPE_DIRECTORY=");
+        cr_assert(p, "trial %d", 2 * i);
+        snprintf(pipe[i], sizeof pipe[i], "%.*s", (int)strcspn(p, "\n"), p);
+    }
+    cr_assert_str_neq(pipe[0], pipe[1], "it was started on the controller that was to end");
+    cr_assert_eq(record.outcome[2], HPT_OUTCOME_DONE);
 }
 
 static const char GIBIBYTE[] = "hpt: {resources: {gpu: 0.25, gpu_memory: 1GiB, cpu: 0.1}, grace: 1}\n";

@@ -77,7 +77,8 @@ static hpt__mps_state look(hpt__mps *m) {
 
 // Ends this process's client.
 static hpt__mps_state end(hpt__mps *m, double seconds) {
-    cr_assert_eq(hpt__mps_select(m, getpid()), 1);
+    const hpt__family me = {.leader = getpid(), .run_id = ""};
+    cr_assert_eq(hpt__mps_select(m, &me), 1);
     return hpt__mps_end_begin(&set, m, seconds) < 0 ? HPT__MPS_FAILED : wait_for(m);
 }
 

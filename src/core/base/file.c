@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int hpt__read_file(hpt__str *out, const char *path) {
@@ -34,4 +35,12 @@ bool hpt__read_start(char *out, size_t size, size_t *n, const char *path) {
     out[len] = '\0';
     if (n) *n = len;
     return true;
+}
+
+bool hpt__private_folder(const char *path) {
+    struct stat st;
+    if (mkdir(path, 0700) < 0 && errno != EEXIST) return false;
+    if (lstat(path, &st) < 0) return false;
+    errno = EPERM;
+    return S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022);
 }

@@ -14,4 +14,8 @@ HPT_NODISCARD int hpt__read_file(hpt__str *out, const char *path);
 // opened.
 bool hpt__read_start(char *out, size_t size, size_t *n, const char *path);
 
+// Makes a folder of this user alone (mode 0700), unless it is there. False, and no error recorded but errno: it cannot be made;
+// EPERM: it is another's, or others may write there.
+bool hpt__private_folder(const char *path);
+
 #endif

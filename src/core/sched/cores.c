@@ -15,6 +15,7 @@
 
 #include "../base/alloc.h"
 #include "../base/error.h"
+#include "../base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { NODES_MAX = 64 };
@@ -47,13 +47,10 @@ static int by_node(const void *a, const void *b) {
 // A folder that is this user's alone.
 static char *private_folder(void) {
     char path[512];
-    struct stat st;
     const char *base = getenv("XDG_RUNTIME_DIR");
     if (!base || *base != '/' || strlen(base) > 400) base = "/tmp";
     (void)snprintf(path, sizeof path, "%s/hpt-cores-%lu", base, (unsigned long)geteuid());
-    if (mkdir(path, 0700) < 0 && errno != EEXIST) return NULL;
-    if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022)) return NULL;
-    return hpt__strdup(path);
+    return hpt__private_folder(path) ? hpt__strdup(path) : NULL;
 }
 
 int hpt__cores_init(hpt__cores *cores) {

@@ -108,19 +108,28 @@ static bool find_mount(char *mount, char *root, size_t size, hierarchy h, char *
     return false;
 }
 
-static void read_hierarchy(hpt__host_limits *l, hierarchy h, const char *root, const char *groups, const char *mounts,
-                           char *scratch) {
-    char group[PATH_MAX], mount[PATH_MAX], mounted[PATH_MAX], dir[3 * PATH_MAX];
+// Folder of our group in a hierarchy; *top: length of its mount point's.
+static bool find_folder(char dir[3 * PATH_MAX], size_t *top, hierarchy h, const char *root, const char *groups,
+                        const char *mounts, char *scratch) {
+    char group[PATH_MAX], mount[PATH_MAX], mounted[PATH_MAX];
     memcpy(scratch, groups, strlen(groups) + 1);
-    if (!find_group(group, sizeof group, h, scratch)) return;
+    if (!find_group(group, sizeof group, h, scratch)) return false;
     memcpy(scratch, mounts, strlen(mounts) + 1);
-    if (!find_mount(mount, mounted, sizeof mount, h, scratch)) return;
+    if (!find_mount(mount, mounted, sizeof mount, h, scratch)) return false;
     // Below what is mounted the group's path follows; where it lies elsewhere, the mount point stands for all we see.
     const size_t n = strcmp(mounted, "/") == 0 ? 0 : strlen(mounted);
     const char *below = strncmp(group, mounted, n) == 0 && (group[n] == '/' || !group[n]) ? group + n : "";
     if (strstr(below, "/..") || strcmp(below, "/") == 0) below = "";
-    (void)snprintf(dir, sizeof dir, "%s%s%s", root, mount, below);
-    const size_t top = strlen(root) + strlen(mount);
+    (void)snprintf(dir, 3 * PATH_MAX, "%s%s%s", root, mount, below);
+    *top = strlen(root) + strlen(mount);
+    return true;
+}
+
+static void read_hierarchy(hpt__host_limits *l, hierarchy h, const char *root, const char *groups, const char *mounts,
+                           char *scratch) {
+    char dir[3 * PATH_MAX];
+    size_t top;
+    if (!find_folder(dir, &top, h, root, groups, mounts, scratch)) return;
     for (;;) {
         read_group(l, h, dir);
         char *slash = strrchr(dir, '/');
@@ -129,18 +138,33 @@ static void read_hierarchy(hpt__host_limits *l, hierarchy h, const char *root, c
     }
 }
 
+// The two files that say where our groups are, and TEXT bytes of scratch after them; *out: owned. False: they cannot be read.
+static bool read_tables(char **out, const char *root) {
+    char path[PATH_MAX];
+    *out = hpt__malloc(3 * (size_t)TEXT);
+    if (!*out) return false; // unread limits are no limits
+    (void)snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
+    if (!hpt__read_start(*out, TEXT, NULL, path)) return false;
+    (void)snprintf(path, sizeof path, "%s/proc/self/mountinfo", root);
+    return hpt__read_start(*out + TEXT, TEXT, NULL, path);
+}
+
 static void read_groups(hpt__host_limits *l, const char *root) {
     static const hierarchy all[] = {V2, V1_CPU, V1_MEMORY};
-    char path[PATH_MAX];
-    char *text = hpt__malloc(3 * (size_t)TEXT), *groups = text, *mounts = text + TEXT;
-    if (!text) return; // unread limits are no limits
-    (void)snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
-    bool ok = hpt__read_start(groups, TEXT, NULL, path);
-    (void)snprintf(path, sizeof path, "%s/proc/self/mountinfo", root);
-    ok = ok && hpt__read_start(mounts, TEXT, NULL, path);
+    char *text;
+    const bool ok = read_tables(&text, root);
     for (size_t i = 0; ok && i < sizeof all / sizeof *all; i++)
-        read_hierarchy(l, all[i], root, groups, mounts, mounts + TEXT);
+        read_hierarchy(l, all[i], root, text, text + TEXT, text + 2 * (size_t)TEXT);
     hpt__free(text);
+}
+
+bool hpt__cgroup_own(char *out, size_t size, const char *root) {
+    char dir[3 * PATH_MAX], *text;
+    size_t top;
+    const bool found =
+        read_tables(&text, root) && find_folder(dir, &top, V2, root, text, text + TEXT, text + 2 * (size_t)TEXT);
+    hpt__free(text);
+    return found && snprintf(out, size, "%s", dir) < (int)size;
 }
 
 // ---- Slurm

@@ -4,6 +4,8 @@
 #define HPT_SCHED_HOST_LIMITS_H
 
 #include <hpt/export.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct hpt__host_limits {
@@ -15,5 +17,8 @@ typedef struct hpt__host_limits {
 
 // root: put before every path that is read, "" for this machine; tests give a folder.
 void hpt__host_limits_read(hpt__host_limits *out, const char *root);
+
+// Folder of this process's own control group (v2). False: there is none.
+bool hpt__cgroup_own(char *out, size_t size, const char *root);
 
 #endif

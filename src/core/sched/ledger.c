@@ -105,18 +105,19 @@ static int no_profile(const hpt__ledger *ledger, const hpt__demand *d) {
 }
 
 static int too_few(const hpt__ledger *ledger, const hpt__demand *d, int64_t n) {
-    int64_t usable = 0, most = 0, memory = 0;
+    int64_t usable = 0, most = 0, memory = 0, foreign = 0;
     for (int64_t i = 0; i < ledger->n_gpus; i++) {
         const hpt__ledger_gpu *g = &ledger->gpus[i];
         usable += g->units > 0 && !(d->n_gpus > 1 && g->info.profile[0]);
         if (g->units > most) most = g->units;
         if (g->units > 0 && g->memory > memory) memory = g->memory;
+        foreign += g->foreign;
     }
     if (most == 0)
         return hpt__fail(HPT_E_ARG,
                          "a trial asks for a GPU (hpt:resources.gpu), but nothing can run on the %lld here; "
-                         "`hpt devices` says why",
-                         (long long)ledger->n_gpus);
+                         "`hpt devices` says why%s",
+                         (long long)ledger->n_gpus, foreign > 0 ? ", or other programs have their memory" : "");
     if (d->n_gpus > usable)
         return hpt__fail(HPT_E_ARG, "a trial asks for %lld GPUs (hpt:resources.gpu), but this machine has %lld%s",
                          (long long)d->n_gpus, (long long)usable,
@@ -126,9 +127,9 @@ static int too_few(const hpt__ledger *ledger, const hpt__demand *d, int64_t n) {
                          (double)d->gpu / HPT__GPU_UNITS, (double)most / HPT__GPU_UNITS);
     return hpt__fail(HPT_E_ARG,
                      "a trial asks for %lld GPU(s) with %.1f GiB each (hpt:resources.gpu_memory), but only %lld of the "
-                     "%lld here are that large; the largest has %.1f GiB for trials",
+                     "%lld here are that large; the largest has %.1f GiB for trials%s",
                      (long long)d->n_gpus, (double)d->gpu_memory / GIB, (long long)n, (long long)ledger->n_gpus,
-                     (double)memory / GIB);
+                     (double)memory / GIB, foreign > 0 ? ", other programs have the rest (nvidia-smi lists them)" : "");
 }
 
 int hpt__ledger_check(const hpt__ledger *ledger, const hpt__demand *d) {

@@ -33,13 +33,21 @@ typedef struct hpt__grant {
     bool held;
 } hpt__grant;
 
+typedef struct hpt__others { // of a device, what other runs of this user have (claims.c)
+    int64_t units, memory, n_grants;
+    bool serves; // the MPS controller of one is on it
+    bool waits;  // it is left to one that goes first
+} hpt__others;
+
 typedef struct hpt__ledger_gpu {
     hpt_device_info info;
     int64_t units;             // millionths that trials may have: all, a part that Slurm gave, or 0
     int64_t memory;            // bytes that trials may have; 0: unknown, not counted
     int64_t used, memory_used; // of these
     int64_t engine;            // bytes that the engine's own models may take; not part of memory
+    int64_t foreign;           // bytes that other programs had when the run began; not part of memory
     int64_t n_grants;
+    hpt__others others;
     bool exclusive; // one process at a time: compute mode exclusive_process without MPS
     bool drained;   // nothing is placed on it for the time being
     bool reserved;  // for the request that has waited longest (ledger_queue.h)
@@ -48,9 +56,11 @@ typedef struct hpt__ledger_gpu {
 typedef struct hpt__ledger {
     int64_t cpu, cpu_used, memory, memory_used; // memory 0: unknown, not counted
     int64_t cpu_kept, memory_kept;              // set aside for the request that has waited longest
+    int64_t memory_others;                      // what other runs of this user have of the host's
     hpt__ledger_gpu *gpus;
     int64_t n_gpus;
     hpt__policy policy;
+    bool alone;     // what other runs have is left out of account
     uint64_t given; // how often something was given back: a request that had no room need not be tried before
 } hpt__ledger;
 
@@ -80,6 +90,10 @@ void hpt__ledger_give(hpt__ledger *ledger, hpt__grant *grant); // not held: no-o
 bool hpt__ledger_fits(const hpt__ledger_gpu *g, const hpt__demand *d, int64_t used, int64_t memory_used,
                       int64_t n_grants);
 int64_t hpt__ledger_memory_wanted(const hpt__ledger_gpu *g, const hpt__demand *d);
+// Bytes of the whole device, where units and memory may be a part of it.
+int64_t hpt__ledger_whole(const hpt__ledger_gpu *g);
+// How much more has to be given back on a device, by whomever, as a part of it, in whichever is scarcer; 0: nothing.
+double hpt__ledger_shortage(const hpt__ledger_gpu *g, const hpt__demand *d);
 // kept_too: also what is kept for the request that has waited longest, because this is that request.
 bool hpt__ledger_place(hpt__grant *grant, const hpt__ledger *ledger, const hpt__demand *d, bool kept_too);
 void hpt__ledger_book(hpt__ledger *ledger, hpt__grant *grant);

@@ -28,11 +28,43 @@ bool hpt__ledger_fits(const hpt__ledger_gpu *g, const hpt__demand *d, int64_t us
     return g->memory <= 0 || memory_used + hpt__ledger_memory_wanted(g, d) <= g->memory;
 }
 
+int64_t hpt__ledger_whole(const hpt__ledger_gpu *g) {
+    const double part = g->info.capacity;
+    return part > 0 && part < 1 ? (int64_t)((double)g->info.memory_bytes / part) : g->info.memory_bytes;
+}
+
+// Whether a device has room for one more now: within what is ours of it, and beside other runs on the whole.
+static bool has_room(const hpt__ledger *l, const hpt__ledger_gpu *g, const hpt__demand *d) {
+    const hpt__others *o = &g->others;
+    if (!hpt__ledger_fits(g, d, g->used, g->memory_used, g->n_grants)) return false;
+    if (l->alone) return true;
+    if (o->waits || (g->exclusive && o->n_grants > 0)) return false;
+    if (o->serves && strcmp(g->info.compute_mode, "exclusive_process") == 0)
+        return false; // its server is the one process
+    if (g->used + o->units + d->gpu > HPT__GPU_UNITS) return false;
+    return g->memory <= 0 || g->memory_used + g->engine + g->foreign + o->memory + hpt__ledger_memory_wanted(g, d) <=
+                                 hpt__ledger_whole(g);
+}
+
+double hpt__ledger_shortage(const hpt__ledger_gpu *g, const hpt__demand *d) {
+    const int64_t ours = g->used + d->gpu - g->units, all = g->used + g->others.units + d->gpu - HPT__GPU_UNITS;
+    double most = (double)(ours > all ? ours : all) / (double)g->units;
+    if (g->memory > 0) {
+        const int64_t wanted = g->memory_used + hpt__ledger_memory_wanted(g, d), mine = wanted - g->memory,
+                      total = wanted + g->engine + g->foreign + g->others.memory - hpt__ledger_whole(g);
+        const double memory = (double)(mine > total ? mine : total) / (double)g->memory;
+        if (memory > most) most = memory;
+    }
+    if (g->exclusive && g->n_grants + g->others.n_grants > 0 && most < 1) most = 1;
+    return most > 0 ? most : 0;
+}
+
 // In millionths of a device, twice as many for an empty one.
 static int64_t left_after(const hpt__ledger_gpu *g, const hpt__demand *d) {
-    const double units = (double)(g->units - g->used - d->gpu) / (double)g->units;
+    const double units = (double)(g->units - g->used - g->others.units - d->gpu) / (double)g->units;
     if (g->memory <= 0) return (int64_t)(2e6 * units);
-    const double memory = (double)(g->memory - g->memory_used - hpt__ledger_memory_wanted(g, d)) / (double)g->memory;
+    const double memory =
+        (double)(g->memory - g->memory_used - g->others.memory - hpt__ledger_memory_wanted(g, d)) / (double)g->memory;
     return (int64_t)(1e6 * (units + memory));
 }
 
@@ -45,7 +77,9 @@ static bool is_better(const hpt__ledger *l, int64_t left, const hpt__ledger_gpu 
 bool hpt__ledger_place(hpt__grant *grant, const hpt__ledger *ledger, const hpt__demand *d, bool kept_too) {
     const int64_t cpu_kept = kept_too ? 0 : ledger->cpu_kept, memory_kept = kept_too ? 0 : ledger->memory_kept;
     if (ledger->cpu_used + cpu_kept + d->cpu > ledger->cpu) return false;
-    if (ledger->memory > 0 && ledger->memory_used + memory_kept + d->memory > ledger->memory) return false;
+    const int64_t memory_others = ledger->alone ? 0 : ledger->memory_others;
+    if (ledger->memory > 0 && ledger->memory_used + memory_others + memory_kept + d->memory > ledger->memory)
+        return false;
     for (int64_t k = 0; k < d->n_gpus; k++) {
         int32_t best = -1;
         int64_t best_left = 0;
@@ -54,7 +88,7 @@ bool hpt__ledger_place(hpt__grant *grant, const hpt__ledger *ledger, const hpt__
             if (g->used + d->gpu > g->units || g->drained || (g->reserved && !kept_too)) continue;
             bool mine = false;
             for (int64_t j = 0; j < k; j++) mine = mine || grant->gpus[j] == i;
-            if (mine || !hpt__ledger_fits(g, d, g->used, g->memory_used, g->n_grants)) continue;
+            if (mine || !has_room(ledger, g, d)) continue;
             const int64_t left = left_after(g, d);
             if (best >= 0 && !is_better(ledger, left, g, best_left, &ledger->gpus[best])) continue;
             best = i;

@@ -54,15 +54,6 @@ static void release(hpt__queue *q, hpt__ledger *l) {
     q->tried = 0; // what was kept is room again
 }
 
-// How much more has to be given back on a device, as a part of it, in whichever is scarcer.
-static double shortage(const hpt__ledger_gpu *g, const hpt__demand *d) {
-    const double units = (double)(g->used + d->gpu - g->units) / (double)g->units;
-    const int64_t bytes = g->memory > 0 ? g->memory_used + hpt__ledger_memory_wanted(g, d) - g->memory : 0;
-    const double memory = bytes > 0 ? (double)bytes / (double)g->memory : 0;
-    const double most = units > memory ? units : memory;
-    return most > 0 ? most : 0;
-}
-
 // Of devices that are equally short the one that was reserved before, so that nothing moves without need.
 static void reserve(hpt__queue *q, hpt__ledger *l) {
     const hpt__demand *d = &q->items[0].demand;
@@ -81,7 +72,7 @@ static void reserve(hpt__queue *q, hpt__ledger *l) {
             const int32_t i = k < n_before ? before[k] : (int32_t)(k - n_before);
             const hpt__ledger_gpu *g = &l->gpus[i];
             if (g->reserved || !hpt__ledger_fits(g, d, 0, 0, 0)) continue;
-            const double s = shortage(g, d);
+            const double s = hpt__ledger_shortage(g, d);
             if (best >= 0 && !(s < least)) continue;
             best = i;
             least = s;

@@ -22,10 +22,10 @@
 #include "../base/clock.h"
 #include "../base/error.h"
 #include "../base/str.h"
+#include "proc_walk.h"
 #include "process.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -44,42 +44,6 @@ static void pause_for_exec(void) {
     nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
-typedef struct pid_list {
-    pid_t *items;
-    int64_t n, cap;
-} pid_list;
-
-static int add_pid(pid_list *list, pid_t pid) {
-    int rc = hpt__grow(&list->items, &list->cap, list->n + 1, sizeof *list->items);
-    if (rc == 0) list->items[list->n++] = pid;
-    return rc;
-}
-
-// A whole file of /proc; out is empty if it cannot be read.
-static void read_proc(hpt__str *out, const char *path) {
-    char buffer[16384];
-    ssize_t n;
-    hpt__str_clear(out);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return;
-    while ((n = read(fd, buffer, sizeof buffer)) > 0) hpt__str_addn(out, buffer, (size_t)n);
-    close(fd);
-}
-
-static bool has_entry(const hpt__str *environment, const char *name, const char *value) {
-    const char *p = hpt__str_text(environment), *end = p + environment->len;
-    const size_t n = strlen(name);
-    for (; p < end; p += strlen(p) + 1)
-        if (strncmp(p, name, n) == 0 && p[n] == '=' && strcmp(p + n + 1, value) == 0) return true;
-    return false;
-}
-
-static void read_environment(hpt__str *out, pid_t pid) {
-    char path[64];
-    (void)snprintf(path, sizeof path, "/proc/%ld/environ", (long)pid);
-    read_proc(out, path);
-}
-
 // Kernel threads have no program, and zombies none any more.
 static bool has_program(pid_t pid) {
     char path[64], target[8];
@@ -88,16 +52,8 @@ static bool has_program(pid_t pid) {
 }
 
 static bool is_zombie(pid_t pid) {
-    char path[64], text[512];
-    (void)snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return true; // gone
-    ssize_t n = read(fd, text, sizeof text - 1);
-    close(fd);
-    if (n <= 0) return true;
-    text[n] = '\0';
-    const char *p = strrchr(text, ')'); // the name may hold anything
-    return p && p[1] == ' ' && (p[2] == 'Z' || p[2] == 'X');
+    hpt__proc_stat stat;
+    return !hpt__proc_stat_read(&stat, pid) || stat.state == 'Z' || stat.state == 'X'; // gone
 }
 
 static int open_process(pid_t pid) {
@@ -119,20 +75,9 @@ static void kill_and_wait(pid_t pid, int fd, double until) {
     }
 }
 
-static int list_numbers(pid_list *out, const char *folder) {
-    int rc = 0;
-    const struct dirent *e;
-    DIR *d = opendir(folder);
-    if (!d) return 0;
-    while (rc == 0 && (e = readdir(d)) != NULL)
-        if (isdigit((unsigned char)e->d_name[0])) rc = add_pid(out, (pid_t)strtol(e->d_name, NULL, 10));
-    closedir(d);
-    return rc;
-}
-
 int hpt__leftovers_end(int64_t *n, const char *run_id, const char *run_dir, double seconds) {
     int rc = 0;
-    pid_list all = {0};
+    hpt__pids all = {0};
     hpt__str text = HPT__STR_INIT;
     const double until = hpt__now_mono() + seconds, exec_until = hpt__now_mono() + EXEC_SECONDS;
     int64_t found;
@@ -142,7 +87,7 @@ int hpt__leftovers_end(int64_t *n, const char *run_id, const char *run_dir, doub
         found = 0;
         unsure = false;
         all.n = 0;
-        HPT_TRY(list_numbers(&all, "/proc"));
+        HPT_TRY(hpt__proc_list(&all, "/proc"));
         for (int64_t i = 0; i < all.n; i++) {
             const pid_t pid = all.items[i];
             char path[64];
@@ -150,9 +95,10 @@ int hpt__leftovers_end(int64_t *n, const char *run_id, const char *run_dir, doub
             (void)snprintf(path, sizeof path, "/proc/%ld", (long)pid);
             if (pid == getpid() || stat(path, &st) < 0 || st.st_uid != geteuid()) continue;
             const int fd = open_process(pid);
-            read_environment(&text, pid);
+            hpt__proc_environment(&text, pid);
             if (text.len == 0 && has_program(pid)) unsure = true;
-            if (has_entry(&text, "HPT_RUN_ID", run_id) && has_entry(&text, "HPT_RUN_DIR", run_dir) && !is_zombie(pid)) {
+            if (hpt__proc_has_entry(&text, "HPT_RUN_ID", run_id) &&
+                hpt__proc_has_entry(&text, "HPT_RUN_DIR", run_dir) && !is_zombie(pid)) {
                 kill_and_wait(pid, fd, until);
                 found++;
             }
@@ -171,18 +117,18 @@ out:
 }
 
 // Children of all threads of this process.
-static int list_children(pid_list *out, pid_list *threads, hpt__str *text) {
+static int list_children(hpt__pids *out, hpt__pids *threads, hpt__str *text) {
     char path[96];
     threads->n = out->n = 0;
-    int rc = list_numbers(threads, "/proc/self/task");
+    int rc = hpt__proc_list(threads, "/proc/self/task");
     for (int64_t i = 0; rc == 0 && i < threads->n; i++) {
         (void)snprintf(path, sizeof path, "/proc/self/task/%ld/children", (long)threads->items[i]);
-        read_proc(text, path);
+        hpt__proc_read(text, path);
         rc = hpt__str_status(text);
         const char *p = hpt__str_text(text);
         while (rc == 0 && isdigit((unsigned char)*p)) {
             char *end;
-            rc = add_pid(out, (pid_t)strtol(p, &end, 10));
+            rc = hpt__pids_add(out, (pid_t)strtol(p, &end, 10));
             for (p = end; *p == ' '; p++) continue;
         }
     }
@@ -191,7 +137,7 @@ static int list_children(pid_list *out, pid_list *threads, hpt__str *text) {
 
 int hpt__orphans_end(int64_t *n, const hpt__orphan_query *q, double seconds) {
     int rc = 0;
-    pid_list children = {0}, threads = {0};
+    hpt__pids children = {0}, threads = {0};
     hpt__str text = HPT__STR_INIT;
     char number[24];
     const double until = hpt__now_mono() + seconds, exec_until = hpt__now_mono() + EXEC_SECONDS;
@@ -210,10 +156,11 @@ int hpt__orphans_end(int64_t *n, const hpt__orphan_query *q, double seconds) {
             if (leader) continue;
             mine = getsid(pid) == q->session;
             if (!mine) {
-                read_environment(&text, pid);
+                hpt__proc_environment(&text, pid);
                 HPT_TRY(hpt__str_status(&text));
                 if (text.len == 0 && has_program(pid)) unsure = true;
-                mine = has_entry(&text, "HPT_TRIAL", number) && has_entry(&text, "HPT_RUN_ID", q->run_id);
+                mine = hpt__proc_has_entry(&text, "HPT_TRIAL", number) &&
+                       hpt__proc_has_entry(&text, "HPT_RUN_ID", q->run_id);
             }
             if (!mine) continue;
             const int fd = open_process(pid); // our child: its number stays its own until it is waited for

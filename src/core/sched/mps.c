@@ -185,15 +185,11 @@ static bool read_clients(hpt__mps *m, const char *text) {
     return at == m->n_servers - 1;
 }
 
-bool hpt__mps_same_session(pid_t pid, pid_t session) {
-    return pid == session || getsid(pid) == session;
-}
-
-int64_t hpt__mps_select(hpt__mps *m, pid_t session) {
+int64_t hpt__mps_select(hpt__mps *m, const hpt__family *family) {
     m->n_selected = 0;
     for (int64_t i = 0; i < m->n_clients; i++) {
         const hpt__mps_client c = m->clients[i];
-        if (!hpt__mps_same_session(c.pid, session)) continue;
+        if (!hpt__proc_is_of(c.pid, family)) continue;
         m->clients[i] = m->clients[m->n_selected];
         m->clients[m->n_selected++] = c;
     }

@@ -7,6 +7,7 @@
 #define HPT_SCHED_MPS_H
 
 #include "mps_call.h"
+#include "proc_walk.h"
 #include "run_dir.h"
 
 enum { HPT__MPS_PATH = 48, HPT__MPS_SERVERS = 16 };
@@ -65,9 +66,8 @@ HPT_NODISCARD int hpt__mps_look_begin(const hpt__mps_set *set, hpt__mps *m);
 // FAILED: no longer alive, m->why says why.
 hpt__mps_state hpt__mps_look(const hpt__mps_set *set, hpt__mps *m);
 
-// Puts the clients of a session (of its leader, or in it) first; how many they are. As of the last look.
-int64_t hpt__mps_select(hpt__mps *m, pid_t session);
-bool hpt__mps_same_session(pid_t pid, pid_t session);
+// Puts the clients that are a trial's first; how many they are. As of the last look.
+int64_t hpt__mps_select(hpt__mps *m, const hpt__family *family);
 // Begins to end the work of the selected clients on the device, so that their processes may be killed (a kill amidst device
 // work is undefined under MPS). hpt__mps_look goes on; ANSWERED: all are ended; FAILED: some are not, m->call.text says why; it
 // stays alive.

@@ -87,7 +87,8 @@ int hpt__mps_call_begin(hpt__mps_call *call, const hpt__mps_where *w, const char
                     .fd_in = in[0],
                     .fd_out = answer[1],
                     .fd_err = answer[1],
-                    .fd_report = answer[1]};
+                    .fd_report = answer[1],
+                    .door = -1};
     (void)sigemptyset(&s.mask);
     HPT_TRY(hpt__process_spawn(&call->pid, &why, &s));
     call->pidfd = (int)syscall(SYS_pidfd_open, call->pid, 0U);

@@ -9,13 +9,11 @@
 #include "../base/alloc.h"
 #include "../base/error.h"
 #include "../base/file.h"
+#include "proc_walk.h"
 #include <hpt/device.h>
 
-#include <ctype.h>
-#include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -64,17 +62,16 @@ int hpt_mps_list(hpt_mps_info **out, int64_t *n_out) {
     int64_t n = 0, cap = 0;
     hpt_mps_info *list = NULL;
     char *text = NULL;
-    DIR *dir = NULL;
+    hpt__pids pids = {0};
     HPT_FAIL_IF(!out || !n_out, HPT_E_ARG, "hpt_mps_list: an argument is NULL");
     text = hpt__malloc(ENVIRONMENT);
     if (!text) {
         rc = hpt__fail_memory();
         goto out;
     }
-    dir = opendir("/proc");
-    for (const struct dirent *e; dir && (e = readdir(dir));) {
-        if (!isdigit((unsigned char)e->d_name[0])) continue;
-        const pid_t pid = (pid_t)atoi(e->d_name);
+    HPT_TRY(hpt__proc_list(&pids, "/proc"));
+    for (int64_t i = 0; i < pids.n; i++) {
+        const pid_t pid = pids.items[i];
         const char *role = role_of(pid);
         char path[64];
         struct stat st;
@@ -91,7 +88,7 @@ int hpt_mps_list(hpt_mps_info **out, int64_t *n_out) {
     *n_out = n;
     list = NULL;
 out:
-    if (dir) closedir(dir);
+    hpt__free(pids.items);
     hpt__free(text);
     hpt__free(list);
     return rc;

@@ -4,7 +4,7 @@
 // vfork + exec: the parent's pages are not copied, so that the cost does not grow with the engine's memory (a fork of
 // a process with a few gigabytes of surrogate takes milliseconds; this stays below one). posix_spawn cannot set the
 // parent-death signal, hence the few lines in the child here. Between vfork and exec the child shares our memory: it
-// only makes system calls, and writes one variable, the reason why exec failed.
+// only makes system calls, and writes two variables, the reason why exec failed and whether it entered its control group.
 //
 // The child: own session (and with it process group, no terminal), SIGKILL when its parent dies, its cores and limits
 // (run_share.c), our descriptors 0 to 3 and nothing else, the caller's signal mask, SIGPIPE as usual. Whoever embeds the library may have other open files
@@ -36,7 +36,7 @@ static void limit_data(rlim_t bytes) {
     (void)setrlimit(RLIMIT_DATA, &limit);
 }
 
-static _Noreturn void child(const hpt__spawn *s, pid_t parent, volatile int *error_number) {
+static _Noreturn void child(const hpt__spawn *s, pid_t parent, volatile int *error_number, volatile bool *entered) {
     struct sigaction usual = {.sa_handler = SIG_DFL};
     (void)setsid();
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -48,7 +48,8 @@ static _Noreturn void child(const hpt__spawn *s, pid_t parent, volatile int *err
     }
     // A limit that cannot be set is no reason not to run: the trial's tier was decided by what is known to work.
     if (s->cores) (void)sched_setaffinity(0, HPT__CORE_SETS * sizeof *s->cores, s->cores);
-    if (s->data_limit > 0) limit_data((rlim_t)s->data_limit);
+    if (s->door >= 0) *entered = write(s->door, "0", 1) == 1;
+    if (s->data_limit > 0 && (!*entered || s->keeps_limit)) limit_data((rlim_t)s->data_limit);
     (void)syscall(SYS_close_range, 4U, ~0U, CLOSE_RANGE_CLOEXEC); // kernels before 5.11: our own are marked anyway
     (void)sigaction(SIGPIPE, &usual, NULL);
     (void)sigaction(SIGCHLD, &usual, NULL);
@@ -58,13 +59,15 @@ static _Noreturn void child(const hpt__spawn *s, pid_t parent, volatile int *err
     _exit(127);
 }
 
-int hpt__process_spawn(pid_t *pid_out, int *error_number, const hpt__spawn *s) {
+int hpt__process_spawn(pid_t *pid_out, int *error_number, hpt__spawn *s) {
     volatile int why = 0;
+    volatile bool entered = false;
     const pid_t parent = getpid();
     pid_t pid = vfork();
-    if (pid == 0) child(s, parent, &why);
+    if (pid == 0) child(s, parent, &why, &entered);
     if (pid < 0) return hpt__fail(HPT_E_IO, "no process can be started: %s", strerror(errno));
     *error_number = why;
+    s->entered = entered;
     *pid_out = pid;
     return 0;
 }

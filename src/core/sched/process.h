@@ -19,11 +19,14 @@ typedef struct hpt__spawn {
     sigset_t mask;                        // signal mask of the new process
     const cpu_set_t *cores;               // HPT__CORE_SETS of them (cores.h); NULL: the caller's
     int64_t data_limit;                   // bytes of RLIMIT_DATA; 0: the caller's
+    int door;                             // of a control group to enter, above 3 (cgroup.h); -1: none
+    bool keeps_limit;                     // RLIMIT_DATA holds there too
+    bool entered;                         // out: it is in that group
 } hpt__spawn;
 
 // Starts a process in a session and process group of its own. *error_number: 0, or why the program could not be
 // executed (the call then returns 0 and *pid is -1). HPT_E_IO: no process could be made.
-HPT_NODISCARD int hpt__process_spawn(pid_t *pid, int *error_number, const hpt__spawn *spawn);
+HPT_NODISCARD int hpt__process_spawn(pid_t *pid, int *error_number, hpt__spawn *spawn);
 
 // Finds argv[0] as execvp does: with a slash as it is, else along PATH. *out: owned path. HPT_E_NOT_FOUND: says
 // whether it is missing or not executable.

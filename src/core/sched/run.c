@@ -289,7 +289,11 @@ static int prepare(hpt__run *run, const names *n) {
     HPT_TRY(settle_run_id(run));
     HPT_TRY(hpt__leftovers_end(&run->n_leftover, run->run_id, run->dir.real, LEFTOVER_SECONDS));
     HPT_TRY(make_trials_folder(run));
+    HPT_TRY(hpt__cgroups_open(&run->groups));
+    HPT_TRY(hpt__run_claims_open(run));
     HPT_TRY(hpt__run_mps_open(run));
+    hpt__run_plan_slots(run); // under MPS more trials fit on a GPU in compute mode exclusive_process
+    hpt__run_learn_plan(run);
     HPT_TRY(hpt__origin_write(run, n->storage, n->n_trials));
     HPT_TRY(copy_sweep(run, n));
     HPT_TRY(hpt__run_refresh(run));
@@ -369,6 +373,8 @@ static int run_trials(hpt_run_summary *out, hpt__run *run) {
     hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_STARTED, .number = -1, .value = NAN, .text = text});
     if (run->n_leftover > 0)
         hpt__run_notice(run, "ended %lld processes that a killed run had left", (long long)run->n_leftover);
+    if (run->foreign_note[0])
+        hpt__run_notice(run, "not given to trials, because programs that are no trials have it: %s", run->foreign_note);
     if (run->mps_note[0]) hpt__run_notice(run, "%s", run->mps_note);
     hpt__run_learn_start(run);
     HPT_TRY(hpt__run_loop(run));
@@ -390,6 +396,8 @@ static void run_fini(hpt__run *run) {
     hpt__run_close_loop(run);
     hpt__run_mps_close(run);
     hpt_study_close(run->study);
+    hpt__run_claims_close(run);
+    hpt__cgroups_close(&run->groups);
     hpt__run_park_fini(run);
     hpt__run_learn_fini(run);
     hpt__ledger_fini(&run->ledger);
@@ -420,7 +428,15 @@ static void run_fini(hpt__run *run) {
 int hpt_run_sweep(hpt_run_summary *out, const hpt_sweep *sweep, const hpt_run_options *options) {
     static const hpt_run_options none = HPT_RUN_OPTIONS_INIT;
     int rc = 0;
-    hpt__run run = {.sweep = sweep, .epoll = -1, .signals = -1, .inotify = -1, .null_fd = -1};
+    hpt__run run = {.sweep = sweep,
+                    .epoll = -1,
+                    .signals = -1,
+                    .inotify = -1,
+                    .null_fd = -1,
+                    .claims.lock = -1,
+                    .claims.own = -1,
+                    .claims_watch = -1,
+                    .n_refused = UINT64_MAX};
     names n = {0};
     process_state process = {0};
     bool entered = false, has_dir_variable = false, prepared = false;

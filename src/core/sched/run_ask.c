@@ -175,7 +175,7 @@ out:
     hpt__error_copy(message);
     const bool some = i < n;
     for (; i < n; i++) give_back(run, a->trials[i]);
-    for (int64_t k = 0; k < run->n_granted; k++) hpt__ledger_give(&run->ledger, &run->grants[k]);
+    for (int64_t k = 0; k < run->n_granted; k++) hpt__run_give(run, &run->grants[k]);
     run->n_granted = 0;
     a->n = 0;
     pthread_mutex_lock(&a->lock);

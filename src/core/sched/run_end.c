@@ -46,6 +46,7 @@ void hpt__run_kill_trial(hpt__run *run, hpt__running *t) {
     t->kill_at = INFINITY;
     t->killed = true;
     if (!t->ended) (void)kill(-t->pid, SIGKILL);
+    if (!t->ended && t->group) hpt__cgroup_kill(t->group);
 }
 
 void hpt__run_stop_trial(hpt__run *run, hpt__running *t, hpt__stop_cause cause) {
@@ -71,6 +72,7 @@ int hpt__run_trial_exited(hpt__run *run, hpt__running *t) {
     t->status_known = wait4(t->pid, &t->status, 0, &t->usage) == t->pid;
     t->ended = true;
     t->ended_at = hpt__now_mono();
+    hpt__run_group_ended(t);
     for (int64_t i = 0; i < run->n_slots; i++)
         if (run->slots[i].trial && !run->slots[i].ended) run->leaders[n++] = run->slots[i].pid;
     const hpt__orphan_query query = {t->pid, t->number, run->run_id, run->leaders, n};

@@ -52,7 +52,7 @@ static bool is_on(const hpt__run *run, const hpt__running *t, int64_t k) {
 
 static void set_drained(hpt__run *run, int64_t k, bool drained) {
     for (int64_t i = 0; i < run->ledger.n_gpus; i++)
-        if (run->mps_of[i] == k) run->ledger.gpus[i].drained = drained;
+        if (run->mps_of[i] == k) run->ledger.gpus[i].drained = drained || hpt__run_is_lost(run, i);
 }
 
 // Failed by itself, so that a fault of another may be why.
@@ -102,6 +102,7 @@ static void exclude(hpt__run *run, int64_t k) {
     m->alive = false;
     l->excluded_until = hpt__now_mono() + EXCLUDED;
     set_drained(run, k, required);
+    hpt__run_mps_exclusive(run, k);
     hpt__run_notice(run, "%s: %lld faults of shared work; %s for %.0f minutes", hpt__run_mps_gpu(run, k),
                     (long long)l->n_faults,
                     required ? "nothing is started there" : "its shares are advisory, without MPS,", EXCLUDED / 60);

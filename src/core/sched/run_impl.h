@@ -17,6 +17,8 @@
 //   run_watchdog.c memory of shares that nothing holds                 run_status.c  what the socket tells of it all
 //   run_fault.c    faults of shared GPUs                               run_lost.c    GPUs that stop answering
 //   run_oom_retry.c  more GPU memory                                    run_learn.c   gpu_memory: learn
+//   run_watchdog.c memory of shares that nothing holds                 run_claims.c  shares beside other runs
+//   run_foreign.c  memory that other programs have
 #ifndef HPT_SCHED_RUN_IMPL_H
 #define HPT_SCHED_RUN_IMPL_H
 
@@ -24,6 +26,8 @@
 #include "../base/options.h"
 #include "../study/study_impl.h"
 #include "../sweep/sweep_impl.h"
+#include "cgroup.h"
+#include "claims.h"
 #include "cores.h"
 #include "intake.h"
 #include "ledger_queue.h"
@@ -51,6 +55,7 @@ typedef enum hpt__stop_cause { // why a trial was asked to end
 typedef enum hpt__tier { // what holds a trial's share, see run_mps.c; names: hpt__tier_name
     HPT__TIER_NONE,
     HPT__TIER_RLIMIT,
+    HPT__TIER_CGROUP,
     HPT__TIER_MIG,
     HPT__TIER_MPS,
     HPT__TIER_MPS_UNVERIFIED,
@@ -125,9 +130,11 @@ typedef struct hpt__running { // one slot
     hpt__grant grant;
     hpt__tier tier;
     hpt__end mps_end;
-    int64_t gpu_used; // largest memory of its GPU so far that the watchdog saw
-    bool warned;      // that it is more than its share
-    int n_escaped;    // looks running in which it was on its GPU and no client of MPS
+    int64_t gpu_used;    // largest memory of its GPU so far that the watchdog saw
+    bool warned;         // that it is more than its share
+    char *group;         // its control group, NULL: none
+    hpt__cgroup_use use; // of it, at its end
+    int n_escaped;       // looks running in which it was on its GPU and no client of MPS
     char *dir;
 } hpt__running;
 
@@ -227,6 +234,13 @@ typedef struct hpt__run {
     char mps_note[400];                  // what is told of them at the start; "": nothing
     hpt__learnt learnt;                  // run_learn.c
     int64_t n_oom_told;                  // run_oom_retry.c
+    char foreign_note[300];              // memory that other programs have; "": none
+    hpt__claims claims;                  // run_claims.c: what other runs have of the ledger's devices
+    int claims_watch;                    // of inotify; -1
+    bool held_up, claims_busy;           // a request waits for other runs; their lock could not be had
+    double claims_tried, held_up_said;   // when something was refused last, and when that was told
+    uint64_t n_refused;                  // ledger.given when there was no room for `demand`; UINT64_MAX: there may be
+    hpt__cgroups groups;                 // of trials
     hpt__cores cores;                    // a slot's index holds them
     cpu_set_t core_mask[HPT__CORE_SETS]; // scratch
     hpt__intake intake;
@@ -311,8 +325,12 @@ char *hpt__absolute_url(const char *url);
 // ---- run_plan.c
 // Demand, ledger and number of slots. HPT_E_ARG: a trial can never fit.
 HPT_NODISCARD int hpt__run_plan(hpt__run *run);
+void hpt__run_plan_slots(hpt__run *run); // the last of them anew, as the ledger is now
 // Demand of the trial at a point in the sweep's order. HPT_E_ARG: none that this machine can give.
 HPT_NODISCARD int hpt__run_demand(hpt__demand *out, const hpt__run *run, const double *point);
+
+// ---- run_foreign.c
+void hpt__run_set_foreign_apart(hpt__run *run); // of the ledger's devices; fills foreign_note
 
 // ---- run_park.c: trials whose demand is known only once they were asked
 bool hpt__run_parks(const hpt__run *run);       // whether this sweep has such
@@ -360,11 +378,23 @@ HPT_NODISCARD int hpt__run_env(char ***envp, hpt__run *run, const hpt__running *
 // ---- run_share.c
 void hpt__run_thread_env(hpt__str *s, const hpt__run *run,
                          const hpt__running *t); // entries of thread counts, NUL after each
-// Takes the cores of a trial and sets the limits of its process. The slot gives them back.
-void hpt__run_limit(hpt__spawn *spawn, hpt__run *run, const hpt__running *t);
+// Takes the cores of a trial, makes its control group and sets the limits of its process. The slot gives them back.
+void hpt__run_limit(hpt__spawn *spawn, hpt__run *run, hpt__running *t);
+void hpt__run_limited(hpt__run *run, hpt__running *t, const hpt__spawn *spawn); // it was started
+void hpt__run_group_ended(hpt__running *t); // its first process has ended: what is left in its group is killed
 void hpt__run_use_json(hpt__str *s, const hpt__run *run, const hpt__running *t);  // s:hpt:use; s is empty
 void hpt__run_gpu_names(hpt__str *s, const hpt__run *run, const hpt__running *t); // "gpu:0,gpu:1"; nothing without one
 double hpt__run_gpus(const hpt__running *t);                                      // its share of all of them together
+
+// ---- run_claims.c
+HPT_NODISCARD int hpt__run_claims_open(hpt__run *run);
+void hpt__run_claims_close(hpt__run *run);
+// Shares for up to n trials of the run's demand; how many there was room for.
+int64_t hpt__run_take(hpt__grant *grants, hpt__run *run, int64_t n);
+bool hpt__run_take_queued(hpt__grant *grant, int64_t *id, hpt__run *run); // as hpt__queue_next
+void hpt__run_give(hpt__run *run, hpt__grant *grant);                     // not held: no-op
+void hpt__run_claims_changed(hpt__run *run);                              // another run has changed its claims
+void hpt__run_claims_time(hpt__run *run);                                 // about once a second
 
 // ---- run_mps.c
 // Ends what a killed run left of MPS, and starts a controller on each GPU whose shares it can hold. HPT_E_DEVICE:
@@ -380,8 +410,10 @@ double hpt__run_mps_due(const hpt__run *run); // when hpt__run_mps_time is wante
 HPT_NODISCARD int hpt__run_mps_time(hpt__run *run, double now);
 HPT_NODISCARD int hpt__run_mps_event(hpt__run *run, int64_t controller);
 
+hpt__family hpt__run_family(const hpt__run *run, const hpt__running *t);  // to tell its processes by
 int64_t hpt__run_mps_index(const hpt__run *run, const hpt__grant *grant); // of its GPU's controller; -1: none
 const char *hpt__run_mps_gpu(const hpt__run *run, int64_t k);             // name of controller k's GPU
+void hpt__run_mps_exclusive(hpt__run *run, int64_t k); // whether controller k's GPU takes one trial: as it is alive
 
 // ---- run_mps_end.c
 // Whether SIGKILL has to wait until the trial's work on its GPU has been ended; t->kill_at: for how long at most.
@@ -418,7 +450,7 @@ void hpt__run_watchdog(hpt__run *run); // about once a second
 void hpt__run_explain_memory(char *out, size_t size, const hpt__running *t);
 
 // ---- run_learn.c
-void hpt__run_learn_plan(hpt__run *run);                         // after hpt__run_plan
+void hpt__run_learn_plan(hpt__run *run);                         // after hpt__run_plan and hpt__run_plan_slots
 HPT_NODISCARD int hpt__run_learn_open(hpt__run *run);            // reads what the study's trials used
 void hpt__run_learn_start(hpt__run *run);                        // tells it, and what follows
 void hpt__run_learn(hpt__run *run, const hpt__running *t);       // a trial has finished

@@ -143,6 +143,7 @@ static int on_signals(hpt__run *run) {
 
 // Which trial wrote, not what: its files are read from where the last look ended.
 static void note_written(hpt__run *run, const struct inotify_event *e) {
+    if (e->wd == run->claims_watch || (e->mask & IN_Q_OVERFLOW)) hpt__run_claims_changed(run);
     for (int64_t i = 0; i < run->n_slots; i++) {
         hpt__running *t = &run->slots[i];
         if (t->trial && (t->watch == e->wd || (e->mask & IN_Q_OVERFLOW))) t->written = true;
@@ -258,6 +259,7 @@ static int on_time(hpt__run *run) {
         hpt__run_watchdog(run);
         hpt__run_lost_time(run);
         hpt__run_fault_events(run);
+        hpt__run_claims_time(run);
         return run->phase == HPT__RUN_BROKEN ? 0 : hpt__run_refresh(run);
     }
     return 0;

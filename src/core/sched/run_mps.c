@@ -72,7 +72,8 @@ hpt__tier hpt__run_tier(const hpt__run *run, const hpt__grant *g) {
 }
 
 const char *hpt__tier_name(hpt__tier tier) {
-    static const char *const names[] = {"none", "rlimit", "mig", "mps", "mps-unverified", "unenforced", "advisory"};
+    static const char *const names[] = {"none", "rlimit",         "cgroup",     "mig",
+                                        "mps",  "mps-unverified", "unenforced", "advisory"};
     return names[tier];
 }
 
@@ -105,9 +106,31 @@ static void note(hpt__run *run, const char *name, const char *why) {
         (void)snprintf(run->mps_note, sizeof run->mps_note, "shares of %.32s are not held by MPS: %.300s", name, why);
 }
 
+// Whether another run has its controller there; else none will have before this one.
+static bool is_served(hpt__run *run, int64_t gpu) {
+    hpt__claims *c = &run->claims;
+    bool served = true;
+    if (!c->dir) return false;
+    if (!hpt__claims_begin(c)) return true; // not to be known just now
+    served = run->ledger.gpus[gpu].others.serves;
+    c->serves[gpu] = !served;
+    hpt__claims_end(c);
+    return served;
+}
+
+// In compute mode exclusive_process a GPU takes one process, which our server is, with as many clients as it may have.
+void hpt__run_mps_exclusive(hpt__run *run, int64_t k) {
+    for (int64_t i = 0; i < run->ledger.n_gpus; i++) {
+        hpt__ledger_gpu *g = &run->ledger.gpus[i];
+        if (run->mps_of[i] == k)
+            g->exclusive = strcmp(g->info.compute_mode, "exclusive_process") == 0 && !run->mps.items[k].alive;
+    }
+}
+
 static int start_on(hpt__run *run, int64_t gpu, const char *missing, bool default_taken) {
     const hpt_device_info *d = &run->ledger.gpus[gpu].info;
-    const char *why = excluded(d, default_taken);
+    const char *why =
+        is_served(run, gpu) ? "another run of yours has its MPS controller on it" : excluded(d, default_taken);
     int64_t k = -1;
     if (d->profile[0] || d->capacity <= 0) return 0;
     if (!why) why = missing;
@@ -118,7 +141,12 @@ static int start_on(hpt__run *run, int64_t gpu, const char *missing, bool defaul
     }
     if (!why) {
         run->mps_of[gpu] = k;
+        hpt__run_mps_exclusive(run, k);
         return 0;
+    }
+    if (run->claims.serves && run->claims.serves[gpu]) {
+        run->claims.serves[gpu] = false;
+        hpt__claims_given(&run->claims);
     }
     if (strncmp(d->uuid, "GPU-", 4) == 0) note(run, d->name, why); // what is declared is known to be so
     if (run->enforce != HPT__ENFORCE_REQUIRED) return 0;
@@ -195,19 +223,19 @@ void hpt__run_mps_env(hpt__str *s, const hpt__run *run, const hpt__running *t) {
 
 // ---- while trials run
 
-static bool is_of(const hpt__running *t, pid_t pid) {
-    return hpt__mps_same_session(pid, t->pid);
+hpt__family hpt__run_family(const hpt__run *run, const hpt__running *t) {
+    return (hpt__family){.leader = t->pid, .trial = t->number, .run_id = run->run_id};
 }
 
-static bool is_client(const hpt__mps *m, const hpt__running *t) {
+static bool is_client(const hpt__mps *m, const hpt__family *family) {
     for (int64_t i = 0; i < m->n_clients; i++)
-        if (is_of(t, m->clients[i].pid)) return true;
+        if (hpt__proc_is_of(m->clients[i].pid, family)) return true;
     return false;
 }
 
-static bool is_on_gpu(const hpt__gpu_load *load, const hpt__running *t) {
+static bool is_on_gpu(const hpt__gpu_load *load, const hpt__family *family) {
     for (int64_t i = 0; i < load->n; i++)
-        if (is_of(t, load->processes[i].pid)) return true;
+        if (hpt__proc_is_of(load->processes[i].pid, family)) return true;
     return false;
 }
 
@@ -234,13 +262,14 @@ static void judge(hpt__run *run, hpt__mps *m) {
     for (int64_t i = 0; i < run->n_slots; i++) {
         hpt__running *t = &run->slots[i];
         if (!watched(run, t, m) || t->tier == HPT__TIER_MPS) continue;
-        if (is_client(m, t)) {
+        const hpt__family family = hpt__run_family(run, t);
+        if (is_client(m, &family)) {
             t->tier = HPT__TIER_MPS;
             continue;
         }
         if (!polled && run->nvml) known = hpt__nvml_poll(&run->load, run->nvml, m->uuid) == 0;
         polled = true;
-        t->n_escaped = known && is_on_gpu(&run->load, t) ? t->n_escaped + 1 : 0;
+        t->n_escaped = known && is_on_gpu(&run->load, &family) ? t->n_escaped + 1 : 0;
         if (t->n_escaped >= ESCAPED_LOOKS) escaped(run, t, m);
     }
 }

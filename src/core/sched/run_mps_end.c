@@ -62,7 +62,8 @@ bool hpt__run_mps_end_next(hpt__run *run, int64_t k) {
     hpt__mps *m = &run->mps.items[k];
     hpt__running *t;
     while ((t = find(run, k, HPT__END_LOOKING)) != NULL) {
-        const int64_t n = hpt__mps_select(m, t->pid);
+        const hpt__family family = hpt__run_family(run, t);
+        const int64_t n = hpt__mps_select(m, &family);
         if (n > 0 && hpt__mps_end_begin(&run->mps, m, END_SECONDS) == 0) {
             t->mps_end = HPT__END_ASKED;
             return true;
@@ -109,5 +110,6 @@ void hpt__run_undrain(hpt__run *run, int64_t gpu) {
 void hpt__run_mps_readmit(hpt__run *run, int64_t k) {
     for (int64_t i = 0; i < run->ledger.n_gpus; i++)
         if (run->mps_of[i] == k) run->ledger.gpus[i].drained = hpt__run_is_lost(run, i);
+    hpt__run_mps_exclusive(run, k);
     run->ledger.given++; // what had no room may have it now
 }

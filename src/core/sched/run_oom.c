@@ -4,7 +4,7 @@
 // Frameworks say so in words that have been the same for years (oom_words.inc), most as an uncaught exception at the end of
 // standard error; the last TAIL bytes of this attempt are searched. The GPU's words count first: a message that has them
 // may hold those of the host as well.
-// Without words: a SIGKILL that was not ours, of a trial whose largest process had NEARLY all of the memory that the
+// Without words: the kernel has ended a process of the trial's control group at its limit (run_share.c); or a SIGKILL that was not ours, of a trial whose largest process had NEARLY all of the memory that the
 // sweep gives it (the kernel's own out-of-memory killer says nothing to the program).
 //
 // In the same way it is known that a trial speaks of a fatal fault on its GPU (fault_words.inc), which run_fault.c asks.
@@ -77,6 +77,7 @@ hpt_outcome hpt__run_failure_kind(const hpt__running *t) {
     if (t->status_known && WIFEXITED(t->status) && WEXITSTATUS(t->status) == 0) return HPT_OUTCOME_FAILED;
     const whose said = search(text, read_tail(text, t));
     if (said != NOBODY) return said == GPU ? HPT_OUTCOME_OOM_GPU : HPT_OUTCOME_OOM_HOST;
+    if (t->use.oom_kills > 0) return HPT_OUTCOME_OOM_HOST;
     const int64_t memory = t->grant.demand.memory;
     const bool killed = t->status_known && WIFSIGNALED(t->status) && WTERMSIG(t->status) == SIGKILL && !t->killed;
     if (killed && memory > 0 && (double)t->usage.ru_maxrss * 1024 >= NEARLY * (double)memory)

@@ -65,7 +65,7 @@ out:
 
 bool hpt__run_unpark(hpt_trial **trial, int64_t *attempt, hpt__grant *grant, hpt__run *run) {
     int64_t i;
-    if (run->queue.n == 0 || !hpt__queue_next(grant, &i, &run->queue, &run->ledger)) return false;
+    if (!hpt__run_take_queued(grant, &i, run)) return false;
     *trial = run->parked[i].trial;
     *attempt = run->parked[i].attempt;
     run->parked[i].trial = NULL;

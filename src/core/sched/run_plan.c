@@ -60,15 +60,37 @@ static int plan_engine(hpt__run *run, const hpt__options *o) {
     return hpt__ledger_engine(&run->ledger, k, (mib + CONTEXT_MIB) * MIB);
 }
 
+static bool asks_for_gpus(const hpt_sweep *sweep) {
+    return sweep->gpu > 0 || sweep->gpu_memory_bytes > 0;
+}
+
+void hpt__run_plan_slots(hpt__run *run) {
+    const int64_t parallel = run->o->slots > 0 ? run->o->slots : run->sweep->parallel;
+    const int64_t limit = parallel > 0 && parallel < HPT__SLOTS_MAX ? parallel : HPT__SLOTS_MAX;
+    if (!(run->sweep->cpu > 0)) {
+        // A share of the cores that nobody named: one core, or less where more trials at once were asked for, or
+        // where the GPUs hold more trials than there are cores.
+        hpt__demand free_of_cpu = run->demand;
+        free_of_cpu.cpu = 0;
+        int64_t wanted = parallel > 0 ? limit : 1;
+        if (asks_for_gpus(run->sweep)) wanted = hpt__ledger_capacity(&run->ledger, &free_of_cpu, limit);
+        run->demand.cpu = HPT__CPU_UNITS;
+        if (wanted > 0 && run->ledger.cpu / wanted < run->demand.cpu)
+            run->demand.cpu = run->ledger.cpu / wanted > 0 ? run->ledger.cpu / wanted : 1;
+        run->most.cpu = run->demand.cpu;
+    }
+    run->n_slots = hpt__ledger_capacity(&run->ledger, &run->demand, limit);
+    if (run->n_slots < 1) run->n_slots = 1; // the smallest by one amount need not be so by another
+}
+
 int hpt__run_plan(hpt__run *run) {
     int rc = 0;
     hpt_device_info *devices = NULL;
     hpt__options o;
     int64_t n = 0;
     const hpt_sweep *sweep = run->sweep;
-    const bool asks = sweep->gpu > 0 || sweep->gpu_memory_bytes > 0;
+    const bool asks = asks_for_gpus(sweep);
     const char *fake = getenv("HPT_FAKE_DEVICES");
-    const int64_t parallel = run->o->slots > 0 ? run->o->slots : sweep->parallel;
     const hpt__amounts most = {.cpu = sweep->cpu,
                                .gpu = sweep->gpu,
                                .memory = (double)sweep->memory_bytes,
@@ -80,6 +102,7 @@ int hpt__run_plan(hpt__run *run) {
     // Without declaration and request the driver need not be asked, which can take a second on an idle GPU.
     HPT_TRY(hpt_device_list(&devices, &n, asks || run->gpus_declared ? run->o->gpus : "0"));
     HPT_TRY(hpt__ledger_init(&run->ledger, devices, n));
+    if (asks) hpt__run_set_foreign_apart(run);
     run->ledger.policy = strcmp(o.run_placement, "spread") == 0 ? HPT__SPREAD : HPT__PACK;
     run->enforce = strcmp(o.run_enforce, "required") == 0 ? HPT__ENFORCE_REQUIRED
                    : strcmp(o.run_enforce, "off") == 0    ? HPT__ENFORCE_OFF
@@ -88,22 +111,9 @@ int hpt__run_plan(hpt__run *run) {
     if (rc == 0) rc = make_demand(&run->demand, sweep, &sweep->least);
     if (rc < 0) goto refused;
     HPT_TRY(plan_engine(run, &o));
-    const int64_t limit = parallel > 0 && parallel < HPT__SLOTS_MAX ? parallel : HPT__SLOTS_MAX;
-    if (!(sweep->cpu > 0)) {
-        // A share of the cores that nobody named: one core, or less where more trials at once were asked for, or
-        // where the GPUs hold more trials than there are cores.
-        hpt__demand free_of_cpu = run->demand;
-        free_of_cpu.cpu = 0;
-        int64_t wanted = parallel > 0 ? limit : 1;
-        if (asks) wanted = hpt__ledger_capacity(&run->ledger, &free_of_cpu, limit);
-        if (wanted > 0 && run->ledger.cpu / wanted < run->demand.cpu)
-            run->demand.cpu = run->ledger.cpu / wanted > 0 ? run->ledger.cpu / wanted : 1;
-        run->most.cpu = run->demand.cpu;
-    }
+    hpt__run_plan_slots(run);
     rc = hpt__ledger_check(&run->ledger, &run->most);
     if (rc < 0) goto refused;
-    run->n_slots = hpt__ledger_capacity(&run->ledger, &run->demand, limit);
-    if (run->n_slots < 1) run->n_slots = 1; // the smallest by one amount need not be so by another
     goto out;
 refused:
     rc = hpt__fail_prefix(rc, "%s", sweep->path ? sweep->path : "sweep");

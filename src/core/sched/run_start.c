@@ -35,8 +35,10 @@ void hpt__run_clear_slot(hpt__run *run, hpt__running *t) {
     if (t->fd_report >= 0) close(t->fd_report);
     hpt__intake_stream_fini(&t->out);
     hpt__intake_stream_fini(&t->report);
-    hpt__ledger_give(&run->ledger, &t->grant);
+    hpt__run_give(run, &t->grant);
     hpt__cores_give(&run->cores, t - run->slots);
+    if (t->group) hpt__cgroup_remove(t->group);
+    hpt__free(t->group);
     hpt__free(t->dir);
     hpt_trial_destroy(t->trial);
     *t = (hpt__running){0};
@@ -163,7 +165,9 @@ static int spawn(hpt__run *run, hpt__running *t, char **argv) {
                     .fd_report = t->fd_report,
                     .mask = run->old_mask};
     hpt__run_limit(&s, run, t);
-    HPT_TRY(hpt__process_spawn(&t->pid, &why, &s));
+    rc = hpt__process_spawn(&t->pid, &why, &s);
+    hpt__run_limited(run, t, &s);
+    if (rc < 0) goto out;
     struct rusage own;
     if (getrusage(RUSAGE_SELF, &own) == 0) t->own_peak = own.ru_maxrss;
     t->pidfd = (int)syscall(SYS_pidfd_open, t->pid, 0U);
@@ -238,13 +242,20 @@ out:
     return rc;
 }
 
-// Takes ownership of trial and grant. Where the trial asks for an amount of its own, as all of a sweep do or because of how
-// its earlier attempts ended, what was taken is given back, and it queues for its own.
+static bool is_drained(const hpt__run *run, const hpt__grant *grant) {
+    for (int64_t k = 0; k < grant->demand.n_gpus; k++)
+        if (run->ledger.gpus[grant->gpus[k]].drained) return true;
+    return false;
+}
+
+// Takes ownership of trial and grant. What was taken is given back, and the trial queues for its own, where it asks for an
+// amount of its own, as all of a sweep do or because of how its earlier attempts ended, and where its GPU is no longer to be
+// used (run_mps_end.c): an ask took time.
 static int start(hpt__run *run, hpt_trial *trial, const hpt__history *h, const hpt__grant *grant) {
-    hpt__grant smallest = *grant;
+    hpt__grant given = *grant;
     const bool usual = h->n_faults < HPT__SUSPECT && h->gpu_memory <= 0;
-    if (!hpt__run_parks(run) && usual) return begin(run, trial, h->attempt, grant);
-    hpt__ledger_give(&run->ledger, &smallest);
+    if (!hpt__run_parks(run) && usual && !is_drained(run, grant)) return begin(run, trial, h->attempt, grant);
+    hpt__run_give(run, &given);
     return hpt__run_park(run, trial, h);
 }
 
@@ -264,7 +275,7 @@ static int restart_one(hpt__run *run) {
     hpt__history history;
     hpt_trial *trial = NULL;
     hpt__grant grant = {0};
-    if (!hpt__ledger_take(&grant, &run->ledger, &run->demand)) return HPT_S_NOTHING;
+    if (hpt__run_take(&grant, run, 1) == 0) return HPT_S_NOTHING;
     HPT_TRY(hpt_study_trial(&trial, run->study, run->restart[run->next_restart]));
     run->next_restart++;
     if (hpt_trial_get_state(trial) != HPT_TRIAL_RUNNING) goto out; // told by someone meanwhile
@@ -274,7 +285,7 @@ static int restart_one(hpt__run *run) {
     return rc;
 out:
     hpt_trial_destroy(trial);
-    hpt__ledger_give(&run->ledger, &grant);
+    hpt__run_give(run, &grant);
     return rc < 0 ? rc : 0;
 }
 
@@ -306,12 +317,12 @@ static int claim_one(hpt__run *run) {
     hpt_trial *trial = NULL;
     hpt__grant grant = {0};
     if (run->counts[HPT_TRIAL_WAITING] == 0) return HPT_S_NOTHING;
-    if (!hpt__ledger_take(&grant, &run->ledger, &run->demand)) return HPT_S_NOTHING;
+    if (hpt__run_take(&grant, run, 1) == 0) return HPT_S_NOTHING;
     rc = hpt__study_claim(&trial, run->study);
     if (rc == 0) rc = hpt__run_refresh(run);
     if (rc == 0) return hpt__run_start_asked(run, trial, &grant);
     hpt_trial_destroy(trial);
-    hpt__ledger_give(&run->ledger, &grant);
+    hpt__run_give(run, &grant);
     return rc;
 }
 
@@ -324,8 +335,7 @@ static int ask(hpt__run *run) {
     if (rc < 0) return rc;
     const int64_t room = unasked(run);
     if (room < INT64_MAX && q > room + waiting) q = room + waiting;
-    while (run->n_granted < q && hpt__ledger_take(&run->grants[run->n_granted], &run->ledger, &run->demand))
-        run->n_granted++;
+    run->n_granted += hpt__run_take(&run->grants[run->n_granted], run, q - run->n_granted);
     q = run->n_granted;
     if (room < INT64_MAX && ahead > room - q) ahead = room - q;
     if (ahead < 0) ahead = 0;

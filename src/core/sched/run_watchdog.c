@@ -8,7 +8,7 @@
 //
 // The tenth between them is for the driver's context and an allocator's rounding, which few who write gpu_memory count. What
 // lies beyond is a neighbour's, who would fail in its place. It is looked at about once a second: an allocation that is faster
-// than that may still hit a neighbour. Processes are a trial's if they are in its session.
+// than that may still hit a neighbour. Which processes are a trial's: hpt__proc_is_of.
 //
 // A trial that was ended so is tried again with a larger share (run_oom_retry.c).
 //
@@ -32,16 +32,18 @@ static bool is_limited(const hpt__running *t) {
            g->gpu_memory[0] > 0 && (t->tier == HPT__TIER_ADVISORY || t->tier == HPT__TIER_UNENFORCED);
 }
 
-static int64_t used_by(const hpt__gpu_load *load, const hpt__running *t) {
+static int64_t used_by(const hpt__run *run, const hpt__running *t) {
+    const hpt__gpu_load *load = &run->load;
+    const hpt__family family = hpt__run_family(run, t);
     int64_t sum = 0;
     for (int64_t i = 0; i < load->n; i++)
-        if (load->processes[i].used_bytes > 0 && hpt__mps_same_session(load->processes[i].pid, t->pid))
+        if (load->processes[i].used_bytes > 0 && hpt__proc_is_of(load->processes[i].pid, &family))
             sum += load->processes[i].used_bytes;
     return sum;
 }
 
 static void judge(hpt__run *run, hpt__running *t) {
-    const int64_t used = used_by(&run->load, t), share = t->grant.gpu_memory[0];
+    const int64_t used = used_by(run, t), share = t->grant.gpu_memory[0];
     if (used > t->gpu_used) t->gpu_used = used;
     if (!is_limited(t)) return;
     if ((double)used > HARD * (double)share) {
