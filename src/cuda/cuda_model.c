@@ -239,7 +239,8 @@ int64_t cuda__need_bytes(const hpt__model_shape *shape) {
     const int64_t ld = cuda__round(shape->n, CUDA__GROW);
     const int64_t strip = 8 * ld * 256 < CUDA__STRIP_BYTES ? 8 * ld * 256 : CUDA__STRIP_BYTES;
     const int64_t squares = shape->n <= CUDA__APART ? 4 : 3;
-    return squares * 8 * ld * ld + cuda__invert_bytes(ld) + 2 * strip + 8 * ld * (shape->d + 4) +
+    const int64_t staying = 8 * ld * 2560; // candidates of a batch, as many as a search makes
+    return squares * 8 * ld * ld + cuda__invert_bytes(ld) + 2 * strip + staying + 8 * ld * (shape->d + 4) +
            8 * CUDA__SUM_ROWS * (shape->d + shape->n_terms + 1);
 }
 

@@ -22,7 +22,7 @@ static hpt_space *mixed_tree(void) {
 }
 
 static void make_pool(hpt__acq_pool **pool, gp_lab *l) {
-    OK(hpt__acq_pool_make(pool, l->device, l->gp, &l->code, &l->options, &l->rng));
+    OK(hpt__acq_pool_make(pool, l->gp, &l->code, &l->options, &l->rng));
     cr_assert(hpt__acq_pool_fits(*pool, l->gp));
 }
 
@@ -86,7 +86,7 @@ Test(acq_pool, a_model_that_learned_or_forgot_is_another)
     make_pool(&pool, &l);
     OK(hpt__gp_add_pending(l.gp, row, 1));
     cr_expect_not(hpt__acq_pool_fits(pool, l.gp), "a pending point that the pool was not told of");
-    cr_expect_eq(hpt__acq_pool_make(&pool, l.device, l.gp, &l.code, &l.options, &l.rng), HPT_E_STATE);
+    cr_expect_eq(hpt__acq_pool_make(&pool, l.gp, &l.code, &l.options, &l.rng), HPT_E_STATE);
     OK(hpt__gp_set_pending(l.gp, NULL, NULL, 0));
     make_pool(&pool, &l);
     OK(hpt__gp_ready_doubtful(l.gp, 0.1, 1));

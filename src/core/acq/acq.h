@@ -49,8 +49,8 @@ double hpt__acq_noise(const hpt__gp *gp);
 HPT_NODISCARD int hpt__acq_threshold(double *tau, hpt__gp *gp, const hpt__gp_code *code);
 
 // Makes *pool anew (NULL: it is created): candidates as a search with these options makes them, no value fixed. The gp is
-// ready and has no pending points. On an error, and where the device has no room for it, the pool fits nothing.
-HPT_NODISCARD int hpt__acq_pool_make(hpt__acq_pool **pool, hpt__device *device, hpt__gp *gp, const hpt__gp_code *code,
+// ready and has no pending points. On an error the pool fits nothing.
+HPT_NODISCARD int hpt__acq_pool_make(hpt__acq_pool **pool, hpt__gp *gp, const hpt__gp_code *code,
                                      const hpt__search_options *options, hpt__rng *rng);
 // To be called after each hpt__gp_add_pending: the moments learn of the new row. A pool that did not fit before stays so.
 HPT_NODISCARD int hpt__acq_pool_append(hpt__acq_pool *pool, hpt__gp *gp);

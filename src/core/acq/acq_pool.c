@@ -12,7 +12,7 @@
 // measured to lose on smooth functions and to miss branches of a tree, and a quarter to win, docs/ablation.md).
 //
 // The same calls give the same bits: rows are added one by one, in the order of the pending points, by whoever resumes a study
-// too. A device that has no room for the set goes without: each point is then sought in full.
+// too.
 // Ownership: own arrays; gp and code are the caller's at every call. Threads: one at a time.
 // Cost: made as a screening of m candidates; O(n (n + m)) a pending point; O(m) a search.
 #include "../base/alloc.h"
@@ -46,8 +46,8 @@ bool hpt__acq_pool_fits(const hpt__acq_pool *p, const hpt__gp *gp) {
            p->n_rows == hpt__gp_n(gp) + hpt__gp_n_pending(gp);
 }
 
-int hpt__acq_pool_make(hpt__acq_pool **pool, hpt__device *device, hpt__gp *gp, const hpt__gp_code *code,
-                       const hpt__search_options *options, hpt__rng *rng) {
+int hpt__acq_pool_make(hpt__acq_pool **pool, hpt__gp *gp, const hpt__gp_code *code, const hpt__search_options *options,
+                       hpt__rng *rng) {
     int rc = 0;
     hpt__acq_pool *p = *pool;
     if (!p) p = *pool = hpt__calloc(1, sizeof *p);
@@ -65,7 +65,6 @@ int hpt__acq_pool_make(hpt__acq_pool **pool, hpt__device *device, hpt__gp *gp, c
     rc = hpt__model_pool_set(&p->number, hpt__gp_model(gp), hpt__gp_rows(gp), hpt__gp_masks(gp), p->rows, p->masks,
                              p->n, p->mean, p->var);
     p->ready = rc >= 0;
-    if (rc == HPT_E_MEMORY && !hpt__device_is_host(device) && !hpt__error_is_host_memory()) rc = 0;
 out:
     return rc;
 }

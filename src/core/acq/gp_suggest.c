@@ -60,7 +60,7 @@ static int suggest(hpt_gp *gp, void *args) {
     logei.noise = hpt__acq_noise(gp->gp);
     if (q > FEW) {
         hpt__rng_init(&rng, gp->seed, hpt__rng_mix(POOL_TAG, (uint64_t)gp->n_suggested));
-        HPT_TRY(hpt__acq_pool_make(&pool, gp->device, gp->gp, &gp->code, &whole, &rng));
+        HPT_TRY(hpt__acq_pool_make(&pool, gp->gp, &gp->code, &whole, &rng));
     }
     for (int64_t i = 0; i < m; i++) HPT_TRY(pend(&logei.best, pool, gp, gp->rows + i * d, gp->mask[i]));
     for (int64_t i = 0; i < q; i++) {

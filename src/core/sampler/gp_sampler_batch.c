@@ -43,7 +43,7 @@ int hpt__gp_sampler_set_pending(hpt__gp_sampler *s, const hpt__search_options *p
     if (pool && !hpt__acq_pool_fits(s->pool, s->gp)) {
         hpt__rng rng;
         hpt__rng_init(&rng, s->env.seed, hpt__rng_mix(POOL_TAG, (uint64_t)a->n));
-        HPT_TRY(hpt__acq_pool_make(&s->pool, s->device, s->gp, &s->code, pool, &rng));
+        HPT_TRY(hpt__acq_pool_make(&s->pool, s->gp, &s->code, pool, &rng));
     }
     for (int64_t i = s->n_pending; i < a->n_pending; i++) {
         HPT_TRY(hpt__gp_add_pending(s->gp, a->pending_rows + i * d, a->pending_masks[i]));
