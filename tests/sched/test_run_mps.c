@@ -2,7 +2,7 @@
 // test_run_mps.c: how shares of a GPU are held: the tier of each trial, what its environment says, a trial that escapes, a
 // machine on which MPS cannot be had, and what a killed run leaves. Over tests/nvml/fake_nvml.c and
 // tests/mps/fake_mps_control.c: a trial that writes client.PID into its pipe folder is a client.
-#include "core/sched/claims.h"
+#include "core/devices/claims.h"
 #include "run_support.h"
 #include "slow_sampler.h"
 

@@ -6,8 +6,8 @@
 #ifndef HPT_SCHED_MPS_H
 #define HPT_SCHED_MPS_H
 
+#include "../devices/proc_walk.h"
 #include "mps_call.h"
-#include "proc_walk.h"
 #include "run_dir.h"
 
 enum { HPT__MPS_PATH = 48, HPT__MPS_SERVERS = 16, HPT__MPS_FAILURES = 4 };
