@@ -20,9 +20,10 @@ declare -A may=(
     [storage]="base space trials storage"
     [transfer]="base space trials storage transfer"
     [study]="base space backend trials sampler pruner storage transfer study"
-    [sweep]="base space study sweep"
+    [devices]="base devices"
+    [sweep]="base space study devices sweep"
     [serve]="base space study sweep serve"
-    [sched]="base space study sweep sched"
+    [sched]="base space study devices sweep sched"
 )
 for room in src/core/*/; do
     room=$(basename "$room")

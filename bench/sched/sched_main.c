@@ -2,7 +2,7 @@
 // sched_main.c: `hpt-bench sched`: the ledger and its queue under a simulated load.
 //
 // Trials arrive so that always --waiting of them wait (until --trials have come), on --gpus devices of 80 GiB; simulated
-// time jumps from end to end, decisions are the real ones of core/sched/ledger_queue.c and are timed. Requests:
+// time jumps from end to end, decisions are the real ones of core/devices/ledger_queue.c and are timed. Requests:
 // (with --distinct each share below one with 0.5 to 1.5 times 60 GiB of it, drawn for each)
 //   30 % 0.1 of a GPU, 25 % 0.25, 20 % 0.5, 5 % 0.15 with 20 to 40 GiB, 17 % one GPU, 2 % two, 0.8 % four, 0.2 % eight
 // Durations in s, mean near 600 each:
@@ -19,7 +19,7 @@
 //
 // A program of its own, started by hpt-bench, like hpt-bench-surrogate: the ledger is no public interface.
 #include "core/base/rng.h"
-#include "core/sched/ledger_queue.h"
+#include "core/devices/ledger_queue.h"
 
 #include <hpt.h>
 #include <math.h>

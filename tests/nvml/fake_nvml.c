@@ -14,7 +14,7 @@
 // grows by step at each. So a script has no clock, and tests no timing.
 //
 // Threads: as the engine uses it, one. Everything lies in static tables; nothing is freed, nothing leaks.
-#include "core/sched/nvml_abi.h"
+#include "core/devices/nvml_abi.h"
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// nvml_abi_check.c: compiles only if core/sched/nvml_abi.h agrees with the toolkit's nvml.h: sizes, offsets, numbers, and
+// nvml_abi_check.c: compiles only if core/devices/nvml_abi.h agrees with the toolkit's nvml.h: sizes, offsets, numbers, and
 // how each function is called. Built where CMake finds that header (HPT_NVML_INCLUDE names its folder); never run.
-#include "core/sched/nvml_abi.h"
+#include "core/devices/nvml_abi.h"
 
 #include <nvml.h>
 #include <stddef.h>

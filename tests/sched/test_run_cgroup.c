@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // test_run_cgroup.c: trials in control groups: over a folder that stands in for one, and over the kernel's own where this
 // process may make groups.
-#include "core/sched/host_limits.h"
+#include "core/devices/host_limits.h"
 #include "run_support.h"
 
 #include <criterion/criterion.h>

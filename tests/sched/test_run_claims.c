@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // test_run_claims.c: a run beside another one, which here is a ledger of this test's in the same folder of claims.
-#include "core/sched/claims.h"
-#include "core/sched/host_limits.h"
+#include "core/devices/claims.h"
+#include "core/devices/host_limits.h"
 #include "run_support.h"
 
 #include <criterion/criterion.h>

@@ -56,6 +56,11 @@ static void tell_faults(const hpt_run_event *e) {
     if (strstr(e->text, "is used again") || strstr(e->text, "faults of shared work")) unlink("told");
 }
 
+static void tell_that_it_is_over(const hpt_run_event *e) {
+    tell_faults(e);
+    if (e->kind == HPT_RUN_NOTICE && strstr(e->text, "is used again")) run_file("over", "", false);
+}
+
 Test(run_collateral, neighbours_of_a_fault_are_started_again_and_nobody_is_charged)
 {
     run_sweep_file("echo $HPT_RESUME >> $HPT_CHECKPOINT_DIR/all; [ $HPT_RESUME = 1 ] && exec echo loss=1; " CLIENTS(
@@ -147,6 +152,37 @@ Test(run_collateral, two_that_fail_together_with_the_words_of_a_fault_had_one)
     const hpt_run_options o = slots(3);
     const hpt_run_summary s = run_ok(&o);
     cr_assert(s.n_done >= 2 && record.starts[0] == 2 && record.starts[1] == 2, "%s", record.notices);
+}
+
+// As on an H200: the daemon is busy when it is first asked, nobody sees FAULT, the server has no clients at once, and those
+// that compute fail within a millisecond. Trial 2 computes on the host meanwhile and notices when the fault is over.
+Test(run_collateral, a_fault_that_only_the_words_tell_of_charges_nobody_also_who_notices_later)
+{
+    setenv("FAKE_MPS", "busy=2", 1);
+    run_sweep_file("[ $HPT_RESUME = 1 ] && exec echo loss=1; " CLIENTS(
+                       "3") "rm $d/client.$$; while [ $HPT_TRIAL = 2 ] && [ ! -e over ]; do sleep 0.02; done; "
+                            "echo 'probe: cuStreamSynchronize: CUDA_ERROR_ILLEGAL_ADDRESS' >&2; exit 1",
+                   3, QUARTER);
+    const hpt_run_options o = slots(3);
+    n_collateral = 0;
+    record.hook = tell_that_it_is_over;
+    const hpt_run_summary s = run_ok(&o);
+    unsetenv("FAKE_MPS");
+    cr_assert(s.n_done == 3 && s.n_failed == 0 && n_collateral == 3, "%s", record.notices);
+    cr_has(record.notices, "nothing is started there until the 2 trials that it served have ended");
+}
+
+Test(run_collateral, whose_neighbour_was_killed_amidst_its_work_is_not_charged)
+{
+    run_sweep_file("[ $HPT_RESUME = 1 ] && exec echo loss=1; " CLIENTS(
+                       "2") "[ $HPT_TRIAL = 0 ] && kill -9 $$; rm $d/client.$$; "
+                            "echo 'probe: cuStreamSynchronize: CUDA_ERROR_ILLEGAL_ADDRESS' >&2; exit 1",
+                   2, QUARTER);
+    const hpt_run_options o = slots(2);
+    const hpt_run_summary s = run_ok(&o);
+    cr_assert(s.n_done == 1 && s.n_failed == 1, "%s", record.notices);
+    cr_assert_eq(record.outcome[0], HPT_OUTCOME_FAILED);
+    cr_has(run_attr("t", 1, "s:hpt:attempts"), "collateral");
 }
 
 // ---- critical events of the driver. It is polled for a trial that was not seen yet: trial 2 is on the GPU and no client.

@@ -2,7 +2,7 @@
 // test_run_mps.c: how shares of a GPU are held: the tier of each trial, what its environment says, a trial that escapes, a
 // machine on which MPS cannot be had, and what a killed run leaves. Over tests/nvml/fake_nvml.c and
 // tests/mps/fake_mps_control.c: a trial that writes client.PID into its pipe folder is a client.
-#include "core/sched/claims.h"
+#include "core/devices/claims.h"
 #include "run_support.h"
 #include "slow_sampler.h"
 
@@ -92,6 +92,20 @@ Test(run_mps, a_share_is_held_by_the_gpus_own_server_and_the_trial_was_seen_ther
     snprintf(pipe, sizeof pipe, "%.18s", strstr(env, "CUDA_MPS_PIPE_DIRECTORY=") + 24);
     cr_assert_eq(count_mps(pipe), 0, "controllers end with the run");
     cr_assert(access(pipe, F_OK) < 0 && access("hpt_runs/t/mps.txt", F_OK) < 0);
+}
+
+Test(run_mps, a_daemon_that_is_busy_with_its_server_is_asked_again)
+{
+    setenv("FAKE_MPS", "busy=3", 1);
+    run_sweep_file(
+        "d=$CUDA_MPS_PIPE_DIRECTORY; > $d/client.$$; while [ ! -e $d/seen.$$ ]; do sleep 0.02; done; sleep 1; "
+        "cat $d/busy > busy; echo loss=1",
+        1, QUARTER);
+    const hpt_run_options o = with_option(required);
+    run_ok(&o);
+    cr_assert_str_eq(run_read("busy"), "3\n", "it was busy");
+    cr_assert_str_eq(tier_of(0), "mps");
+    cr_assert(!strstr(record.notices, "controller"), "%s", record.notices);
 }
 
 #define CLIENT \
@@ -351,6 +365,43 @@ Test(run_mps, a_deaf_trials_work_on_the_gpu_is_ended_before_it_is_killed)
     snprintf(line, sizeof line, "terminate_client %d alive\n", atoi(run_read("pid")));
     cr_assert_str_eq(run_read("log"), line);
     cr_assert(!strstr(record.notices, "controller"), "%s", record.notices);
+}
+
+// Its daemon is busy at the first look, and again when the trial is to be killed.
+Test(run_mps, a_deaf_trials_work_is_ended_though_its_daemon_is_busy_when_asked)
+{
+    char line[64];
+    setenv("FAKE_MPS_LOG", "log", 1);
+    setenv("FAKE_MPS", "busy=2", 1);
+    run_sweep_file("trap 'rm -f $CUDA_MPS_PIPE_DIRECTORY/busy; touch again' TERM; echo $$ > pid; "
+                   "> $CUDA_MPS_PIPE_DIRECTORY/client.$$; while :; do sleep 0.05; done",
+                   1, "hpt: {resources: {gpu: 0.25, cpu: 0.1}, grace: 0.2, timeout: {trial: 2}}\n");
+    run_ok(NULL);
+    cr_assert(access("again", F_OK) == 0);
+    snprintf(line, sizeof line, "terminate_client %d alive\n", atoi(run_read("pid")));
+    cr_assert_str_eq(run_read("log"), line);
+    cr_assert_str_eq(tier_of(0), "mps");
+    cr_assert(!strstr(record.notices, "controller"), "%s", record.notices);
+}
+
+static void when_given_up(const hpt_run_event *e) {
+    if (e->kind != HPT_RUN_NOTICE || !strstr(e->text, "advisory from now on")) return;
+    unsetenv("FAKE_MPS");
+    run_file("go", "", false);
+}
+
+Test(run_mps, a_client_of_a_controller_that_was_given_up_is_ended_before_it_is_killed)
+{
+    char line[64];
+    setenv("FAKE_MPS_LOG", "log", 1);
+    setenv("FAKE_MPS", "busy=1000", 1);
+    run_sweep_file("trap '' TERM; echo $$ > pid; > $CUDA_MPS_PIPE_DIRECTORY/client.$$; while :; do sleep 0.05; done", 1,
+                   "hpt: {resources: {gpu: 0.25, cpu: 0.1}, grace: 0.2, timeout: {trial: 6}}\n");
+    record.hook = when_given_up;
+    run_ok(NULL);
+    cr_assert(access("go", F_OK) == 0, "it was given up: %s", record.notices);
+    snprintf(line, sizeof line, "terminate_client %d alive\n", atoi(run_read("pid")));
+    cr_assert_str_eq(run_read("log"), line);
 }
 
 Test(run_mps, where_a_client_cannot_be_ended_the_controller_is_started_anew_before_the_next_trial)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // test_run_share.c: what of a share a trial finds enforced, and what is recorded of its use.
-#include "core/sched/cores.h"
+#include "core/devices/cores.h"
 #include "run_support.h"
 
 #include <criterion/criterion.h>

@@ -12,8 +12,7 @@
 // measured to lose on smooth functions and to miss branches of a tree, and a quarter to win, docs/ablation.md).
 //
 // The same calls give the same bits: rows are added one by one, in the order of the pending points, by whoever resumes a study
-// too.
-// Ownership: own arrays; gp and code are the caller's at every call. Threads: one at a time.
+// too. Ownership: own arrays; gp and code are the caller's at every call. Threads: one at a time.
 // Cost: made as a screening of m candidates; O(n (n + m)) a pending point; O(m) a search.
 #include "../base/alloc.h"
 #include "../base/error.h"

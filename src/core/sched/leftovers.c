@@ -22,7 +22,7 @@
 #include "../base/clock.h"
 #include "../base/error.h"
 #include "../base/str.h"
-#include "proc_walk.h"
+#include "../devices/proc_walk.h"
 #include "process.h"
 
 #include <ctype.h>

@@ -34,12 +34,15 @@
 #include <time.h>
 #include <unistd.h>
 
-static const double LIMIT = 5.0; // seconds that a command may take
-static const char PROGRAM[] = "nvidia-cuda-mps-control", RECORD[] = "mps.txt", ROOT[] = "/tmp/hpt-mps-";
+static const double LIMIT = 5.0;    // seconds that a command may take
+static const double PATIENCE = 3.0; // seconds over which looks must fail
+static const char PROGRAM[] = "nvidia-cuda-mps-control", RECORD[] = "mps.txt", ROOT[] = "/tmp/hpt-mps-",
+                  PID_FILE[] = "nvidia-cuda-mps-control.pid";
 
 int hpt__mps_open(hpt__mps_set *set) {
     const char *given = getenv("HPT_MPS_CONTROL");
     set->limit = LIMIT;
+    set->patience = PATIENCE;
     return hpt__process_find(&set->program, given && *given ? given : PROGRAM);
 }
 
@@ -51,6 +54,24 @@ static void give_up(hpt__mps *m, const char *why) {
     m->alive = false;
     m->step = HPT__MPS_NOTHING;
     (void)snprintf(m->why, sizeof m->why, "the MPS controller of %s: %.150s", m->uuid, why);
+}
+
+bool hpt__mps_is_gone(const hpt__mps *m) {
+    char path[HPT__MPS_PATH + sizeof PID_FILE + 1], text[32];
+    int64_t pid;
+    (void)snprintf(path, sizeof path, "%s/%s", m->pipe, PID_FILE);
+    if (!hpt__read_start(text, sizeof text, NULL, path)) return false;
+    if (!hpt__parse_int(&pid, text, strcspn(text, " \r\n")) || pid <= 0 || pid > INT32_MAX) return false;
+    return kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+}
+
+// A look had no good answer.
+static void note_failure(const hpt__mps_set *set, hpt__mps *m, const char *why) {
+    const double now = hpt__now_mono();
+    m->step = HPT__MPS_NOTHING;
+    if (m->n_failed++ == 0) m->failed_from = now;
+    const bool often = m->n_failed >= HPT__MPS_FAILURES && now - m->failed_from >= set->patience;
+    if (m->alive && (often || hpt__mps_is_gone(m))) give_up(m, why);
 }
 
 static hpt__mps_state command(const hpt__mps_set *set, hpt__mps *m, const char *commands, double seconds) {
@@ -120,12 +141,11 @@ int hpt__mps_start(int64_t *index, hpt__mps_set *set, const hpt__run_dir *dir, c
 int hpt__mps_look_begin(const hpt__mps_set *set, hpt__mps *m) {
     const hpt__mps_where w = where_of(set, m);
     int rc = hpt__mps_call_begin(&m->call, &w, "get_server_list\n", set->limit);
-    if (rc < 0) {
-        give_up(m, hpt_last_error());
-        return rc;
-    }
-    m->step = HPT__MPS_ASKED_SERVERS;
-    return 0;
+    if (rc < 0)
+        note_failure(set, m, hpt_last_error());
+    else
+        m->step = HPT__MPS_ASKED_SERVERS;
+    return rc;
 }
 
 static bool read_pid(pid_t *out, const char *line, size_t n) {
@@ -278,6 +298,7 @@ static hpt__mps_state go_on_restart(const hpt__mps_set *set, hpt__mps *m) {
     if (step == HPT__MPS_STARTING)
         return begin_step(set, m, HPT__MPS_CHECKING, "get_server_list\n") < 0 ? HPT__MPS_FAILED : HPT__MPS_BUSY;
     m->alive = true;
+    m->n_failed = 0;
     return HPT__MPS_ANSWERED;
 }
 
@@ -290,6 +311,7 @@ hpt__mps_state hpt__mps_look(const hpt__mps_set *set, hpt__mps *m) {
     if (m->step >= HPT__MPS_QUITTING) return go_on_restart(set, m);
     if (m->step == HPT__MPS_ASKED_END) {
         m->step = HPT__MPS_NOTHING;
+        m->n_failed += state == HPT__MPS_FAILED;
         return state == HPT__MPS_ANSWERED && all_ended(m) ? HPT__MPS_ANSWERED : HPT__MPS_FAILED;
     }
     if (state == HPT__MPS_FAILED) {
@@ -305,8 +327,11 @@ hpt__mps_state hpt__mps_look(const hpt__mps_set *set, hpt__mps *m) {
         m->step = HPT__MPS_ASKED_CLIENTS;
         return HPT__MPS_BUSY;
     }
+    if (bad)
+        note_failure(set, m, bad);
+    else
+        m->n_failed = 0;
     m->step = HPT__MPS_NOTHING;
-    if (bad) give_up(m, bad);
     return bad ? HPT__MPS_FAILED : HPT__MPS_ANSWERED;
 }
 
@@ -344,7 +369,8 @@ void hpt__mps_close(hpt__mps_set *set, const hpt__run_dir *dir) {
     for (int64_t i = 0; i < set->n; i++) {
         hpt__mps *m = &set->items[i];
         hpt__mps_call_fini(&m->call);
-        if (m->alive) (void)command(set, m, "quit\n", set->limit); // what does not obey is ended below
+        if (m->alive || !hpt__mps_is_gone(m))
+            (void)command(set, m, "quit\n", set->limit); // what does not obey is ended below
     }
     for (int64_t i = 0; i < set->n; i++) {
         end_all(set->items[i].pipe, false, set->limit);

@@ -6,11 +6,11 @@
 #ifndef HPT_SCHED_MPS_H
 #define HPT_SCHED_MPS_H
 
+#include "../devices/proc_walk.h"
 #include "mps_call.h"
-#include "proc_walk.h"
 #include "run_dir.h"
 
-enum { HPT__MPS_PATH = 48, HPT__MPS_SERVERS = 16 };
+enum { HPT__MPS_PATH = 48, HPT__MPS_SERVERS = 16, HPT__MPS_FAILURES = 4 };
 
 typedef enum hpt__mps_step {
     HPT__MPS_NOTHING,
@@ -30,8 +30,10 @@ typedef struct hpt__mps { // one controller
     char uuid[96];        // of its GPU
     int generation;       // how often it was started anew
     char pipe[HPT__MPS_PATH], log[HPT__MPS_PATH];
-    bool alive;    // started, and has answered all that it was asked so far
-    char why[288]; // why not; one line
+    bool alive;         // started, and not given up
+    char why[288];      // why not; one line
+    int64_t n_failed;   // questions without a good answer since the last one that had one
+    double failed_from; // hpt__now_mono() of the first of them
     hpt__mps_call call;
     hpt__mps_step step; // of a look under way
     // ---- as of the last look
@@ -45,8 +47,9 @@ typedef struct hpt__mps { // one controller
 
 typedef struct hpt__mps_set {
     char *program;
-    double limit;  // seconds that any one command may take
-    char root[32]; // folder of all; "": none was made
+    double limit;    // seconds that any one command may take
+    double patience; // seconds over which looks must fail before a controller is given up
+    char root[32];   // folder of all; "": none was made
     hpt__mps *items;
     int64_t n, cap;
 } hpt__mps_set;
@@ -59,18 +62,22 @@ HPT_NODISCARD int hpt__mps_start(int64_t *index, hpt__mps_set *set, const hpt__r
 // Ends all controllers that were started, removes their folders and the record. Waits for the limit at most, three times each.
 void hpt__mps_close(hpt__mps_set *set, const hpt__run_dir *dir);
 
-// Begins to ask a controller for its servers and clients. Not while a look is under way or it is not alive. A failure makes it not
-// alive: one that missed its limit once is not asked again.
+// Whether the controller's daemon is known to have ended: its process id lies in the pipe folder.
+bool hpt__mps_is_gone(const hpt__mps *m);
+
+// Begins to ask a controller for its servers and clients, also one that was given up. Not while a look is under way. A failure is no
+// verdict: a daemon that starts a server refuses other commands meanwhile. It makes a controller not alive when the daemon is gone, or
+// when the last HPT__MPS_FAILURES looks over at least `patience` seconds had no good answer.
 HPT_NODISCARD int hpt__mps_look_begin(const hpt__mps_set *set, hpt__mps *m);
 // Goes on as far as is possible without waiting. BUSY: m->call says for what to wait; ANSWERED: fault and clients are new;
-// FAILED: no longer alive, m->why says why.
+// FAILED: m->n_failed says how often in a row; if it is no longer alive m->why says why.
 hpt__mps_state hpt__mps_look(const hpt__mps_set *set, hpt__mps *m);
 
 // Puts the clients that are a trial's first; how many they are. As of the last look.
 int64_t hpt__mps_select(hpt__mps *m, const hpt__family *family);
 // Begins to end the work of the selected clients on the device, so that their processes may be killed (a kill amidst device
-// work is undefined under MPS). hpt__mps_look goes on; ANSWERED: all are ended; FAILED: some are not, m->call.text says why; it
-// stays alive.
+// work is undefined under MPS). hpt__mps_look goes on; ANSWERED: all are ended; FAILED: some are not, m->call.text says why, and
+// m->call.state is FAILED too where the daemon did not take the command; it stays alive.
 HPT_NODISCARD int hpt__mps_end_begin(const hpt__mps_set *set, hpt__mps *m, double seconds);
 
 // Begins to end a controller without clients and to start it anew, in new folders. hpt__mps_look goes on; ANSWERED: it is alive.

@@ -3,7 +3,7 @@
 #ifndef HPT_SCHED_PROCESS_H
 #define HPT_SCHED_PROCESS_H
 
-#include "cores.h"
+#include "../devices/cores.h"
 #include <hpt/export.h>
 #include <hpt/status.h>
 #include <signal.h>

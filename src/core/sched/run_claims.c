@@ -9,7 +9,7 @@
 //
 // Ownership: the run's. Threads: the loop's. Cost: a look (claims.c) per take and per return.
 #include "../base/clock.h"
-#include "host_limits.h"
+#include "../devices/host_limits.h"
 #include "run_impl.h"
 
 #include <stdlib.h>

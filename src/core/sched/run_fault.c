@@ -19,9 +19,14 @@
 //   two fail within TOGETHER, with an Xid, or both     a fault: all clients were gone before anybody could look
 //   with words of a fatal fault (fault_words.inc)
 //   such words or an Xid, and one fails                the driver contained it: failed, charged
+//   such words of one that began before the last       collateral: its context died in that fault, it only noticed later
+//   shared fault of its server
+//   such words within TOGETHER of a client's SIGKILL   collateral: a kill amidst device work breaks the server as a fault does
 //   CUDA says that the server takes no newcomers       collateral: it is in no state to be anybody's fault
 //   its GPU does not answer any more (run_lost.c)      collateral
 //   none                                               failed, charged
+// FAULT is seldom seen: on an H200 (driver 580) it lasted 0.12 s at most, and all clients failed within a millisecond. It is
+// the words that tell then.
 // A client that fails is therefore told only when its controller has been asked anew (some hundredths of a second, VERDICT
 // at most). Without neighbours too: nobody is to be started at a server that refuses newcomers.
 //
@@ -38,6 +43,7 @@
 #include "run_impl.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -80,7 +86,7 @@ static void mark(hpt__run *run, int64_t k, bool running) {
 static void begin(hpt__run *run, int64_t k, bool running) {
     hpt__mps_looks *l = &run->mps_looks[k];
     char xid[32] = "";
-    l->fault_at = hpt__now_mono();
+    l->fault_at = l->broke_at = hpt__now_mono();
     l->n_present = 0;
     mark(run, k, running);
     l->n_faults += l->n_present > 1;
@@ -171,12 +177,30 @@ void hpt__run_fault_events(hpt__run *run) {
     }
 }
 
+static bool was_killed(const hpt__running *t) {
+    return t->status_known && WIFSIGNALED(t->status) && WTERMSIG(t->status) == SIGKILL;
+}
+
+// Whether what it says of a fault is the end of something that broke its context before.
+static bool is_late(const hpt__mps_looks *l, const hpt__running *t) {
+    const bool late = l->n_present > 1 && l->broke_at > t->started && l->broke_at < t->ended_at;
+    return t->said == HPT__SAID_FAULT && !was_killed(t) && (late || fabs(t->ended_at - l->killed_at) < TOGETHER);
+}
+
 bool hpt__run_fault_waits(hpt__run *run, hpt__running *t) {
-    const int64_t k = failed(t) && !t->in_fault ? hpt__run_mps_index(run, &t->grant) : -1;
+    const int64_t k = hpt__run_mps_index(run, &t->grant);
     const double now = hpt__now_mono();
     bool another = false, both = false;
-    if (k < 0 || !is_on(run, t, k) || !run->mps.items[k].alive) return false;
+    if (k < 0 || !is_on(run, t, k)) return false;
     hpt__mps_looks *l = &run->mps_looks[k];
+    if (was_killed(t) && t->tier == HPT__TIER_MPS && !t->in_fault && !t->work_ended) l->killed_at = t->ended_at;
+    if (!failed(t) || t->in_fault) return false;
+    if (t->said == HPT__SAID_NOTHING && t->verdict_at <= 0) t->said = hpt__run_says_fault(t);
+    if (is_late(l, t)) {
+        t->late = true;
+        return false;
+    }
+    if (!run->mps.items[k].alive) return false;
     for (int64_t i = 0; i < run->n_slots; i++) {
         const hpt__running *s = &run->slots[i];
         if (s == t || !is_on(run, s, k)) continue;
@@ -186,8 +210,7 @@ bool hpt__run_fault_waits(hpt__run *run, hpt__running *t) {
     }
     if (t->verdict_at <= 0) {
         t->verdict_at = now + VERDICT;
-        t->said = hpt__run_says_fault(t);
-        l->next = now;
+        if (run->mps.items[k].n_failed == 0) l->next = now; // else it is soon
         hpt__run_fault_events(run);
     }
     const bool xid = l->xid_at > 0 && fabs(l->xid_at - t->ended_at) < VERDICT;
@@ -222,7 +245,8 @@ int hpt__run_collateral(bool *is, hpt__run *run, hpt__running *t, const char *lo
     int64_t n = 0;
     char reason[96];
     const bool lost = hpt__run_lost_any(run, t), refused = t->verdict_at > 0 && t->said == HPT__SAID_REFUSED;
-    *is = lost || refused || (t->in_fault && run->mps_looks[hpt__run_mps_index(run, &t->grant)].n_present > 1);
+    *is =
+        lost || refused || t->late || (t->in_fault && run->mps_looks[hpt__run_mps_index(run, &t->grant)].n_present > 1);
     if (!*is) return 0;
     int rc = hpt__run_note_interrupted(&n, run, t, "collateral");
     if (rc < 0) return rc;

@@ -24,15 +24,15 @@
 
 #include "../base/error.h"
 #include "../base/options.h"
+#include "../devices/cgroup.h"
+#include "../devices/claims.h"
+#include "../devices/cores.h"
+#include "../devices/ledger_queue.h"
+#include "../devices/nvml.h"
 #include "../study/study_impl.h"
 #include "../sweep/sweep_impl.h"
-#include "cgroup.h"
-#include "claims.h"
-#include "cores.h"
 #include "intake.h"
-#include "ledger_queue.h"
 #include "mps.h"
-#include "nvml.h"
 #include "process.h"
 #include "report_socket.h"
 #include "run_dir.h"
@@ -78,6 +78,8 @@ typedef struct hpt__mps_looks { // what is known of a controller, and when it is
     // ---- run_fault.c
     double fault_at;             // since when its server has failed; 0: it has not
     int64_t n_present, n_faults; // clients then; faults with more than one client
+    double broke_at;             // last fault: contexts of before are dead
+    double killed_at;            // when SIGKILL last ended a client
     double xid_at;               // last critical event of its GPU; 0: none
     int64_t xid;
     double excluded_until; // MPS is not used there; 0: it is
@@ -116,10 +118,12 @@ typedef struct hpt__running { // one slot
     bool reported; // since the pruner was asked last
     double started, timeout_at, silent_at, kill_at, ended_at;
     double verdict_at; // when, at the latest, it is known whose failure its failure is; 0: nobody asked
-    hpt__said said;    // of why it failed; valid with verdict_at
+    hpt__said said;    // of why it failed; once it has
     bool looked;       // its controller has been asked since it ended
     bool told;         // it has ended and is to be told in this turn
     bool in_fault;     // client of a server that failed
+    bool late;         // it failed of what had broken its context before
+    bool work_ended;   // on its GPU, before it was killed
     hpt__stop_cause cause;
     bool killed; // SIGKILL was sent
     bool ended;  // its process is gone; waits to be told
@@ -418,8 +422,10 @@ void hpt__run_mps_exclusive(hpt__run *run, int64_t k); // whether controller k's
 // ---- run_mps_end.c
 // Whether SIGKILL has to wait until the trial's work on its GPU has been ended; t->kill_at: for how long at most.
 bool hpt__run_mps_end(hpt__run *run, hpt__running *t);
-void hpt__run_mps_looking(hpt__run *run, int64_t k);  // controller k is being asked for its clients
-bool hpt__run_mps_end_next(hpt__run *run, int64_t k); // it has answered; true: it is told to end some
+void hpt__run_mps_looking(hpt__run *run, int64_t k);          // controller k is being asked for its clients
+bool hpt__run_mps_end_next(hpt__run *run, int64_t k);         // it has answered; true: it is told to end some
+void hpt__run_mps_end_unheard(hpt__run *run, int64_t k);      // it has not; those that waited for it go on to do so
+bool hpt__run_mps_end_wanted(const hpt__run *run, int64_t k); // a trial is to be killed and waits for its next look
 void hpt__run_mps_end_answered(hpt__run *run, int64_t k, bool good);
 // Nothing is started there any more; when its trials have ended it is started anew. what, why: for a notice.
 void hpt__run_mps_drain(hpt__run *run, int64_t k, const char *what, const char *why);

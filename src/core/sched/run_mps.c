@@ -30,6 +30,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+// When a look failed the next one comes after AGAIN seconds, then twice as many, at most AGAIN_MOST.
+static const double AGAIN = 0.25, AGAIN_MOST = 2.0;
 static const double FIRST_LOOK = 0.25, RAREST_LOOK = 10.0, VERIFIED_LOOK = 30.0, FAULT_LOOK = 0.25;
 static const int64_t MIB = 1 << 20;
 enum { ESCAPED_LOOKS = 2 };
@@ -290,18 +292,29 @@ static void plan_look(hpt__run *run, int64_t k, double now) {
         all = all && !(watched(run, &run->slots[i], &run->mps.items[k]) && run->slots[i].tier != HPT__TIER_MPS);
     l->gap = all ? VERIFIED_LOOK : l->gap * 2 < RAREST_LOOK ? l->gap * 2 : RAREST_LOOK;
     if (l->fault_at > 0) l->gap = FAULT_LOOK;
-    l->next = hpt__run_fault_asks(run, k) ? now : now + l->gap;
+    l->next = hpt__run_fault_asks(run, k) || hpt__run_mps_end_wanted(run, k) ? now : now + l->gap;
+}
+
+// Controller k had no good answer: a busy daemon is asked again soon, one that was given up no more (was: before).
+static void unheard(hpt__run *run, int64_t k, bool was) {
+    const hpt__mps *m = &run->mps.items[k];
+    const int64_t n = m->n_failed < 8 ? m->n_failed : 8;
+    run->mps_looks[k].next = hpt__now_mono() + fmin(AGAIN * (double)(1 << (n > 0 ? n - 1 : 0)), AGAIN_MOST);
+    if (was && !m->alive) lost(run, m);
+    hpt__run_mps_end_unheard(run, k);
 }
 
 // Goes on with the look at controller k, whose process has ended or whose time is up.
 static int go_on(hpt__run *run, int64_t k) {
     hpt__mps *m = &run->mps.items[k];
     const hpt__mps_step step = m->step;
+    const bool was = m->alive;
     if (step == HPT__MPS_NOTHING) return 0;
     const hpt__mps_state state = hpt__mps_look(&run->mps, m);
     if (step == HPT__MPS_ASKED_END && state != HPT__MPS_BUSY) {
         hpt__run_mps_end_answered(run, k, state == HPT__MPS_ANSWERED);
         run->mps_looks[k].next = hpt__now_mono(); // for others that wait
+        if (m->n_failed > 0) unheard(run, k, was);
         return 0;
     }
     if (step >= HPT__MPS_QUITTING && state != HPT__MPS_BUSY) {
@@ -315,12 +328,12 @@ static int go_on(hpt__run *run, int64_t k) {
     if (state == HPT__MPS_BUSY && m->step != step) // the next question
         return hpt__run_watch(run, m->call.pidfd, HPT__SOURCE_MPS, k, EPOLLIN);
     if (state == HPT__MPS_ANSWERED) {
-        judge(run, m);
-        hpt__run_fault_looked(run, k);
+        if (m->alive) judge(run, m);
+        if (m->alive) hpt__run_fault_looked(run, k);
         if (hpt__run_mps_end_next(run, k)) return hpt__run_watch(run, m->call.pidfd, HPT__SOURCE_MPS, k, EPOLLIN);
     }
-    if (state == HPT__MPS_FAILED) lost(run, m);
-    if (state != HPT__MPS_BUSY) plan_look(run, k, hpt__now_mono());
+    if (state == HPT__MPS_FAILED) unheard(run, k, was);
+    if (state == HPT__MPS_ANSWERED) plan_look(run, k, hpt__now_mono());
     return 0;
 }
 
@@ -332,7 +345,7 @@ void hpt__run_mps_started(hpt__run *run, const hpt__running *t) {
     const hpt__mps *m = t->tier == HPT__TIER_MPS_UNVERIFIED ? controller_of(run, &t->grant) : NULL;
     if (!m) return;
     hpt__mps_looks *l = &run->mps_looks[m - run->mps.items];
-    l->next = hpt__now_mono() + FIRST_LOOK;
+    if (m->n_failed == 0) l->next = hpt__now_mono() + FIRST_LOOK; // else it is soon
     l->gap = FIRST_LOOK;
 }
 
@@ -340,6 +353,7 @@ void hpt__run_mps_started(hpt__run *run, const hpt__running *t) {
 static double due(const hpt__run *run, int64_t k) {
     const hpt__mps *m = &run->mps.items[k];
     if (m->step != HPT__MPS_NOTHING) return m->call.until;
+    if (hpt__run_mps_end_wanted(run, k)) return run->mps_looks[k].next;
     if (!m->alive && run->mps_looks[k].excluded_until > 0)
         return hpt__run_fault_any(run, k) ? INFINITY : run->mps_looks[k].excluded_until;
     if (!m->alive) return hpt__run_mps_is_drained(run, k) ? 0 : INFINITY;
@@ -365,15 +379,17 @@ int hpt__run_mps_time(hpt__run *run, double now) {
             rc = go_on(run, k);
             continue;
         }
-        const bool anew = !m->alive; // due, so it is drained, or its time of exclusion is over
+        const bool was = m->alive;
+        const bool anew = !was && !hpt__run_mps_end_wanted(run, k); // it is drained, or its time of exclusion is over
         run->mps_looks[k].began = now;
-        run->mps_looks[k].excluded_until = 0;
+        if (anew) run->mps_looks[k].excluded_until = 0;
         if (!anew) hpt__run_mps_looking(run, k);
         if ((anew ? hpt__mps_restart_begin(&run->mps, m) : hpt__mps_look_begin(&run->mps, m)) == 0)
             rc = hpt__run_watch(run, m->call.pidfd, HPT__SOURCE_MPS, k, EPOLLIN);
-        else {
+        else if (anew)
             lost(run, m);
-        }
+        else
+            unheard(run, k, was);
     }
     return rc;
 }

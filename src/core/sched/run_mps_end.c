@@ -3,7 +3,9 @@
 //
 // A client that is killed amidst device work leaves its server in an undefined state, its neighbours with it. So before
 // SIGKILL the controller is asked, anew, for its clients, and for each of the trial's it is told terminate_client, which returns
-// when the client has no work on the device any more. Both together may take END_SECONDS; the loop does not wait for them. If a
+// when the client has no work on the device any more. Both together may take END_SECONDS, within which a daemon that did not take
+// the question is asked again (run_mps.c); the loop does not wait for them. That a controller was given up, or is to be started anew, does
+// not make its clients safe to kill: as long as its daemon lives, it is asked too. If a
 // client cannot be ended SIGKILL is sent all the same, no trial is started on this GPU any more, and when those that run there
 // have ended its controller is ended and a new one started. If that fails, shares of this GPU are advisory.
 //
@@ -25,10 +27,10 @@ bool hpt__run_mps_end(hpt__run *run, hpt__running *t) {
     if (!under || t->ended || t->killed || t->mps_end == HPT__END_DONE) return false;
     if (t->in_fault) return false; // its work has ended already
     if (t->mps_end == HPT__END_NOT) {
-        if (!run->mps.items[k].alive) return false;
+        if (k < 0 || hpt__mps_is_gone(&run->mps.items[k])) return false;
         t->mps_end = HPT__END_WANTED;
         t->kill_at = now + END_SECONDS;
-        run->mps_looks[k].next = now;
+        if (run->mps.items[k].n_failed == 0) run->mps_looks[k].next = now; // else it is soon
         return true;
     }
     if (now < t->kill_at) return true;
@@ -45,7 +47,7 @@ void hpt__run_mps_looking(hpt__run *run, int64_t k) {
     }
 }
 
-static hpt__running *find(hpt__run *run, int64_t k, hpt__end end) {
+static hpt__running *find(const hpt__run *run, int64_t k, hpt__end end) {
     for (int64_t i = 0; i < run->n_slots; i++) {
         hpt__running *t = &run->slots[i];
         if (t->trial && !t->ended && t->mps_end == end && hpt__run_mps_index(run, &t->grant) == k) return t;
@@ -53,9 +55,20 @@ static hpt__running *find(hpt__run *run, int64_t k, hpt__end end) {
     return NULL;
 }
 
+bool hpt__run_mps_end_wanted(const hpt__run *run, int64_t k) {
+    return find(run, k, HPT__END_WANTED) != NULL;
+}
+
 static void kill_now(hpt__run *run, hpt__running *t) {
     t->mps_end = HPT__END_DONE;
     hpt__run_kill_trial(run, t);
+}
+
+void hpt__run_mps_end_unheard(hpt__run *run, int64_t k) {
+    const bool gone = hpt__mps_is_gone(&run->mps.items[k]);
+    hpt__running *t;
+    while ((t = find(run, k, HPT__END_LOOKING)) != NULL) t->mps_end = HPT__END_WANTED;
+    while (gone && (t = find(run, k, HPT__END_WANTED)) != NULL) kill_now(run, t);
 }
 
 bool hpt__run_mps_end_next(hpt__run *run, int64_t k) {
@@ -69,15 +82,24 @@ bool hpt__run_mps_end_next(hpt__run *run, int64_t k) {
             return true;
         }
         if (n > 0) hpt__run_mps_drain(run, k, NO_END, hpt_last_error());
+        t->work_ended = n == 0;
         kill_now(run, t);
     }
     return false;
 }
 
 void hpt__run_mps_end_answered(hpt__run *run, int64_t k, bool good) {
+    const hpt__mps *m = &run->mps.items[k];
     hpt__running *t = find(run, k, HPT__END_ASKED);
-    if (!good) hpt__run_mps_drain(run, k, NO_END, hpt__str_text(&run->mps.items[k].call.text));
-    if (t) kill_now(run, t);
+    const bool unheard = !good && m->call.state == HPT__MPS_FAILED;
+    if (t && unheard && hpt__now_mono() < t->kill_at && !hpt__mps_is_gone(m)) {
+        t->mps_end = HPT__END_WANTED; // once more
+        return;
+    }
+    if (!good) hpt__run_mps_drain(run, k, NO_END, hpt__str_text(&m->call.text));
+    if (!t) return;
+    t->work_ended = good;
+    kill_now(run, t);
 }
 
 void hpt__run_mps_drain(hpt__run *run, int64_t k, const char *what, const char *why) {

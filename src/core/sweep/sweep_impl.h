@@ -74,7 +74,6 @@ hpt__json *hpt__yaml_scalar(hpt__arena *arena, const char *text, size_t n);
 // Warnings are appended to *warnings (arena array). sweep may be NULL.
 HPT_NODISCARD int hpt__sweep_space(hpt_space **out, const hpt__json *parameters, const char *file, hpt_sweep *sweep);
 
-bool hpt__sweep_is_profile(const char *text); // "1g.10gb", "7g.80gb", "1c.3g.40gb", "1g.10gb+me"
 // Whether trials ask for different amounts.
 bool hpt__sweep_has_formula(const hpt_sweep *sweep);
 // What the trial at a point of the sweep's space asks for; HPT_E_ARG: a formula gives nothing that can be asked for.

@@ -4,10 +4,10 @@
 // A text with a '{' is a formula (sweep_formula.c). Its extremes over the space are found at once, so that a sweep some of
 // whose trials could never start is refused before any does.
 #include "../base/num.h"
+#include "../devices/ledger.h"
 #include "../space/space_impl.h"
 #include "sweep_formula.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -25,20 +25,6 @@ static int read_amount(double *out, const hpt__check *c, const hpt__json *node, 
     if (rc < 0) return rc;
     if (!(*out > 0 && *out <= 1e6)) return hpt__check_fail(c, node, path, "must be greater than 0; fractions are fine");
     return HPT_OK;
-}
-
-// [COMPUTE 'c.'] SLICES 'g.' SIZE 'gb' ['+' ATTRIBUTES], as nvidia-smi writes it.
-bool hpt__sweep_is_profile(const char *text) {
-    enum { LONGEST = 23 };
-    const char *p = text;
-    if (strlen(text) > LONGEST) return false;
-    if (isdigit((unsigned char)p[0]) && strncmp(p + 1, "c.", 2) == 0) p += 3;
-    if (!isdigit((unsigned char)p[0]) || strncmp(p + 1, "g.", 2) != 0) return false;
-    p += 3;
-    const size_t digits = strspn(p, "0123456789");
-    if (digits == 0 || strncmp(p + digits, "gb", 2) != 0) return false;
-    p += digits + 2;
-    return *p == '\0' || (*p == '+' && p[1] && p[1 + strspn(p + 1, "abcdefghijklmnopqrstuvwxyz.")] == '\0');
 }
 
 static int read_formula(const struct hpt__formula **out, double *low, double *high, const hpt__check *c,
@@ -90,7 +76,7 @@ static int read_key(const hpt__check *c, const char *key, const hpt__json *v, co
             *number = high;
         return HPT_OK;
     }
-    if (of == &s->gpu_of && hpt__json_string(v) && hpt__sweep_is_profile(hpt__json_string(v))) {
+    if (of == &s->gpu_of && hpt__json_string(v) && hpt__is_mig_profile(hpt__json_string(v))) {
         s->gpu_profile = hpt__json_string(v);
         s->gpu = least->gpu = 1;
         return HPT_OK;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_sched_nvml.c: GPUs as a driver tells them, over tests/nvml/fake_nvml.c: the list, MIG instances, what
+// test_devices_nvml.c: GPUs as a driver tells them, over tests/nvml/fake_nvml.c: the list, MIG instances, what
 // CUDA_VISIBLE_DEVICES and Slurm show of it, and a device that is watched while its processes come, grow and go.
 #include "core/base/alloc.h"
-#include "core/sched/gpu_visible.h"
-#include "core/sched/nvml.h"
-#include "core/sched/nvml_abi.h"
+#include "core/devices/gpu_visible.h"
+#include "core/devices/nvml.h"
+#include "core/devices/nvml_abi.h"
 #include <criterion/criterion.h>
 #include <hpt/device.h>
 #include <hpt/status.h>
@@ -33,7 +33,7 @@ static void enter(void) {
 static void leave(void) {
     unlink(script_path);
 }
-TestSuite(sched_nvml, .init = enter, .fini = leave);
+TestSuite(devices_nvml, .init = enter, .fini = leave);
 
 static void script(const char *text) {
     FILE *f = fopen(script_path, "w");
@@ -64,7 +64,7 @@ static int64_t used_by(const hpt__gpu_load *load, pid_t pid) {
     return 0;
 }
 
-Test(sched_nvml, the_list_has_gpus_instances_and_what_is_on_them)
+Test(devices_nvml, the_list_has_gpus_instances_and_what_is_on_them)
 {
     hpt__gpu *g;
     int64_t n;
@@ -92,7 +92,7 @@ Test(sched_nvml, the_list_has_gpus_instances_and_what_is_on_them)
     hpt__nvml_close(nvml);
 }
 
-Test(sched_nvml, an_old_driver_that_tells_less_still_lists_its_gpus)
+Test(devices_nvml, an_old_driver_that_tells_less_still_lists_its_gpus)
 {
     hpt__gpu *g;
     int64_t n;
@@ -109,7 +109,7 @@ Test(sched_nvml, an_old_driver_that_tells_less_still_lists_its_gpus)
     hpt__nvml_close(nvml);
 }
 
-Test(sched_nvml, why_there_is_no_driver_is_said)
+Test(devices_nvml, why_there_is_no_driver_is_said)
 {
     hpt__nvml *nvml = NULL;
     script("init 9\n");
@@ -128,7 +128,7 @@ Test(sched_nvml, why_there_is_no_driver_is_said)
     hpt_free(d);
 }
 
-Test(sched_nvml, a_watched_device_shows_processes_that_come_grow_and_go)
+Test(devices_nvml, a_watched_device_shows_processes_that_come_grow_and_go)
 {
     hpt__gpu_load load = {0};
     script("gpu GPU-a 1000 used=10\nprocess GPU-a 11 100 step=50\nprocess GPU-a 12 5 from=2 to=3 mps\n");
@@ -147,7 +147,7 @@ Test(sched_nvml, a_watched_device_shows_processes_that_come_grow_and_go)
     hpt__nvml_close(nvml);
 }
 
-Test(sched_nvml, more_processes_than_expected_are_all_listed)
+Test(devices_nvml, more_processes_than_expected_are_all_listed)
 {
     char text[8192] = "gpu GPU-a 100000\n";
     hpt__gpu_load load = {0};
@@ -161,7 +161,7 @@ Test(sched_nvml, more_processes_than_expected_are_all_listed)
     hpt__nvml_close(nvml);
 }
 
-Test(sched_nvml, a_lost_device_and_one_that_never_was_are_errors_with_its_name)
+Test(devices_nvml, a_lost_device_and_one_that_never_was_are_errors_with_its_name)
 {
     hpt__gpu_load load = {0};
     script("gpu GPU-a 1000\ngpu GPU-b 1000\nlost 0 3\n");
@@ -181,7 +181,7 @@ Test(sched_nvml, a_lost_device_and_one_that_never_was_are_errors_with_its_name)
     hpt__nvml_close(nvml);
 }
 
-Test(sched_nvml, a_critical_fault_is_told_once_with_its_gpu)
+Test(devices_nvml, a_critical_fault_is_told_once_with_its_gpu)
 {
     hpt__gpu_load load = {0};
     char uuid[96] = "";
@@ -220,7 +220,7 @@ static const char *shown(const char *visible) {
     return text;
 }
 
-Test(sched_nvml, visible_devices_are_read_as_the_driver_reads_them)
+Test(devices_nvml, visible_devices_are_read_as_the_driver_reads_them)
 {
     script(TWO_KINDS);
     setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID", 1);
@@ -239,7 +239,7 @@ Test(sched_nvml, visible_devices_are_read_as_the_driver_reads_them)
     cr_assert_str_eq(shown(""), "");
 }
 
-Test(sched_nvml, numbers_stay_numbers_where_cudas_order_is_not_known)
+Test(devices_nvml, numbers_stay_numbers_where_cudas_order_is_not_known)
 {
     hpt_device_info *d;
     int64_t n;
@@ -253,7 +253,7 @@ Test(sched_nvml, numbers_stay_numbers_where_cudas_order_is_not_known)
     cr_assert_str_eq(shown("1,0"), "GPU-b GPU-a ", "all alike: the orders agree");
 }
 
-Test(sched_nvml, uuids_in_gpus_choose_and_an_unknown_one_is_refused)
+Test(devices_nvml, uuids_in_gpus_choose_and_an_unknown_one_is_refused)
 {
     hpt_device_info *d;
     int64_t n;
@@ -269,7 +269,7 @@ Test(sched_nvml, uuids_in_gpus_choose_and_an_unknown_one_is_refused)
     cr_assert_eq(hpt_device_list(&d, &n, "GPU-dddd-4"), HPT_E_ARG);
 }
 
-Test(sched_nvml, slurm_says_which_gpus_and_how_much_of_them)
+Test(devices_nvml, slurm_says_which_gpus_and_how_much_of_them)
 {
     hpt_device_info *d;
     int64_t n;
@@ -304,7 +304,7 @@ Test(sched_nvml, slurm_says_which_gpus_and_how_much_of_them)
     hpt_free(d);
 }
 
-Test(sched_nvml, devices_on_which_nothing_can_run_have_no_capacity)
+Test(devices_nvml, devices_on_which_nothing_can_run_have_no_capacity)
 {
     hpt_device_info *d;
     int64_t n;
@@ -323,7 +323,7 @@ static bool fail_kth(size_t size, void *payload) {
     return ++n_allocations == fail_at;
 }
 
-Test(sched_nvml, a_failed_allocation_is_reported_and_leaks_nothing)
+Test(devices_nvml, a_failed_allocation_is_reported_and_leaks_nothing)
 {
     hpt_device_info *d = NULL;
     int64_t n;

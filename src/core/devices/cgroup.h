@@ -2,8 +2,8 @@
 // cgroup.h: a control group (v2) for each trial, where this process's own group is delegated to the user.
 //
 // Ownership: an hpt__cgroups owns its folders below `root`. Threads: one at a time.
-#ifndef HPT_SCHED_CGROUP_H
-#define HPT_SCHED_CGROUP_H
+#ifndef HPT_DEVICES_CGROUP_H
+#define HPT_DEVICES_CGROUP_H
 
 #include <hpt/export.h>
 #include <hpt/status.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_sched_queue.c: the ledger and its queue against a plain model: a million random sequences of requests and
+// test_devices_queue.c: the ledger and its queue against a plain model: a million random sequences of requests and
 // releases, checked after each step; and that no request waits for ever.
 #include "core/base/alloc.h"
 #include "core/base/rng.h"
-#include "core/sched/ledger_queue.h"
+#include "core/devices/ledger_queue.h"
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -194,7 +194,7 @@ static void sequence(hpt__rng *rng, hpt__queue *q) {
     hpt__ledger_fini(&l);
 }
 
-Test(sched_queue, a_million_random_sequences_keep_every_device_within_its_capacity, .timeout = 600)
+Test(devices_queue, a_million_random_sequences_keep_every_device_within_its_capacity, .timeout = 600)
 {
     hpt__rng rng;
     hpt__queue q = {0};
@@ -221,7 +221,7 @@ static hpt__demand demand(double cpu, double gpu) {
 
 // Small ones arrive without end, one for each that ends, at random: without a reservation two devices would never be
 // free at once.
-Test(sched_queue, a_large_request_starts_although_small_ones_never_cease)
+Test(devices_queue, a_large_request_starts_although_small_ones_never_cease)
 {
     hpt__ledger l;
     hpt__queue q = {0};
@@ -253,7 +253,7 @@ Test(sched_queue, a_large_request_starts_although_small_ones_never_cease)
     hpt__ledger_fini(&l);
 }
 
-Test(sched_queue, cores_are_kept_for_the_oldest_as_well)
+Test(devices_queue, cores_are_kept_for_the_oldest_as_well)
 {
     hpt__ledger l;
     hpt__queue q = {0};
@@ -272,7 +272,7 @@ Test(sched_queue, cores_are_kept_for_the_oldest_as_well)
     hpt__ledger_fini(&l);
 }
 
-Test(sched_queue, a_request_that_is_taken_back_keeps_nothing)
+Test(devices_queue, a_request_that_is_taken_back_keeps_nothing)
 {
     hpt__ledger l;
     hpt__queue q = {0};

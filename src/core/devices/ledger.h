@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // ledger.h: who holds which share of the machine. Whole numbers only (thousandths of a core, millionths of a GPU,
 // bytes), so that 0.1 taken ten times is one and never a little less.
-#ifndef HPT_SCHED_LEDGER_H
-#define HPT_SCHED_LEDGER_H
+#ifndef HPT_DEVICES_LEDGER_H
+#define HPT_DEVICES_LEDGER_H
 
 #include <hpt/device.h>
 #include <hpt/export.h>
@@ -70,6 +70,7 @@ void hpt__ledger_fini(hpt__ledger *ledger); // a zeroed one is fine
 
 // From the sweep's numbers: cores, GPUs (a fraction, or a whole number above 1), bytes. HPT_E_ARG names the key.
 HPT_NODISCARD int hpt__demand_make(hpt__demand *out, double cpu, int64_t memory, double gpu, int64_t gpu_memory);
+bool hpt__is_mig_profile(const char *text); // "1g.10gb", "7g.80gb", "1c.3g.40gb", "1g.10gb+me"
 // Asks for one whole MIG instance of a profile instead of what it asks for of GPUs. HPT_E_ARG: no such name.
 HPT_NODISCARD int hpt__demand_instance(hpt__demand *d, const char *profile);
 

@@ -4,8 +4,8 @@
 // Declared here so that no header of the toolkit is needed to build and no library to start. Source: NVML's documented
 // C interface (https://docs.nvidia.com/deploy/nvml-api/). tests/nvml/nvml_abi_check.c holds each of them against the
 // toolkit's nvml.h where that is installed; tests/nvml/fake_nvml.c is another implementation of the same interface.
-#ifndef HPT_SCHED_NVML_ABI_H
-#define HPT_SCHED_NVML_ABI_H
+#ifndef HPT_DEVICES_NVML_ABI_H
+#define HPT_DEVICES_NVML_ABI_H
 
 typedef struct nvmlDevice_st *hpt__nvml_device;
 typedef struct nvmlEventSet_st *hpt__nvml_event_set;

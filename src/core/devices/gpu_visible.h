@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // gpu_visible.h: which devices a list like CUDA_VISIBLE_DEVICES means.
-#ifndef HPT_SCHED_GPU_VISIBLE_H
-#define HPT_SCHED_GPU_VISIBLE_H
+#ifndef HPT_DEVICES_GPU_VISIBLE_H
+#define HPT_DEVICES_GPU_VISIBLE_H
 
 #include "nvml.h"
 

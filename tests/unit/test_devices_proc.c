@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_sched_proc.c: which processes are a trial's.
+// test_devices_proc.c: which processes are a trial's.
 #include "core/base/alloc.h"
-#include "core/sched/proc_walk.h"
+#include "core/devices/proc_walk.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>
@@ -34,7 +34,7 @@ static pid_t sleeper(bool session, const char *const *env) {
     return pid;
 }
 
-Test(sched_proc, a_trials_processes_are_its_session_its_descendants_and_orphans_that_carry_its_name)
+Test(devices_proc, a_trials_processes_are_its_session_its_descendants_and_orphans_that_carry_its_name)
 {
     int fd[2];
     pid_t pids[3];
@@ -77,7 +77,7 @@ Test(sched_proc, a_trials_processes_are_its_session_its_descendants_and_orphans_
     cr_assert(!hpt__proc_is_of(pids[1], &family), "it is gone");
 }
 
-Test(sched_proc, state_parent_and_start_are_read_behind_a_name_that_holds_anything)
+Test(devices_proc, state_parent_and_start_are_read_behind_a_name_that_holds_anything)
 {
     hpt__proc_stat me, child;
     const pid_t pid = fork();

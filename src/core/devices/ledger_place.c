@@ -7,7 +7,7 @@
 // large one stays free for who needs it), then both the first. The sum and not compute alone: where memory is what
 // fills a device, filling compute first would leave gaps of memory everywhere. A device of unknown memory counts compute
 // twice. Several whole devices are chosen one after the other in the same way; never MIG instances, of which a process
-// can use one only. Numbers against an exact packer: tests/unit/test_sched_packing.c.
+// can use one only. Numbers against an exact packer: tests/unit/test_devices_packing.c.
 //
 // Threads: one at a time. Cost: O(devices asked for x devices), 64 devices about a microsecond.
 #include "ledger.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_sched_packing.c: how full best fit gets devices, against an exact packer on small cases.
+// test_devices_packing.c: how full best fit gets devices, against an exact packer on small cases.
 //
 // Given requests in an order that nobody chose, each placed at once or passed over, against the best of all ways to place a
 // part of them. Bound, with compute alone and no share above s: where a request is passed over every device is used by
@@ -7,7 +7,7 @@
 // requests no bound exists for any packer that must not wait (0.01 first, then 1.0, on one device); there the average
 // counts.
 #include "core/base/rng.h"
-#include "core/sched/ledger.h"
+#include "core/devices/ledger.h"
 #include <criterion/criterion.h>
 
 static const int64_t GIB = 1073741824;
@@ -76,7 +76,7 @@ static score compare(hpt__policy policy, double share_max, bool with_memory, uin
     return s;
 }
 
-Test(sched_packing, best_fit_keeps_its_bound_against_the_exact_packer)
+Test(devices_packing, best_fit_keeps_its_bound_against_the_exact_packer)
 {
     static const double most[] = {0.1, 0.25, 0.5};
     for (size_t i = 0; i < sizeof most / sizeof *most; i++) {
@@ -86,14 +86,14 @@ Test(sched_packing, best_fit_keeps_its_bound_against_the_exact_packer)
     }
 }
 
-Test(sched_packing, with_memory_and_whole_devices_five_sixths_of_the_optimum_on_average)
+Test(devices_packing, with_memory_and_whole_devices_five_sixths_of_the_optimum_on_average)
 {
     const score whole = compare(HPT__PACK, 1.0, false, 6), memory = compare(HPT__PACK, 0.5, true, 7);
     cr_assert(whole.mean >= 0.83, "%g", whole.mean);
     cr_assert(memory.mean >= 0.88, "%g", memory.mean);
 }
 
-Test(sched_packing, pack_places_more_than_spread)
+Test(devices_packing, pack_places_more_than_spread)
 {
     const score pack = compare(HPT__PACK, 1.0, false, 8), spread = compare(HPT__SPREAD, 1.0, false, 8);
     cr_assert(pack.mean > spread.mean, "%g, %g", pack.mean, spread.mean);

@@ -7,8 +7,8 @@
 //
 // Ownership: the struct's; ledger and run_dir are borrowed. Threads: one at a time per struct; several structs, in one process or
 // many, may work on one folder.
-#ifndef HPT_SCHED_CLAIMS_H
-#define HPT_SCHED_CLAIMS_H
+#ifndef HPT_DEVICES_CLAIMS_H
+#define HPT_DEVICES_CLAIMS_H
 
 #include "../base/str.h"
 #include "ledger.h"

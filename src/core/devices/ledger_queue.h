@@ -12,8 +12,8 @@
 // oldest starts at the latest when what runs there now has ended, whatever else arrives, and every request becomes the
 // oldest in time. Keeping to the device first chosen would wait for a long trial on it while others come free: 0.81
 // instead of 0.94 of the GPUs in use with the durations of successive halving. `hpt-bench sched` measures the rule.
-#ifndef HPT_SCHED_LEDGER_QUEUE_H
-#define HPT_SCHED_LEDGER_QUEUE_H
+#ifndef HPT_DEVICES_LEDGER_QUEUE_H
+#define HPT_DEVICES_LEDGER_QUEUE_H
 
 #include "ledger.h"
 

@@ -6,8 +6,8 @@
 // Ownership: an hpt__nvml owns the library and NVML's reference on the driver. Threads: one at a time per handle
 // (several handles are fine, NVML counts its users). Cost: opening takes milliseconds, up to a second or two on a
 // machine whose idle GPUs are powered down without persistence mode; a poll some tens of microseconds a call.
-#ifndef HPT_SCHED_NVML_H
-#define HPT_SCHED_NVML_H
+#ifndef HPT_DEVICES_NVML_H
+#define HPT_DEVICES_NVML_H
 
 #include <hpt/export.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // proc_walk.h: what /proc tells of processes, and which of them belong to a trial.
-#ifndef HPT_SCHED_PROC_WALK_H
-#define HPT_SCHED_PROC_WALK_H
+#ifndef HPT_DEVICES_PROC_WALK_H
+#define HPT_DEVICES_PROC_WALK_H
 
 #include "../base/str.h"
 #include <hpt/export.h>

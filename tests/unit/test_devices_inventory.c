@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_sched_inventory.c: declared devices and what stands in CUDA_VISIBLE_DEVICES.
+// test_devices_inventory.c: declared devices and what stands in CUDA_VISIBLE_DEVICES.
 #include <criterion/criterion.h>
 #include <hpt/device.h>
 #include <hpt/status.h>
@@ -14,9 +14,9 @@ static void clean(void) {
     unsetenv("SLURM_JOB_ID");
     setenv("HPT_NVML_PATH", "/nonexistent", 1); // no driver, whatever this machine has
 }
-TestSuite(sched_inventory, .init = clean);
+TestSuite(devices_inventory, .init = clean);
 
-Test(sched_inventory, cpu_comes_first_with_the_affinity_masks_cores)
+Test(devices_inventory, cpu_comes_first_with_the_affinity_masks_cores)
 {
     hpt_device_info *d;
     int64_t n;
@@ -34,7 +34,7 @@ Test(sched_inventory, cpu_comes_first_with_the_affinity_masks_cores)
     hpt_free(d);
 }
 
-Test(sched_inventory, declarations_give_devices)
+Test(devices_inventory, declarations_give_devices)
 {
     static const struct {
         const char *text;
@@ -71,7 +71,7 @@ Test(sched_inventory, declarations_give_devices)
     }
 }
 
-Test(sched_inventory, argument_wins_over_the_variable)
+Test(devices_inventory, argument_wins_over_the_variable)
 {
     hpt_device_info *d;
     int64_t n;
@@ -81,7 +81,7 @@ Test(sched_inventory, argument_wins_over_the_variable)
     hpt_free(d);
 }
 
-Test(sched_inventory, malformed_declarations_are_refused)
+Test(devices_inventory, malformed_declarations_are_refused)
 {
     static const char *const bad[] = {"",   "x",   "four", "4x",   "x40GiB", "4x40Foo", "-1",      "4+",
                                       "+4", "4,4", "4 4",  "1e99", "5000",   "4x0",     "4xx4GiB", "4x-1GiB"};
@@ -93,7 +93,7 @@ Test(sched_inventory, malformed_declarations_are_refused)
     }
 }
 
-Test(sched_inventory, declared_devices_keep_to_the_visible_ones)
+Test(devices_inventory, declared_devices_keep_to_the_visible_ones)
 {
     hpt_device_info *d;
     int64_t n;
@@ -106,7 +106,7 @@ Test(sched_inventory, declared_devices_keep_to_the_visible_ones)
     hpt_free(d);
 }
 
-Test(sched_inventory, visible_devices_are_devices_where_no_driver_answers)
+Test(devices_inventory, visible_devices_are_devices_where_no_driver_answers)
 {
     hpt_device_info *d;
     int64_t n;

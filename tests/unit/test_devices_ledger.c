@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_sched_ledger.c: shares per device, packing, and what can never fit.
+// test_devices_ledger.c: shares per device, packing, and what can never fit.
 #include "core/base/rng.h"
-#include "core/sched/ledger.h"
-#include "core/sweep/sweep_impl.h"
+#include "core/devices/ledger.h"
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -29,7 +28,7 @@ static hpt__demand demand(double cpu, double gpu, int64_t gpu_memory) {
     return d;
 }
 
-Test(sched_ledger, shares_are_counted_per_device_not_in_the_sum)
+Test(devices_ledger, shares_are_counted_per_device_not_in_the_sum)
 {
     hpt__ledger l;
     machine(&l, 1000, 8, 0);
@@ -43,7 +42,7 @@ Test(sched_ledger, shares_are_counted_per_device_not_in_the_sum)
     hpt__ledger_fini(&l);
 }
 
-Test(sched_ledger, ten_tenths_and_three_thirds_fit)
+Test(devices_ledger, ten_tenths_and_three_thirds_fit)
 {
     static const struct {
         double share;
@@ -62,7 +61,7 @@ Test(sched_ledger, ten_tenths_and_three_thirds_fit)
     }
 }
 
-Test(sched_ledger, the_fullest_device_with_room_is_taken)
+Test(devices_ledger, the_fullest_device_with_room_is_taken)
 {
     hpt__ledger l;
     hpt__grant a, b, c, whole;
@@ -80,7 +79,7 @@ Test(sched_ledger, the_fullest_device_with_room_is_taken)
     hpt__ledger_fini(&l);
 }
 
-Test(sched_ledger, several_gpus_are_whole_and_different)
+Test(devices_ledger, several_gpus_are_whole_and_different)
 {
     hpt__ledger l;
     hpt__grant g, h;
@@ -98,7 +97,7 @@ Test(sched_ledger, several_gpus_are_whole_and_different)
     hpt__ledger_fini(&l);
 }
 
-Test(sched_ledger, memory_of_a_device_limits_its_shares)
+Test(devices_ledger, memory_of_a_device_limits_its_shares)
 {
     hpt__ledger l;
     hpt__grant g;
@@ -116,7 +115,7 @@ Test(sched_ledger, memory_of_a_device_limits_its_shares)
     hpt__ledger_fini(&l);
 }
 
-Test(sched_ledger, impossible_demands_are_refused_with_their_key)
+Test(devices_ledger, impossible_demands_are_refused_with_their_key)
 {
     hpt__ledger l;
     machine(&l, 4, 2, 40 * GIB);
@@ -144,7 +143,7 @@ Test(sched_ledger, impossible_demands_are_refused_with_their_key)
     hpt__ledger_fini(&none);
 }
 
-Test(sched_ledger, senseless_numbers_are_no_demand)
+Test(devices_ledger, senseless_numbers_are_no_demand)
 {
     static const double cpu[] = {0, -1, 1e9, (double)NAN};
     static const double gpu[] = {-0.5, 1.5, 65, 1e-9, (double)NAN};
@@ -172,7 +171,7 @@ static hpt__ledger mixed(void) { // two GPUs of 40 and 80 GiB, three instances o
     return l;
 }
 
-Test(sched_ledger, a_profile_asks_for_an_instance_of_that_size_and_for_no_other)
+Test(devices_ledger, a_profile_asks_for_an_instance_of_that_size_and_for_no_other)
 {
     hpt__ledger l = mixed();
     hpt__grant g;
@@ -190,12 +189,11 @@ Test(sched_ledger, a_profile_asks_for_an_instance_of_that_size_and_for_no_other)
     static const char *const bad[] = {"", "1g", "g.10gb", "1g.gb", "1g.10", "1g.10gbx", "1g.10gb+", "x1g.10gb", "half"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_assert_eq(hpt__demand_instance(&d, bad[i]), HPT_E_ARG, "'%s'", bad[i]);
-    cr_assert(hpt__sweep_is_profile("7g.80gb") && hpt__sweep_is_profile("1c.3g.40gb") &&
-              hpt__sweep_is_profile("1g.10gb+me"));
+    cr_assert(hpt__is_mig_profile("7g.80gb") && hpt__is_mig_profile("1c.3g.40gb") && hpt__is_mig_profile("1g.10gb+me"));
     hpt__ledger_fini(&l);
 }
 
-Test(sched_ledger, several_gpus_never_come_from_mig_instances)
+Test(devices_ledger, several_gpus_never_come_from_mig_instances)
 {
     hpt__ledger l = mixed();
     hpt__grant g;
@@ -207,7 +205,7 @@ Test(sched_ledger, several_gpus_never_come_from_mig_instances)
     hpt__ledger_fini(&l);
 }
 
-Test(sched_ledger, a_small_trial_leaves_the_large_device_free)
+Test(devices_ledger, a_small_trial_leaves_the_large_device_free)
 {
     hpt__ledger l = mixed();
     hpt__grant g;
@@ -219,7 +217,7 @@ Test(sched_ledger, a_small_trial_leaves_the_large_device_free)
     hpt__ledger_fini(&l);
 }
 
-Test(sched_ledger, spread_puts_each_trial_on_another_device_before_any_shares)
+Test(devices_ledger, spread_puts_each_trial_on_another_device_before_any_shares)
 {
     hpt__ledger l;
     hpt__grant g;
@@ -234,7 +232,7 @@ Test(sched_ledger, spread_puts_each_trial_on_another_device_before_any_shares)
     hpt__ledger_fini(&l);
 }
 
-Test(sched_ledger, a_part_of_a_device_is_all_there_is_to_share)
+Test(devices_ledger, a_part_of_a_device_is_all_there_is_to_share)
 {
     hpt__ledger l;
     hpt__grant g;
@@ -257,7 +255,7 @@ Test(sched_ledger, a_part_of_a_device_is_all_there_is_to_share)
     hpt__ledger_fini(&l);
 }
 
-Test(sched_ledger, a_device_for_one_process_is_not_shared)
+Test(devices_ledger, a_device_for_one_process_is_not_shared)
 {
     hpt__ledger l;
     hpt__grant g;
@@ -278,7 +276,7 @@ Test(sched_ledger, a_device_for_one_process_is_not_shared)
     hpt__ledger_fini(&l);
 }
 
-Test(sched_ledger, what_the_engine_keeps_is_not_granted)
+Test(devices_ledger, what_the_engine_keeps_is_not_granted)
 {
     hpt__ledger l;
     hpt__grant g;
@@ -300,7 +298,7 @@ Test(sched_ledger, what_the_engine_keeps_is_not_granted)
 }
 
 // Random takes and gives of different demands: never over any device's sum, and everything comes back.
-Test(sched_ledger, no_device_is_ever_oversubscribed)
+Test(devices_ledger, no_device_is_ever_oversubscribed)
 {
     hpt__rng rng;
     hpt__rng_init(&rng, 7, 0);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_sched_cores.c: which cores trials get.
+// test_devices_cores.c: which cores trials get.
 #include "core/base/alloc.h"
 #include "core/base/rng.h"
-#include "core/sched/cores.h"
+#include "core/devices/cores.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ static int64_t held(const hpt__cores *c, int64_t holder) {
     return n;
 }
 
-Test(sched_cores, any_order_of_taking_and_giving_keeps_the_sets_disjoint_and_whole)
+Test(devices_cores, any_order_of_taking_and_giving_keeps_the_sets_disjoint_and_whole)
 {
     enum { HOLDERS = 12 };
     hpt__cores c = machine(3, 8);
@@ -50,7 +50,7 @@ Test(sched_cores, any_order_of_taking_and_giving_keeps_the_sets_disjoint_and_who
     hpt__cores_fini(&c);
 }
 
-Test(sched_cores, a_set_lies_on_one_node_where_one_has_room_and_fills_nodes_up)
+Test(devices_cores, a_set_lies_on_one_node_where_one_has_room_and_fills_nodes_up)
 {
     hpt__cores c = machine(2, 4);
     cpu_set_t mask[HPT__CORE_SETS];
@@ -74,7 +74,7 @@ Test(sched_cores, a_set_lies_on_one_node_where_one_has_room_and_fills_nodes_up)
     hpt__cores_fini(&c);
 }
 
-Test(sched_cores, neighbouring_cores_are_written_as_a_range)
+Test(devices_cores, neighbouring_cores_are_written_as_a_range)
 {
     hpt__cores c = machine(1, 4);
     hpt__str text = HPT__STR_INIT;
@@ -87,7 +87,7 @@ Test(sched_cores, neighbouring_cores_are_written_as_a_range)
     hpt__cores_fini(&c);
 }
 
-Test(sched_cores, a_core_that_another_run_holds_is_not_taken)
+Test(devices_cores, a_core_that_another_run_holds_is_not_taken)
 {
     char folder[] = "/tmp/hpt-cores-test-XXXXXX", command[64];
     hpt__cores a, b;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // cores.h: which cores a trial may run on.
-#ifndef HPT_SCHED_CORES_H
-#define HPT_SCHED_CORES_H
+#ifndef HPT_DEVICES_CORES_H
+#define HPT_DEVICES_CORES_H
 
 #include "../base/str.h"
 #include <hpt/export.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // host_limits.h: how much of this machine's cores and memory is ours.
-#ifndef HPT_SCHED_HOST_LIMITS_H
-#define HPT_SCHED_HOST_LIMITS_H
+#ifndef HPT_DEVICES_HOST_LIMITS_H
+#define HPT_DEVICES_HOST_LIMITS_H
 
 #include <hpt/export.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_sched_limits.c: cores and memory under control groups (a folder that looks like /proc and /sys) and Slurm.
+// test_devices_limits.c: cores and memory under control groups (a folder that looks like /proc and /sys) and Slurm.
 #include "core/base/pool.h"
-#include "core/sched/host_limits.h"
+#include "core/devices/host_limits.h"
 #include <criterion/criterion.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@ static void leave(void) {
     sprintf(command, "rm -rf %s", root);
     cr_assert_eq(system(command), 0);
 }
-TestSuite(sched_limits, .init = enter, .fini = leave);
+TestSuite(devices_limits, .init = enter, .fini = leave);
 
 // A file below the root, its folders made.
 static void put(const char *name, const char *text) {
@@ -52,7 +52,7 @@ static const int64_t MIB = 1 << 20;
 static const char V2_MOUNT[] = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
                                "30 22 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
 
-Test(sched_limits, without_control_groups_affinity_and_memtotal_count)
+Test(devices_limits, without_control_groups_affinity_and_memtotal_count)
 {
     put("proc/meminfo", "MemTotal:       8388608 kB\n");
     const hpt__host_limits l = limits();
@@ -62,7 +62,7 @@ Test(sched_limits, without_control_groups_affinity_and_memtotal_count)
     cr_assert_str_eq(l.memory_from, "MemTotal");
 }
 
-Test(sched_limits, the_smallest_limit_on_the_way_up_counts)
+Test(devices_limits, the_smallest_limit_on_the_way_up_counts)
 {
     machine("0::/user.slice/job\n", V2_MOUNT);
     put("sys/fs/cgroup/user.slice/cpu.max", "25000 100000\n");
@@ -76,7 +76,7 @@ Test(sched_limits, the_smallest_limit_on_the_way_up_counts)
     cr_assert_str_eq(l.memory_from, "cgroup memory limit");
 }
 
-Test(sched_limits, max_and_larger_limits_are_none)
+Test(devices_limits, max_and_larger_limits_are_none)
 {
     machine("0::/a\n", V2_MOUNT);
     put("sys/fs/cgroup/a/cpu.max", "max 100000\n");
@@ -86,7 +86,7 @@ Test(sched_limits, max_and_larger_limits_are_none)
     cr_assert_eq(l.memory_bytes, 8192 * MIB);
 }
 
-Test(sched_limits, in_a_container_the_mount_point_is_our_group)
+Test(devices_limits, in_a_container_the_mount_point_is_our_group)
 {
     machine("0::/docker/abc\n", "30 22 0:26 /docker/abc /sys/fs/cgroup ro - cgroup2 cgroup rw\n");
     put("sys/fs/cgroup/cpu.max", "10000 100000\n");
@@ -99,7 +99,7 @@ Test(sched_limits, in_a_container_the_mount_point_is_our_group)
     cr_assert_eq(l.cores, 0.1);
 }
 
-Test(sched_limits, version_1_has_one_hierarchy_for_each)
+Test(devices_limits, version_1_has_one_hierarchy_for_each)
 {
     machine("9:memory:/slurm/job_1\n4:cpu,cpuacct:/slurm\n3:cpuset:/\n1:name=systemd:/x\n",
             "31 30 0:27 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n"
@@ -116,7 +116,7 @@ Test(sched_limits, version_1_has_one_hierarchy_for_each)
     cr_assert_eq(l.memory_bytes, 2048 * MIB);
 }
 
-Test(sched_limits, damaged_files_are_no_limit)
+Test(devices_limits, damaged_files_are_no_limit)
 {
     static const char *const groups[] = {"", "\n", "0", "0:", "0::", "::::", "0::/a/b/../../..\n"};
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
@@ -127,7 +127,7 @@ Test(sched_limits, damaged_files_are_no_limit)
     }
 }
 
-Test(sched_limits, slurm_gives_a_step_its_tasks_cores_and_a_batch_script_the_nodes)
+Test(devices_limits, slurm_gives_a_step_its_tasks_cores_and_a_batch_script_the_nodes)
 {
     put("proc/meminfo", "MemTotal:       8388608 kB\n");
     setenv("SLURM_CPUS_PER_TASK", "1", 1);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_sched_claims.c: several ledgers on one folder of claims: never more than there is, whoever dies; who goes first.
+// test_devices_claims.c: several ledgers on one folder of claims: never more than there is, whoever dies; who goes first.
 #include "core/base/alloc.h"
 #include "core/base/rng.h"
-#include "core/sched/claims.h"
+#include "core/devices/claims.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -38,7 +38,7 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 static void leave(void) {
     nftw(place, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
-TestSuite(sched_claims, .init = enter, .fini = leave);
+TestSuite(devices_claims, .init = enter, .fini = leave);
 
 enum { GPUS = 4 };
 
@@ -130,7 +130,7 @@ static void check_sums(const one_run *runs, const bool *lives, int n) {
     }
 }
 
-Test(sched_claims, twenty_thousand_takes_returns_and_deaths_never_exceed_a_device_and_leave_nothing)
+Test(devices_claims, twenty_thousand_takes_returns_and_deaths_never_exceed_a_device_and_leave_nothing)
 {
     enum { RUNS = 5, HELD = 12, STEPS = 20000 };
     static one_run runs[RUNS];
@@ -225,7 +225,7 @@ static _Noreturn void work(board *b, int k, int n_ops) {
     _exit(0);
 }
 
-Test(sched_claims, four_processes_of_which_some_are_killed_never_hold_more_than_there_is)
+Test(devices_claims, four_processes_of_which_some_are_killed_never_hold_more_than_there_is)
 {
     enum { OPS = 4000, KILLS = 8 };
     board *b = mmap(NULL, sizeof *b, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -267,7 +267,7 @@ Test(sched_claims, four_processes_of_which_some_are_killed_never_hold_more_than_
 
 // ---- who goes first
 
-Test(sched_claims, room_is_left_to_the_run_that_holds_less_and_of_equals_to_the_one_that_has_waited_longer)
+Test(devices_claims, room_is_left_to_the_run_that_holds_less_and_of_equals_to_the_one_that_has_waited_longer)
 {
     one_run a, b;
     hpt__grant ga[GPUS], gb[GPUS];
@@ -298,7 +298,7 @@ Test(sched_claims, room_is_left_to_the_run_that_holds_less_and_of_equals_to_the_
     stop(&b);
 }
 
-Test(sched_claims, a_large_request_is_not_starved_by_another_runs_small_ones)
+Test(devices_claims, a_large_request_is_not_starved_by_another_runs_small_ones)
 {
     one_run a, b;
     hpt__grant small[2 * GPUS], large;
@@ -319,7 +319,7 @@ Test(sched_claims, a_large_request_is_not_starved_by_another_runs_small_ones)
     stop(&b);
 }
 
-Test(sched_claims, a_run_that_waits_and_does_not_look_any_more_holds_nobody_up)
+Test(devices_claims, a_run_that_waits_and_does_not_look_any_more_holds_nobody_up)
 {
     one_run a, b;
     hpt__grant g[GPUS], other;
@@ -336,7 +336,7 @@ Test(sched_claims, a_run_that_waits_and_does_not_look_any_more_holds_nobody_up)
     stop(&b);
 }
 
-Test(sched_claims, runs_on_devices_that_overlap_all_come_to_an_end)
+Test(devices_claims, runs_on_devices_that_overlap_all_come_to_an_end)
 {
     enum { RUNS = 4, TRIALS = 60, HELD = 6 };
     static one_run runs[RUNS];
@@ -371,7 +371,7 @@ Test(sched_claims, runs_on_devices_that_overlap_all_come_to_an_end)
 
 // ---- what goes wrong
 
-Test(sched_claims, a_run_whose_claims_cannot_be_written_says_so_once_and_goes_on_alone)
+Test(devices_claims, a_run_whose_claims_cannot_be_written_says_so_once_and_goes_on_alone)
 {
     one_run a, b;
     hpt__grant g[GPUS], mine;
@@ -397,7 +397,7 @@ Test(sched_claims, a_run_whose_claims_cannot_be_written_says_so_once_and_goes_on
     stop(&b);
 }
 
-Test(sched_claims, a_file_that_cannot_be_read_is_named_once)
+Test(devices_claims, a_file_that_cannot_be_read_is_named_once)
 {
     one_run a;
     hpt__grant g;
@@ -418,7 +418,7 @@ Test(sched_claims, a_file_that_cannot_be_read_is_named_once)
     stop(&a);
 }
 
-Test(sched_claims, files_that_a_cleaner_removed_are_made_anew)
+Test(devices_claims, files_that_a_cleaner_removed_are_made_anew)
 {
     one_run a, b;
     hpt__grant g[GPUS], other;
@@ -434,7 +434,7 @@ Test(sched_claims, files_that_a_cleaner_removed_are_made_anew)
     stop(&b);
 }
 
-Test(sched_claims, without_the_lock_nothing_is_taken_and_a_return_is_told_later)
+Test(devices_claims, without_the_lock_nothing_is_taken_and_a_return_is_told_later)
 {
     one_run a, b;
     hpt__grant g[GPUS], other;
@@ -456,7 +456,7 @@ Test(sched_claims, without_the_lock_nothing_is_taken_and_a_return_is_told_later)
     stop(&b);
 }
 
-Test(sched_claims, parts_of_a_device_that_a_batch_system_gave_to_two_jobs_do_not_take_from_each_other)
+Test(devices_claims, parts_of_a_device_that_a_batch_system_gave_to_two_jobs_do_not_take_from_each_other)
 {
     one_run runs[2];
     hpt__grant g;
@@ -474,7 +474,7 @@ Test(sched_claims, parts_of_a_device_that_a_batch_system_gave_to_two_jobs_do_not
     for (int k = 0; k < 2; k++) stop(&runs[k]);
 }
 
-Test(sched_claims, the_memory_of_the_host_is_shared_too)
+Test(devices_claims, the_memory_of_the_host_is_shared_too)
 {
     one_run a, b;
     hpt__grant g, other;
@@ -490,7 +490,7 @@ Test(sched_claims, the_memory_of_the_host_is_shared_too)
     stop(&b);
 }
 
-Test(sched_claims, one_mps_controller_a_device_and_none_beside_it_in_exclusive_mode)
+Test(devices_claims, one_mps_controller_a_device_and_none_beside_it_in_exclusive_mode)
 {
     one_run a, b;
     hpt__grant g;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // mps_find.h: MPS daemons that run on this machine, whoever started them.
-#ifndef HPT_SCHED_MPS_FIND_H
-#define HPT_SCHED_MPS_FIND_H
+#ifndef HPT_DEVICES_MPS_FIND_H
+#define HPT_DEVICES_MPS_FIND_H
 
 #include <stdbool.h>
 #include <sys/types.h>

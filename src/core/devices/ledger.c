@@ -12,8 +12,8 @@
 
 #include "../base/alloc.h"
 #include "../base/error.h"
-#include "../sweep/sweep_impl.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -59,6 +59,19 @@ int hpt__ledger_engine(hpt__ledger *ledger, int64_t gpu, int64_t bytes) {
 
 // ---- demands
 
+// [COMPUTE 'c.'] SLICES 'g.' SIZE 'gb' ['+' ATTRIBUTES], as nvidia-smi writes it.
+bool hpt__is_mig_profile(const char *text) {
+    const char *p = text;
+    if (strlen(text) >= HPT__PROFILE_MAX) return false;
+    if (isdigit((unsigned char)p[0]) && strncmp(p + 1, "c.", 2) == 0) p += 3;
+    if (!isdigit((unsigned char)p[0]) || strncmp(p + 1, "g.", 2) != 0) return false;
+    p += 3;
+    const size_t digits = strspn(p, "0123456789");
+    if (digits == 0 || strncmp(p + digits, "gb", 2) != 0) return false;
+    p += digits + 2;
+    return *p == '\0' || (*p == '+' && p[1] && p[1 + strspn(p + 1, "abcdefghijklmnopqrstuvwxyz.")] == '\0');
+}
+
 int hpt__demand_make(hpt__demand *out, double cpu, int64_t memory, double gpu, int64_t gpu_memory) {
     hpt__demand d = {.memory = memory, .gpu_memory = gpu_memory};
     if (!(cpu >= 1.0 / HPT__CPU_UNITS && cpu <= 1e6))
@@ -80,7 +93,7 @@ int hpt__demand_make(hpt__demand *out, double cpu, int64_t memory, double gpu, i
 }
 
 int hpt__demand_instance(hpt__demand *d, const char *profile) {
-    if (!hpt__sweep_is_profile(profile))
+    if (!hpt__is_mig_profile(profile))
         return hpt__fail(HPT_E_ARG, "hpt:resources.gpu: '%.40s' is no MIG profile; write one as in 1g.10gb", profile);
     (void)snprintf(d->profile, sizeof d->profile, "%s", profile);
     d->n_gpus = 1;
