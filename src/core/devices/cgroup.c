@@ -38,7 +38,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATH_SIZE = PATH_MAX + 64, REMOVALS = 100 };
+enum { PATH_SIZE = PATH_MAX + 512, REMOVALS = 100 };
 
 static bool put(const char *group, const char *name, const char *text) {
     char path[PATH_SIZE];
