@@ -145,6 +145,7 @@ fact "a run that was stopped leaves trials, and top says how to go on"
 kill -TERM $run
 wait $run
 hpt top --once >left.txt || fail "  status $?"
+# shellcheck disable=SC2016 # the text itself has backquotes
 for text in 'no run is going; `hpt resume hpt_runs/shown` continues it' ' 4 left, ' '  left *0 '; do
     grep -q "$text" left.txt || fail "  no '$text' in: $(cat left.txt)"
 done
