@@ -38,10 +38,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATH_SIZE = PATH_MAX + 512, REMOVALS = 100 };
+enum {
+    PATH_SIZE = PATH_MAX + 64,
+    FILE_SIZE = PATH_SIZE + 512,
+    REMOVALS = 100
+}; // of a group, of a file in one below it
 
 static bool put(const char *group, const char *name, const char *text) {
-    char path[PATH_SIZE];
+    char path[FILE_SIZE];
     const size_t n = strlen(text);
     (void)snprintf(path, sizeof path, "%s/%s", group, name);
     const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -58,7 +62,7 @@ static bool put_int(const char *group, const char *name, int64_t value) {
 }
 
 static bool get(char *out, size_t size, const char *group, const char *name) {
-    char path[PATH_SIZE];
+    char path[FILE_SIZE];
     (void)snprintf(path, sizeof path, "%s/%s", group, name);
     return hpt__read_start(out, size, NULL, path);
 }
