@@ -57,15 +57,10 @@ skip() {
     printf 'LEFT OUT  %s: %s\n' "$1" "$2"
 }
 
-# Ends what steps that were cut off have left: processes that carry this run's mark (tests are not of our process group).
-export GPU_CHECK=$log
+# Ends what steps that were cut off have left (tests are not of our process group).
 end_strays() {
-    local file
-    for file in /proc/[0-9]*/environ; do
-        tr '\0' '\n' <"$file" 2>/dev/null | grep -qxF "GPU_CHECK=$log" || continue
-        file=${file#/proc/}
-        [ "${file%/environ}" = "$BASHPID" ] || kill -9 "${file%/environ}" 2>/dev/null
-    done
+    local pid
+    for pid in $(marked); do kill -9 "$pid" 2>/dev/null; done
 }
 
 . scripts/gpu-env.sh

@@ -2,7 +2,11 @@
 # gpu-env.sh: sourced by gpu-check.sh and gpu-share-check.sh, in the repository's root: what both find out before they begin.
 #
 # Takes:  deps (packages of gpu-deps.sh or ""), device (cuda, or a mock), commit (or ""), log (a folder of the caller's)
-# Gives:  gpu, driver, capability; name and commit, of which result files are made; PATH, LD_LIBRARY_PATH, HPT_CUDA_PATH, PKG_CONFIG_*
+# Gives:  marked (process ids of all that this script has started, however deep: they carry GPU_CHECK); gpu, driver, capability; name and commit, of which result files are made; PATH, LD_LIBRARY_PATH, HPT_CUDA_PATH, PKG_CONFIG_*
+export GPU_CHECK=$log
+marked() {
+    grep -lszFx "GPU_CHECK=$log" /proc/[0-9]*/environ | tr -dc '0-9\n'
+}
 if [ -n "$deps" ]; then
     if [ -f "$deps" ]; then
         mkdir "$log/deps" && tar xzf "$deps" -C "$log/deps" || exit 2

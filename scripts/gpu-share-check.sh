@@ -44,12 +44,11 @@ control=${HPT_MPS_CONTROL:-nvidia-cuda-mps-control}
 cd "$log" || exit 2
 begin=$SECONDS
 
-# ---- whose processes: all that carry this variable
+# ---- processes of this check
 
-export SHARE_CHECK=$log
 ours() { # "PID NAME" of each that is named so (an extended regular expression)
     local pid comm
-    grep -lszFx "SHARE_CHECK=$log" /proc/[0-9]*/environ | tr -dc '0-9\n' | while read -r pid; do
+    marked | while read -r pid; do
         comm=$(cat "/proc/$pid/comm" 2>/dev/null) || continue
         [[ $comm =~ ^($1)$ ]] && echo "$pid $comm"
     done

@@ -94,18 +94,18 @@ out:
 
 // ---- the model's factor
 
-// c->small during these operations: log-determinant and a sum of squares (2 numbers), then two infos.
-enum { RESULT_BYTES = 2 * 8 + 2 * 4 };
+// c->small during these operations: log-determinant and a sum of squares (2 numbers), then info.
+enum { RESULT_BYTES = 2 * 8 + 4 };
 typedef struct result {
     double logdet, squares;
-    int info[2];
+    int info;
 } result;
 
 static int *info_of(const cuda__ctx *c) {
     return (int *)(uintptr_t)(c->small.at + 2 * 8);
 }
 
-// Log-determinant of the factor's first n rows, and the infos, to the host.
+// Log-determinant of the factor's first n rows, and info, to the host.
 static int collect(cuda__ctx *c, const double *l, int64_t ldl, int64_t n, result *out) {
     int rc = HPT_OK;
     HPT_TRY(cuda__launch_cuda_logdet(
@@ -176,8 +176,8 @@ static int factor(cuda__model *m, const double *theta, double jitter, double *lo
     HPT_TRY(cuda__fill_lower(c, &m->fit, cuda__points_of(&m->points, 0, n), m->fit.noise + jitter, l, m->ld));
     HPT_TRY(cuda__cholesky(c, l, m->ld, n, info_of(c)));
     HPT_TRY(collect(c, l, m->ld, n, &got));
-    *info = got.info[0];
-    if (got.info[0]) goto out;
+    *info = got.info;
+    if (got.info) goto out;
     *logdet = got.logdet;
     m->rows = n;
     m->jitter = jitter;
@@ -242,7 +242,7 @@ static int append(cuda__model *m, double *logdet, int64_t *info) {
         HPT_TRY(append_rows(m, n, k, v, s));
     }
     HPT_TRY(collect(c, l, ld, n + k, &got));
-    *info = got.info[0] ? got.info[0] + n : 0;
+    *info = got.info ? got.info + n : 0;
     if (*info) goto out;
     *logdet = got.logdet;
     m->rows = n + k;

@@ -28,7 +28,7 @@ static int64_t strip_of(int64_t s, int64_t rows) {
     return least(s, CUDA__INVERT_ROOM / rows > 0 ? CUDA__INVERT_ROOM / rows : 1);
 }
 
-static int64_t workspace(int64_t n) {
+int64_t cuda__invert_bytes(int64_t n) {
     int64_t most = 0;
     for (int64_t s = CUDA__BLOCK; s < n; s *= 2) {
         const int64_t full = n / (2 * s), rest = n - 2 * s * full - s, at_once = pairs_at_once(s);
@@ -70,7 +70,7 @@ out:
 
 int cuda__invert_triangle(cuda__ctx *c, double *a, int64_t lda, int64_t n) {
     int rc = HPT_OK;
-    HPT_TRY(cuda__reserve(c, &c->inverting, workspace(n), "an inverse"));
+    HPT_TRY(cuda__reserve(c, &c->inverting, cuda__invert_bytes(n), "an inverse"));
     HPT_TRY(cuda__launch_cuda_small_invert(c, (n + CUDA__BLOCK - 1) / CUDA__BLOCK, 1,
                                            &(cuda__small_invert_args){.a = a, .n = n, .lda = lda}));
     for (int64_t s = CUDA__BLOCK; s < n; s *= 2) {
@@ -83,8 +83,4 @@ int cuda__invert_triangle(cuda__ctx *c, double *a, int64_t lda, int64_t n) {
     }
 out:
     return rc;
-}
-
-int64_t cuda__invert_bytes(int64_t n) {
-    return workspace(n);
 }

@@ -2,7 +2,8 @@
 // cuda_mll.c: marginal likelihood with its gradient (formulas: backend_impl.h, cuda_mll.cu).
 //
 // With gradient:  K -> L (Xpotrf) -> M = L^-1 (cuda_invert.c);  v = M y, alpha = M' v;  M'M = A^-1, in a square of its own up to
-// CUDA__APART points, where one product is fastest, else in M's place by halves;  one pass over A^-1 for all p sums. Without: L, and v by one triangular solve.
+// CUDA__APART points, where one product is fastest, else in M's place by halves;  one pass over A^-1 for all p sums.
+// Without: L, and v by one triangular solve.
 // Everything is queued; the host waits once, for p + 4 numbers. Where A is not positive definite, what follows
 // computes nonsense that nobody reads.
 // Threads: as its context.
@@ -14,7 +15,7 @@
 
 static const double one = 1, zero = 0;
 
-// c->small: results (logdet, v'v, two infos in one number's room, gradient's sums p), v (n), alpha (n), partial sums.
+// c->small: results (logdet, v'v, info in a number's room, gradient's sums p), v (n), alpha (n), partial sums.
 typedef struct places {
     double *results, *sums, *v, *alpha, *partial;
     int *info;
@@ -92,7 +93,7 @@ int cuda__mll(void *model, const double *theta, double jitter, const double *y, 
     const int64_t p = hpt__cov_n_theta(m->cov), lda = cuda__round(n, CUDA__GROW);
     places at;
     double *got = NULL;
-    int infos[2];
+    int pivot; // that failed
     int rc = cuda__enter(c);
     if (rc < 0) return rc;
     HPT_TRY(cuda__reserve(c, &m->square, 8 * lda * n, "matrix of a likelihood"));
@@ -107,8 +108,8 @@ int cuda__mll(void *model, const double *theta, double jitter, const double *y, 
         goto out;
     }
     HPT_TRY(cuda__download(c, got, c->small.at, 8 * (grad ? 3 + p : 3)));
-    memcpy(infos, got + 2, sizeof infos);
-    *info = infos[0];
+    memcpy(&pivot, got + 2, sizeof pivot);
+    *info = pivot;
     if (*info) goto out;
     const double logdet = grad ? -got[0] : got[0];
     *value = -0.5 * got[1] - 0.5 * logdet - 0.5 * (double)n * log(2 * 3.14159265358979323846);

@@ -87,10 +87,9 @@ HPT_NODISCARD int hpt__model_cross_apply(hpt__model *model, const double *z, con
                                          const double *w, int64_t ldw, int64_t n, int64_t s, double *out, int64_t ldo);
 HPT_NODISCARD int hpt__model_screen(hpt__model *model, const hpt__acq *acq, const double *z, const uint64_t *zmask,
                                     int64_t m, int64_t k, int64_t *index, double *value);
-// Candidates that stay while points are pending, one set a model: their moments now, and the variances after each point that
-// is appended. pool: on input what set gave last (0: nothing), on output the number of this set; another set, another factor
-// and rows that are dropped make an older one void. x: the points of the model as they were set (backends in host memory
-// compute with them). HPT_E_MEMORY: no room; the model is as before.
+// Candidates that stay while points are pending, one set a model: their moments now, and the variances after each point that is
+// appended. *pool: the number of this set; another set, another factor and rows that are dropped make it void. x: the points of the
+// model as they were set (backends in host memory compute with them). HPT_E_MEMORY: no room; the model is as before.
 HPT_NODISCARD int hpt__model_pool_set(int64_t *pool, hpt__model *model, const double *x, const uint64_t *xmask,
                                       const double *z, const uint64_t *zmask, int64_t m, double *mean, double *var);
 // After one point was appended. var (m) is updated. HPT_S_NOTHING: the set is void, var is as before.

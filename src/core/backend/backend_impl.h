@@ -188,7 +188,7 @@ typedef struct hpt__backend {
     int (*mll_many)(void *model, hpt__mll_job *jobs, int64_t k, int64_t n);
 
     // Candidates that stay, one set a model: V = L^-1 K(X, C) (rows x m) is kept, so that what an appended row does to their
-    // variances costs n m and not n^2 m. mean, var: m, as posterior's. m = 0 forgets the set; so does a new factor.
+    // variances costs n m and not n^2 m. mean, var: m >= 1, as posterior's. Both or none.
     int (*pool_set)(void *model, const double *z, const uint64_t *zmask, int64_t m, double *mean, double *var);
     // V gains the factor's last row, of which it has all but that one. var: m; may be negative by rounding.
     int (*pool_append)(void *model, double *var);

@@ -29,6 +29,11 @@ void hpt__pool_fini(hpt__model *m) {
     m->pool = (hpt__pool){0};
 }
 
+// Whether the backend keeps the set.
+static bool keeps(const hpt__model *m) {
+    return m->device->ops->pool_set && m->device->ops->pool_append;
+}
+
 // Never the same twice, so that the number of a set that went with its model is not that of another.
 static int64_t next_number(void) {
     static atomic_llong numbers;
@@ -70,14 +75,14 @@ int hpt__model_pool_set(int64_t *pool, hpt__model *m, const double *x, const uin
     HPT_TRY(hpt__check_points("candidates that stay", z, zmask, n_z, d));
     *pool = m->pool.number = 0;
     if (n_z > 0)
-        HPT_TRY(m->device->ops->pool_set ? m->device->ops->pool_set(m->own, z, zmask, n_z, mean, var)
-                                         : set_here(m, x, xmask, z, zmask, n_z, mean, var));
+        HPT_TRY(keeps(m) ? m->device->ops->pool_set(m->own, z, zmask, n_z, mean, var)
+                         : set_here(m, x, xmask, z, zmask, n_z, mean, var));
     HPT_TRY(hpt__check_result(m->device, "mean of a candidate", mean, n_z, 1, n_z, false));
     HPT_TRY(hpt__check_result(m->device, "variance of a candidate", var, n_z, 1, n_z, false));
     m->pool.m = n_z;
     m->pool.rows = n;
     *pool = m->pool.number = next_number();
-    if (n_z > 0 && m->device->ops->pool_set) {
+    if (n_z > 0 && keeps(m)) {
         const hpt__model_shape shape = {.n = n, .d = d, .n_terms = m->cov->n_terms, .m = n_z};
         hpt__account(m->device, HPT__OP_POSTERIOR, &shape, start);
     }
@@ -121,9 +126,7 @@ int hpt__model_pool_append(int64_t pool, hpt__model *m, const double *x, const u
     HPT_TRY(hpt__check_points("candidates that stay", x, xmask, p->rows + 1, m->cov->d));
     HPT_TRY(hpt__check_points("candidates that stay", z, zmask, n_z, m->cov->d));
     p->number = 0;
-    if (n_z > 0)
-        HPT_TRY(m->device->ops->pool_append ? m->device->ops->pool_append(m->own, var)
-                                            : append_here(m, x, xmask, z, zmask, var));
+    if (n_z > 0) HPT_TRY(keeps(m) ? m->device->ops->pool_append(m->own, var) : append_here(m, x, xmask, z, zmask, var));
     HPT_TRY(hpt__check_result(m->device, "variance of a candidate", var, n_z, 1, n_z, false));
     p->rows++;
     p->number = pool;
