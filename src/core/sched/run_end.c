@@ -218,6 +218,18 @@ int hpt__run_ended_bad(hpt__run *run, hpt_trial *trial, const hpt__running *t, h
     return how & HPT__BAD_RETRY ? retry(run, trial) : 0;
 }
 
+int hpt__run_start_again(hpt__run *run, const hpt__running *t, hpt_outcome outcome, const char *text, const char *log) {
+    const int rc = hpt__run_requeue(run, t->number);
+    if (rc < 0) return rc;
+    hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_TRIAL_ENDED,
+                                       .number = t->number,
+                                       .outcome = outcome,
+                                       .value = NAN,
+                                       .text = text,
+                                       .log_path = log});
+    return 0;
+}
+
 // A trial that announced its end and then ended badly: its place was needed, which is not its fault. It keeps its
 // number, its folder and its retries. The bound stops a program that announces preemption each time it fails.
 static int preempted(hpt__run *run, hpt__running *t, const char *log) {
@@ -229,15 +241,7 @@ static int preempted(hpt__run *run, hpt__running *t, const char *log) {
         (void)snprintf(reason, sizeof reason, "preempted %lld times", (long long)n);
         return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED, reason, log, 0);
     }
-    rc = hpt__run_requeue(run, t->number);
-    if (rc < 0) return rc;
-    hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_TRIAL_ENDED,
-                                       .number = t->number,
-                                       .outcome = HPT_OUTCOME_PREEMPTED,
-                                       .value = NAN,
-                                       .text = "preempted; it is started again",
-                                       .log_path = log});
-    return 0;
+    return hpt__run_start_again(run, t, HPT_OUTCOME_PREEMPTED, "preempted; it is started again", log);
 }
 
 static int out_of_memory(hpt__run *run, hpt__running *t, char *reason, size_t size, const char *log) {

@@ -254,17 +254,9 @@ int hpt__run_collateral(bool *is, hpt__run *run, hpt__running *t, const char *lo
         (void)snprintf(reason, sizeof reason, "in %lld faults of its GPUs", (long long)n);
         return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED, reason, log, 0);
     }
-    rc = hpt__run_requeue(run, t->number);
-    if (rc < 0) return rc;
-    hpt__run_emit(run,
-                  (hpt_run_event){.kind = HPT_RUN_TRIAL_ENDED,
-                                  .number = t->number,
-                                  .outcome = HPT_OUTCOME_COLLATERAL,
-                                  .value = NAN,
-                                  .text = lost               ? "its GPU is lost; it is started again"
-                                          : refused          ? "its GPU's MPS server refused it; it is started again"
-                                          : n < HPT__SUSPECT ? "its shared GPU failed; it is started again"
-                                                             : "its shared GPU failed again; it is started again alone",
-                                  .log_path = log});
-    return 0;
+    const char *text = lost               ? "its GPU is lost; it is started again"
+                       : refused          ? "its GPU's MPS server refused it; it is started again"
+                       : n < HPT__SUSPECT ? "its shared GPU failed; it is started again"
+                                          : "its shared GPU failed again; it is started again alone";
+    return hpt__run_start_again(run, t, HPT_OUTCOME_COLLATERAL, text, log);
 }

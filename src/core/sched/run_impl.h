@@ -481,6 +481,9 @@ HPT_NODISCARD int hpt__run_conclude(hpt__run *run, hpt__running *t);     // tell
 enum { HPT__BAD_RETRY = 1, HPT__BAD_EXCUSED = 2 };
 HPT_NODISCARD int hpt__run_ended_bad(hpt__run *run, hpt_trial *trial, const hpt__running *t, hpt_trial_state state,
                                      hpt_outcome outcome, const char *reason, const char *log_path, unsigned how);
+// A trial whose interrupted attempt has been recorded (hpt__run_note_interrupted) is started again under its number, and told.
+HPT_NODISCARD int hpt__run_start_again(hpt__run *run, const hpt__running *t, hpt_outcome outcome, const char *text,
+                                       const char *log);
 
 // ---- run_attempts.c
 HPT_NODISCARD int hpt__run_find_lost(hpt__run *run);

@@ -64,19 +64,11 @@ int hpt__run_retry_oom(bool *is, bool *again, char *reason, size_t size, hpt__ru
                        (double)had / GIB, (long long)limit, limit == 1 ? "" : "s");
         return 0;
     }
-    rc = hpt__run_requeue(run, t->number);
-    if (rc < 0) return rc;
     *is = true;
     (void)snprintf(reason + len, size - len, "; it had %.2f GiB of a GPU and is started again with %.2f GiB",
                    (double)had / GIB, more);
     if (++run->n_oom_told <= TOLD)
         hpt__run_notice(run, "trial %lld: %s%s", (long long)t->number, reason,
                         run->n_oom_told == TOLD ? " (of further ones nothing is told)" : "");
-    hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_TRIAL_ENDED,
-                                       .number = t->number,
-                                       .outcome = HPT_OUTCOME_OOM_GPU,
-                                       .value = NAN,
-                                       .text = reason,
-                                       .log_path = log});
-    return 0;
+    return hpt__run_start_again(run, t, HPT_OUTCOME_OOM_GPU, reason, log);
 }
