@@ -49,6 +49,7 @@ step() {
     else
         printf 'FAIL  %-24s %4d s, status %d; its last lines:\n' "$name" $(($(date +%s) - begin)) "$rc"
         tail -n 15 "$log/$name.txt" | cut -c1-200
+        head -c 200000 "$log/$name.txt" >"$out/failed-$name.txt"
     fi
     return $rc
 }
@@ -95,13 +96,30 @@ if [ $tests = ON ]; then
     HPT_DEVICE=$device step sampler 240 "$bin/unit_sampler" --filter 'sampler_gp/@(branin_in_40_trials|finds_the_branch_that_hides_the_optimum)' --jobs 2
 fi
 step sweep_cuda 120 "$bin/hpt" run examples/digits/sweep.yaml --device "$device" --seed 1 --dir "$log/sweep_cuda" -q
+for check in twice crowd; do step $check 60 scripts/gpu-study.sh $check "$bin" "$device"; done
+if [ "$device" = cuda ]; then
+    for check in auto hold; do step $check 90 scripts/gpu-study.sh $check "$bin" "$device"; done
+    if [ -z "$pip" ] || [ $tests = OFF ]; then
+        skip pip "no package nvidia of pip is there, or no test"
+    else # the libraries that pip installed, and no others
+        HPT_CUDA_PATH=$pip step pip 60 "$bin/cuda_study" --jobs 1
+        HPT_CUDA_PATH=$pip "$bin/hpt" devices -v | grep '^cuda' | cut -c1-160
+    fi
+fi
 # ---- speed; the large sizes apart, so that what takes too long costs nothing but itself
 sizes=128,300,1000,2000,5000,10000 large=20000,50000
 [ -z "$quick" ] || { sizes=128,1000,5000 large=""; }
 [ "$device" = cuda ] || { sizes=32,128 large=""; }
 step bench_cuda 150 "$bin/hpt-bench" surrogate --device "$device" --n $sizes --fit-up-to 5000 -o jsonl --output "$log/bench_cuda.jsonl"
 step bench_both 120 "$bin/hpt-bench" surrogate --device "$device,cpu" --n "$(cut -d, -f1-3 <<<$sizes)" -o jsonl --output "$log/bench_both.jsonl"
-[ -z "$large" ] || step bench_large 150 "$bin/hpt-bench" surrogate --device "$device" --n $large -r 1 -o jsonl --output "$log/bench_large.jsonl"
+used() { nvidia-smi --query-gpu=memory.used --format=csv,noheader,nounits "$@" 2>/dev/null; }
+if [ -n "$large" ]; then
+    used -lms 250 >"$log/used.txt" &
+    poller=$!
+    step bench_large 150 "$bin/hpt-bench" surrogate --device "$device" --n $large -r 1 -o jsonl --output "$log/bench_large.jsonl"
+    kill $poller
+    echo "fact: memory: $(sort -n "$log/used.txt" | tail -n 1) MiB used at most while n is up to ${large##*,}, $(used) MiB after it" >"$log/memory.txt"
+fi
 # ---- sanitizers, last: what they slow down would slow down the rest
 if [ -z "$quick" ] && [ $tests = ON ]; then
     if command -v compute-sanitizer >/dev/null; then
@@ -120,6 +138,7 @@ fi
     "$bin/hpt" devices -v
     printf '\n'
     [ ! -f "$log/suite.txt" ] || tail -n 3 "$log/suite.txt"
+    sed -n 's/^fact: /- /p' "$log"/{twice,crowd,auto,hold,memory}.txt 2>/dev/null
 } >"$out/$name-$commit.md"
 
 # ---- one file

@@ -274,6 +274,15 @@ int cuda__reserve(cuda__ctx *c, cuda__buf *b, int64_t bytes, const char *what) {
     return allocate(c, b, bytes, what);
 }
 
+int cuda__reserve_zeroed(cuda__ctx *c, cuda__buf *b, int64_t bytes, const char *what) {
+    int rc = HPT_OK;
+    if (bytes <= b->bytes) return HPT_OK;
+    HPT_TRY(cuda__reserve(c, b, bytes, what));
+    HPT_TRY(cuda__zero(c, b->at, bytes));
+out:
+    return rc;
+}
+
 typedef struct plane { // columns at a distance of `pitch` bytes, on the host or (host NULL) on the device
     void *host;
     CUdeviceptr device;

@@ -78,6 +78,8 @@ int cuda__solver_status(cuda__ctx *c, cusolverStatus_t status, const char *text)
 
 // At least `bytes`; the old contents are lost when it has to grow. HPT_E_MEMORY names need and limit.
 int cuda__reserve(cuda__ctx *c, cuda__buf *b, int64_t bytes, const char *what);
+// The same; new memory is 0, as the libraries read whole tiles of a triangle.
+int cuda__reserve_zeroed(cuda__ctx *c, cuda__buf *b, int64_t bytes, const char *what);
 // The same, keeping the first `columns` columns of `rows` bytes, whose distance goes from pitch_old to pitch.
 int cuda__reserve_kept(cuda__ctx *c, cuda__buf *b, int64_t bytes, int64_t columns, int64_t rows, int64_t pitch_old,
                        int64_t pitch, const char *what);

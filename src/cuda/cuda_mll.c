@@ -96,7 +96,7 @@ int cuda__mll(void *model, const double *theta, double jitter, const double *y, 
     int pivot; // that failed
     int rc = cuda__enter(c);
     if (rc < 0) return rc;
-    HPT_TRY(cuda__reserve(c, &m->square, 8 * lda * n, "matrix of a likelihood"));
+    HPT_TRY(cuda__reserve_zeroed(c, &m->square, 8 * lda * n, "matrix of a likelihood"));
     if (grad && n <= CUDA__APART) HPT_TRY(cuda__reserve(c, &m->gram, 8 * lda * n, "matrix of a likelihood"));
     HPT_TRY(cuda__kernel_set(c, &m->trial, m->cov, &m->sorting, theta));
     HPT_TRY(reserve(c, &at, n, p));

@@ -157,8 +157,8 @@ out:
 }
 
 int64_t cuda__strip_width(int64_t n, int64_t m) {
-    const int64_t fits = CUDA__STRIP_BYTES / (8 * n), width = fits < 64 ? 64 : fits;
-    return width < m ? width : m;
+    const int64_t fits = CUDA__STRIP_BYTES / (8 * n), width = fits < 64 ? 64 : fits, strips = (m + width - 1) / width;
+    return strips > 1 ? (m + strips - 1) / strips : m; // as wide as each other: a thin last one would be slow
 }
 
 static int predict(const prediction *p) {

@@ -5,6 +5,7 @@
 //   spin SECONDS [FILE]     short kernels whose results are checked; ends early once FILE exists
 //   deaf SECONDS            likewise with kernels of half a second; ignores SIGTERM
 //   fault STEPS             as spin, and after STEPS a kernel that writes to an illegal address
+//   hold SECONDS            all memory that is left, to the last megabyte
 //   grow TO [FROM]          holds FROM of the device's memory, then a hundredth more each 0.6 s until TO, then 20 s
 //   escape SECONDS [FILE]   as spin, without the variables that lead to the MPS server
 //   ptx                     prints the kernels; needs no GPU
@@ -31,7 +32,7 @@
 #include <unistd.h>
 
 enum { THREADS = 128, ROUNDS = 100, PIECES = 1 << 14, FAILED = 1, USAGE = 2, WRONG = 3, NO_GPU = 77 };
-static const size_t PIECE = 64U << 20;
+static const size_t PIECE = 64U << 20, LEAST_PIECE = 1U << 20;
 static const double SHORT_KERNEL = 0.02, LONG_KERNEL = 0.5, GROW_SECONDS = 0.6, HOLD_SECONDS = 20;
 
 static const char PTX[] = ".version 7.0\n"
@@ -217,15 +218,30 @@ static int fault(probe *p) {
 
 // ---- memory
 
-static int allocatable(const probe *p) {
-    static CUdeviceptr pieces[PIECES];
+// Allocates pieces of a size until it is refused, and says what it got. Returns how many.
+static int take(const probe *p, CUdeviceptr *pieces, size_t size) {
     const char *name = "none";
     int n = 0;
     CUresult rc = CUDA_SUCCESS;
-    while (n < PIECES && (rc = p->cu->cuMemAlloc_v2(&pieces[n], PIECE)) == CUDA_SUCCESS) n++;
+    while (n < PIECES && (rc = p->cu->cuMemAlloc_v2(&pieces[n], size)) == CUDA_SUCCESS) n++;
     (void)p->cu->cuGetErrorName(rc, &name);
-    printf("allocatable_mib=%zu refused_by=%s\n", (size_t)n * (PIECE >> 20), name);
+    printf("allocatable_mib=%zu refused_by=%s\n", (size_t)n * (size >> 20), name);
+    return n;
+}
+
+static int allocatable(const probe *p) {
+    static CUdeviceptr pieces[PIECES];
+    int n = take(p, pieces, PIECE);
     while (n > 0) CALL(cuMemFree_v2, pieces[--n]);
+    return 0;
+}
+
+static int hold(const probe *p, double seconds) {
+    static CUdeviceptr large[PIECES], small[PIECES];
+    (void)take(p, large, PIECE);
+    (void)take(p, small, LEAST_PIECE);
+    printf("holds=%.3f\n", now());
+    pause_for(seconds);
     return 0;
 }
 
@@ -294,6 +310,7 @@ static int run(probe *p, const char *mode, double amount, const char *last) {
     int rc = begin(p);
     if (rc) return rc;
     if (strcmp(mode, "report") == 0) return report(p, amount);
+    if (strcmp(mode, "hold") == 0) return hold(p, amount);
     if (strcmp(mode, "grow") == 0) return grow(p, amount, last ? strtod(last, NULL) : 0);
     if (strcmp(mode, "deaf") == 0) return spin(p, amount, LONG_KERNEL, NULL);
     if (strcmp(mode, "fault") != 0) return spin(p, amount, SHORT_KERNEL, last);
@@ -302,7 +319,7 @@ static int run(probe *p, const char *mode, double amount, const char *last) {
 }
 
 int main(int argc, char **argv) {
-    static const char *const modes[] = {"report", "spin", "deaf", "fault", "grow", "escape"};
+    static const char *const modes[] = {"report", "spin", "deaf", "fault", "hold", "grow", "escape"};
     probe p = {0};
     bool known = false;
     char *end = NULL;
@@ -312,7 +329,7 @@ int main(int argc, char **argv) {
     const double amount = argc > 2 ? strtod(argv[2], &end) : 0;
     if (!known || argc > 4 || (end && (*end || !(amount >= 0)))) {
         (void)fprintf(stderr,
-                      "usage: gpu_share_probe report|spin|deaf|fault|grow|escape|ptx [AMOUNT [FILE or FROM]]\n");
+                      "usage: gpu_share_probe report|spin|deaf|fault|hold|grow|escape|ptx [AMOUNT [FILE or FROM]]\n");
         return USAGE;
     }
     (void)setvbuf(stdout, NULL, _IOLBF, 0);

@@ -2,6 +2,7 @@
 // test_run_collateral.c: a fault of one client of an MPS server takes its neighbours: who is charged, who is started again
 // and how, and when the GPU is used again. Over the fakes of test_run_mps.c: a file `fault` in the pipe folder puts the
 // server in state FAULT until it has no clients.
+#include "../../src/core/base/clock.h"
 #include "run_support.h"
 
 #include <criterion/criterion.h>
@@ -170,6 +171,23 @@ Test(run_collateral, a_fault_that_only_the_words_tell_of_charges_nobody_also_who
     unsetenv("FAKE_MPS");
     cr_assert(s.n_done == 3 && s.n_failed == 0 && n_collateral == 3, "%s", record.notices);
     cr_has(record.notices, "nothing is started there until the 2 trials that it served have ended");
+}
+
+// Both are told by one look, which found the server idle again: the next routine look is half a minute later.
+Test(run_collateral, a_gpu_whose_server_recovered_at_once_is_used_again_at_once)
+{
+    setenv("FAKE_MPS", "busy=1", 1);
+    run_sweep_file("[ $HPT_RESUME = 1 ] && exec echo loss=1; " CLIENTS(
+                       "2") "rm $d/client.$$; rm -f $d/busy; "
+                            "echo 'probe: cuStreamSynchronize: CUDA_ERROR_ILLEGAL_ADDRESS' >&2; exit 1",
+                   2, QUARTER);
+    const hpt_run_options o = slots(2);
+    const double from = hpt__now_mono();
+    const hpt_run_summary s = run_ok(&o);
+    unsetenv("FAKE_MPS");
+    cr_assert(s.n_done == 2 && s.n_failed == 0, "%s", record.notices);
+    cr_has(record.notices, "gpu:0 is used again");
+    cr_assert_lt(hpt__now_mono() - from, 25.0, "it waited for the routine look");
 }
 
 Test(run_collateral, whose_neighbour_was_killed_amidst_its_work_is_not_charged)

@@ -90,6 +90,7 @@ static void begin(hpt__run *run, int64_t k, bool running) {
     l->n_present = 0;
     mark(run, k, running);
     l->n_faults += l->n_present > 1;
+    if (run->mps.items[k].n_failed == 0) l->next = l->fault_at; // else it is soon
     if (l->xid_at > 0 && l->fault_at - l->xid_at < VERDICT)
         (void)snprintf(xid, sizeof xid, ", Xid %lld", (long long)l->xid);
     set_drained(run, k, true);
