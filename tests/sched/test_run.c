@@ -515,6 +515,10 @@ Test(run_refused, options_of_another_shape)
     o.slots = -1;
     cr_assert_eq(run_it(&s, &o), HPT_E_ARG);
     o.slots = 1;
+    o.storage = ":memory:";
+    cr_assert_eq(run_it(&s, &o), HPT_E_ARG);
+    cr_assert(strstr(hpt_last_error(), "would be gone when the run ends"), "%s", hpt_last_error());
+    o.storage = NULL;
     o.sampler = "no-such-sampler";
     cr_assert(run_it(&s, &o) < 0);
     cr_assert_not(exists("hpt_runs"), "a study that cannot be opened leaves no folder");

@@ -73,6 +73,9 @@ static int settle_names(names *n, const hpt_sweep *sweep, const hpt_run_options 
                 hpt__str_text(&n->run_dir), n->origin.study, n->study);
     n->storage = o->storage ? o->storage : sweep->storage;
     if (n->is_copy && !o->storage && n->origin.storage) n->storage = n->origin.storage;
+    HPT_FAIL_IF(n->storage && strcmp(n->storage, ":memory:") == 0, HPT_E_ARG,
+                "storage ':memory:' would be gone when the run ends; name a database, or leave it out for one in the "
+                "run's folder");
     n->n_trials = o->n_trials > 0 ? o->n_trials : n->is_copy ? n->origin.n_trials : 0;
     rc = 0;
 out:

@@ -254,10 +254,17 @@ out:
     return rc;
 }
 
+static int read_storage(const hpt__check *c, const hpt__json *v, const char *where) {
+    int rc = hpt__check_text(&c->sweep->storage, c, v, where);
+    if (rc == 0 && strcmp(c->sweep->storage, ":memory:") == 0)
+        rc = hpt__check_fail(c, v, where, "would be gone when the run ends; name a database, or leave it out");
+    return rc;
+}
+
 static int read_key(const hpt__check *c, const char *key, const hpt__json *v, const char *where) {
     hpt_sweep *s = c->sweep;
     int64_t seed = 0;
-    if (strcmp(key, "storage") == 0) return hpt__check_text(&s->storage, c, v, where);
+    if (strcmp(key, "storage") == 0) return read_storage(c, v, where);
     if (strcmp(key, "sampler") == 0) return read_tool(&s->sampler, c, v, where, hpt_sampler_name);
     if (strcmp(key, "pruner") == 0) return read_pruner(c, v, where);
     if (strcmp(key, "resources") == 0) return hpt__check_resources(c, v, where);
