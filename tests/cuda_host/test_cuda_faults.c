@@ -45,6 +45,7 @@ enum { N = 70, D = 3, M = 9, SIZE = 20000, STEPS = 32 };
 
 typedef struct life {
     problem p;
+    waves w;
     double x[N * D], y[N];
     uint64_t mask[N];
     double out[SIZE];
@@ -61,8 +62,9 @@ static life *life_new(void) {
     problem_init(&l->p, 3, HPT__COV_MATERN52, D, 2, true);
     problem_points(&l->p, l->x, l->mask, N);
     for (int i = 0; i < N; i++) l->mask[i] = i % 3 ? 3 : 1;
-    for (int i = 0; i < N * D; i++) l->x[i] = hpt__rng_uniform(&l->p.rng);
+    for (int i = 0; i < N * D; i++) l->x[i] = l->p.categorical[i % D] ? i / D % 3 : hpt__rng_uniform(&l->p.rng);
     problem_values(&l->p, l->y, N);
+    waves_init(&l->w, &l->p, 2, N, 5);
     return l;
 }
 
@@ -146,7 +148,7 @@ static int run(life *l, const char *request) {
     v = take(l, M + M * M);
     STEP(hpt__model_joint(m, x, mask, M, v, v + M, M));
     v = take(l, M * 2);
-    STEP(hpt__model_cross_apply(m, x, mask, M, x, N, N, 2, v, M));
+    STEP(hpt__model_paths(m, &l->w.of, x, mask, M, v, M));
     v = take(l, 3);
     STEP(hpt__model_screen(m, &acq, x, mask, M, 3, index, v));
     v = take(l, 3);
