@@ -14,9 +14,10 @@
 #include "cuda_kernels.h"
 
 enum { CUDA__GROW = 64, CUDA__SUM_ROWS = 1024 }; // capacities; rows of partial sums at most
-// Bytes of one n x m strip of cross covariances.
-#define CUDA__STRIP_BYTES (INT64_C(256) << 20)
 // Small sizes take both ways of these in the mock, whose build sets them lower.
+#ifndef CUDA__STRIP_BYTES
+#define CUDA__STRIP_BYTES (INT64_C(256) << 20) // of one n x m strip of cross covariances
+#endif
 #ifndef CUDA__APART
 #define CUDA__APART 8192 // points up to which a likelihood has a second square
 #endif
