@@ -68,6 +68,11 @@ static life *life_new(void) {
     return l;
 }
 
+static void life_free(life *l) {
+    waves_fini(&l->w);
+    free(l);
+}
+
 static double *take(life *l, int64_t n) { // room for a step's numbers
     cr_assert_leq(l->written + n, SIZE);
     l->written += n;
@@ -215,8 +220,8 @@ static void every_call(int kind, int status, bool passes) {
         }
     }
     cr_assert_gt(failures, 100);
-    free(want);
-    free(got);
+    life_free(want);
+    life_free(got);
 }
 
 Test(cuda_faults, memory_that_runs_out_at_any_call_is_an_error_of_that_step_alone)
@@ -260,7 +265,7 @@ Test(cuda_faults, a_device_opens_again_after_a_broken_context_is_closed)
     hpt__model_destroy(m);
     hpt__device_close(fresh);
     expect_clean("at the end");
-    free(l);
+    life_free(l);
 }
 
 // ---- several contexts at once
@@ -295,10 +300,10 @@ Test(cuda_faults, threads_with_contexts_of_their_own_on_two_devices_get_the_numb
         cr_assert_eq(pthread_join(workers[i].thread, NULL), 0);
         cr_assert_eq(workers[i].rc, 0, "thread %d", i);
         expect_numbers(workers[i].l, want, workers[i].request);
-        free(workers[i].l);
+        life_free(workers[i].l);
     }
     expect_clean("at the end");
-    free(want);
+    life_free(want);
 }
 
 // Models of both devices used in turn by one thread: each operation makes its own context current.
@@ -325,7 +330,7 @@ Test(cuda_faults, models_on_two_devices_are_used_in_turn)
     for (int i = 0; i < 2; i++) hpt__model_destroy(m[i]);
     for (int i = 0; i < 2; i++) hpt__device_close(devices[i]);
     expect_clean("at the end");
-    free(l);
+    life_free(l);
 }
 
 // A study that shares the GPU: what others leave is too little for a likelihood, then they are gone.
@@ -349,5 +354,5 @@ Test(cuda_faults, a_full_device_is_an_error_until_there_is_room)
     hpt__model_destroy(m);
     hpt__device_close(device);
     expect_clean("at the end");
-    free(l);
+    life_free(l);
 }
