@@ -107,9 +107,10 @@ static int usage(int code) {
         code ? stderr : stdout,
         "usage: hpt-bench surrogate [--device cpu,ref] [--n 32,100,300,1000,2000,5000] [--d 10] [--q 8] [--threads N]\n"
         "                           [--fit-up-to 300] [-r REPEATS] [-o md|csv|jsonl] [--output FILE]\n"
-        "  seconds of each operation of a Gaussian process on the compute devices, and of a whole fit (n up to\n"
-        "  --fit-up-to), of a suggestion after a new result and of a batch of --q (left out where it would take half a\n"
-        "  minute). m: candidates, rows of an append, columns of a product or points of a batch; m/s: of them a second.\n"
+        "  seconds of each operation of a Gaussian process on the compute devices; of a whole fit (n up to --fit-up-to),\n"
+        "  of 64 functions drawn and asked at 4,096 places, of a suggestion after a new result and of a batch of --q (left\n"
+        "  out where it would take half a minute). m: candidates, rows of an append, columns of a product, places or\n"
+        "  points of a batch; m/s: of them a second.\n"
         "  `of dgemm` and `of copy`: share of the rates that this machine reached just before. MB: memory of the\n"
         "  device's models, at most. `error`: largest difference from `ref`, for n up to 300, relative to the largest\n"
         "  number. Slow cases repeat less. --threads 1: processor time, without the machine's load. Compare two files:\n"

@@ -181,9 +181,11 @@ int cpu__posterior(void *model, const double *z, const uint64_t *zmask, int64_t 
 int cpu__acquire(void *model, const hpt__acq *acq, const double *z, const uint64_t *zmask, int64_t m, double *value,
                  double *grad);
 int cpu__joint(void *model, const double *z, const uint64_t *zmask, int64_t m, double *mean, double *cov, int64_t ldc);
-int cpu__cross_apply(void *model, const double *z, const uint64_t *zmask, int64_t m, const double *w, int64_t ldw,
-                     int64_t n, int64_t s, double *out, int64_t ldo);
 int cpu__screen(void *model, const hpt__acq *acq, const double *z, const uint64_t *zmask, int64_t m, int64_t k,
                 int64_t *index, double *value);
+
+// ---- cpu_path.c
+int cpu__paths(void *model, const hpt__paths *paths, const double *z, const uint64_t *zmask, int64_t m, double *out,
+               int64_t ldo);
 
 #endif

@@ -239,45 +239,6 @@ out:
     return rc;
 }
 
-// ---- weighted covariances
-
-typedef struct weighting {
-    cpu__model *m;
-    const double *w;
-    double *out;
-    int64_t n_z, n, ldk, ldw, ldo, s;
-} weighting;
-
-enum { APPLY_STRIP = 64 };
-
-static void apply_task(void *payload, int64_t task, double *scratch) {
-    const weighting *f = payload;
-    const cpu__model *m = f->m;
-    const int64_t from = task * APPLY_STRIP, width = f->n_z - from < APPLY_STRIP ? f->n_z - from : APPLY_STRIP;
-    double *k = scratch, *rest = k + f->ldk * APPLY_STRIP;
-    for (int64_t q = 0; q < width; q++)
-        cpu__column(m->ctx, &m->fit, &m->points, 0, f->n, &m->candidates, from + q, k + q * f->ldk, rest);
-    m->ctx->blas->gemm(CPU__COL_MAJOR, CPU__T, CPU__N, (int)width, (int)f->s, (int)f->n, 1.0, k, (int)f->ldk, f->w,
-                       (int)f->ldw, 0.0, f->out + from, (int)f->ldo);
-}
-
-int cpu__cross_apply(void *model, const double *z, const uint64_t *zmask, int64_t m, const double *w, int64_t ldw,
-                     int64_t n, int64_t s, double *out, int64_t ldo) {
-    cpu__model *model_ = model;
-    cpu__ctx *c = model_->ctx;
-    weighting f = {model, w, out, m, n, cpu__round(n, CPU__LANES) + CPU__PAD, ldw, ldo, s};
-    int rc = HPT_OK;
-    cpu__blas_enter();
-    HPT_TRY(cpu__points_reserve(c, &model_->candidates, &model_->fit, m, 0));
-    cpu__points_set(&model_->candidates, &model_->fit, 0, z, zmask, m);
-    HPT_TRY(cpu__parallel(c, (m + APPLY_STRIP - 1) / APPLY_STRIP,
-                          f.ldk * APPLY_STRIP + cpu__column_scratch(&model_->fit),
-                          (double)n * (double)m * (60.0 + 2.0 * (double)s), apply_task, &f));
-out:
-    cpu__blas_leave();
-    return rc;
-}
-
 // ---- the best candidates
 
 int cpu__screen(void *model, const hpt__acq *acq, const double *z, const uint64_t *zmask, int64_t m, int64_t k,

@@ -20,6 +20,9 @@ typedef struct cpu__vec_ops {
                      int64_t n_cat, int64_t n);
     // k = amp M(r), h = -2 amp dM/dr^2 (NULL: not wanted), from r2 = r^2. k may be r2.
     void (*covariance)(double *k, double *h, hpt__cov_kind kind, double amp, const double *r2, int64_t n);
+    // cosine = cos(phase), sine = sin(phase), to 1e-13 for phases below 1e7.
+    void (*waves)(double *cosine, double *sine, const double *phase, int64_t n);
+    void (*add)(double *y, double a, const double *x, int64_t n); // y += a x; n a multiple of 8 or not
     double (*dot)(const double *a, const double *b, int64_t n);
     double (*sum_diff)(const double *w, const double *x, double z, int64_t n);  // sum w (x - z)
     double (*sum_diff2)(const double *w, const double *x, double z, int64_t n); // sum w (x - z)^2

@@ -59,7 +59,9 @@ int ref_posterior(void *model, const double *z, const uint64_t *zmask, int64_t m
 int ref_acquire(void *model, const hpt__acq *acq, const double *z, const uint64_t *zmask, int64_t m, double *value,
                 double *grad);
 int ref_joint(void *model, const double *z, const uint64_t *zmask, int64_t m, double *mean, double *cov, int64_t ldc);
-int ref_cross_apply(void *model, const double *z, const uint64_t *zmask, int64_t m, const double *w, int64_t ldw,
-                    int64_t n, int64_t s, double *out, int64_t ldo);
+
+// ---- ref_path.c
+int ref_paths(void *model, const hpt__paths *paths, const double *z, const uint64_t *zmask, int64_t m, double *out,
+              int64_t ldo);
 
 #endif

@@ -2,8 +2,8 @@
 // ref_backend.c: backend `ref`: plain loops without libraries, the oracle that the others are held against, and what is left
 // on a machine that has nothing else.
 //
-// Here: the one device, and the life of a model: points, capacity, cuts. The formulas are in ref_cov.c, ref_factor.c and
-// ref_predict.c.
+// Here: the one device, and the life of a model: points, capacity, cuts. The formulas are in ref_cov.c, ref_factor.c,
+// ref_predict.c and ref_path.c.
 // Why readable before fast: a faster backend is right if it agrees with this one, and this one is right if it agrees with
 // the formulas above its loops. It uses one thread and no workspace that outlives a call.
 // Ownership: a model owns its arrays and borrows the covariance. Threads: one at a time per context.
@@ -189,7 +189,7 @@ const hpt__backend hpt__backend_ref = {
     .posterior = ref_posterior,
     .acquire = ref_acquire,
     .joint = ref_joint,
-    .cross_apply = ref_cross_apply,
+    .paths = ref_paths,
     .screen = NULL,
     .mll_many = NULL,
     .supports = ref_supports,

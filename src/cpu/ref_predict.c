@@ -110,20 +110,3 @@ int ref_joint(void *model, const double *z, const uint64_t *zmask, int64_t m, do
     hpt__free(v);
     return 0;
 }
-
-int ref_cross_apply(void *model, const double *z, const uint64_t *zmask, int64_t m, const double *w, int64_t ldw,
-                    int64_t n, int64_t s, double *out, int64_t ldo) {
-    const ref_model *g = model;
-    double *k = hpt__malloc((size_t)n * sizeof *k);
-    if (!k) return hpt__fail_memory();
-    for (int64_t i = 0; i < m; i++) {
-        cross(k, g, n, z + i * g->cov->d, zmask[i]);
-        for (int64_t j = 0; j < s; j++) {
-            double sum = 0;
-            for (int64_t a = 0; a < n; a++) sum += k[a] * w[a + j * ldw];
-            out[i + j * ldo] = sum;
-        }
-    }
-    hpt__free(k);
-    return 0;
-}

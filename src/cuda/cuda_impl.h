@@ -14,9 +14,10 @@
 #include "cuda_kernels.h"
 
 enum { CUDA__GROW = 64, CUDA__SUM_ROWS = 1024 }; // capacities; rows of partial sums at most
-// Bytes of one n x m strip of cross covariances.
-#define CUDA__STRIP_BYTES (INT64_C(256) << 20)
 // Small sizes take both ways of these in the mock, whose build sets them lower.
+#ifndef CUDA__STRIP_BYTES
+#define CUDA__STRIP_BYTES (INT64_C(256) << 20) // of one n x m strip of cross covariances
+#endif
 #ifndef CUDA__APART
 #define CUDA__APART 8192 // points up to which a likelihood has a second square
 #endif
@@ -215,11 +216,13 @@ int cuda__posterior(void *model, const double *z, const uint64_t *zmask, int64_t
 int cuda__acquire(void *model, const hpt__acq *acq, const double *z, const uint64_t *zmask, int64_t m, double *value,
                   double *grad);
 int cuda__joint(void *model, const double *z, const uint64_t *zmask, int64_t m, double *mean, double *cov, int64_t ldc);
-int cuda__cross_apply(void *model, const double *z, const uint64_t *zmask, int64_t m, const double *w, int64_t ldw,
-                      int64_t n, int64_t s, double *out, int64_t ldo);
 int cuda__screen(void *model, const hpt__acq *acq, const double *z, const uint64_t *zmask, int64_t m, int64_t k,
                  int64_t *index, double *value);
 // How many of m candidates a strip holds against n points.
 int64_t cuda__strip_width(int64_t n, int64_t m);
+
+// ---- cuda_path.c
+int cuda__paths(void *model, const hpt__paths *paths, const double *z, const uint64_t *zmask, int64_t m, double *out,
+                int64_t ldo);
 
 #endif

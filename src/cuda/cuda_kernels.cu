@@ -5,5 +5,6 @@
 #include "cuda_fill.cu"
 #include "cuda_many.cu"
 #include "cuda_mll.cu"
+#include "cuda_path.cu"
 #include "cuda_predict.cu"
 #include "cuda_thin.cu"

@@ -20,6 +20,7 @@
 #define CUDA__BLOCK 64 // edge of the triangles that an inverse begins with; their kernel's threads
 #define CUDA__THIN 8   // columns that one reading of a triangle serves
 #define CUDA__THIN_THREADS 512
+#define CUDA__PLACES 8  // candidates whose waves one thread makes, of one feature
 #define CUDA__SORT 1024 // values that one block of `cuda_top` orders
 
 // A covariance with its hyperparameters. Columns are sorted by block (order[c]: where sorted column c was).
@@ -98,6 +99,18 @@ typedef struct cuda__pool_row_args {
     double *v, *var;
     int64_t n, ld;
 } cuda__pool_row_args;
+
+// Waves of functions drawn pathwise (hpt__paths): of candidate j, term t and feature f the cosine and the sine of the phase at
+// wave[2 (j T + t) F + f] and F behind it, 0 where the term is not active. rows: of frequencies of a term.
+// grid: candidates by PLACES; terms, features by THREADS.
+typedef struct cuda__waves_args {
+    cuda__cov cov;
+    cuda__points z;
+    const int64_t *first; // d, not sorted
+    const double *omega;
+    double *wave;
+    int64_t rows, n_features;
+} cuda__waves_args;
 
 // Of candidate j: dmean[j d + order[c]] = d mean / d z_c with weights alpha (n_alpha rows), dvar likewise with the columns u
 // (ldu) of L^-T L^-1 k (n_u rows); alpha, u NULL: 0; dmean, dvar NULL: not wanted. With grad (m d, of an acquisition) also
@@ -224,6 +237,7 @@ typedef struct cuda__top_args {
     X(cuda_append_row, cuda__append_row_args, CUDA__THREADS)     \
     X(cuda_moments, cuda__moments_args, CUDA__THREADS)           \
     X(cuda_pool_row, cuda__pool_row_args, CUDA__THREADS)         \
+    X(cuda_waves, cuda__waves_args, CUDA__THREADS)               \
     X(cuda_slopes, cuda__slopes_args, CUDA__THREADS)             \
     X(cuda_chain, cuda__chain_args, CUDA__THREADS)               \
     X(cuda_slope_sums, cuda__slope_sums_args, CUDA__THREADS)     \

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double one = 1, minus_one = -1, zero = 0;
+static const double one = 1, minus_one = -1;
 
 // c->small during a prediction: what is wanted of each candidate, on the device, and behind it at `after` what else an
 // operation needs.
@@ -271,37 +271,6 @@ int cuda__joint(void *model, const double *z, const uint64_t *zmask, int64_t m, 
     for (int64_t j = 0; j < m; j++) {
         if (cov[j * (ldc + 1)] < 0) cov[j * (ldc + 1)] = 0;
         for (int64_t i = j + 1; i < m; i++) cov[j + i * ldc] = cov[i + j * ldc];
-    }
-out:
-    cuda__leave(c);
-    return rc;
-}
-
-// ---- weighted covariances
-
-int cuda__cross_apply(void *model, const double *z, const uint64_t *zmask, int64_t m, const double *w, int64_t ldw,
-                      int64_t n, int64_t s, double *out, int64_t ldo) {
-    cuda__model *own = model;
-    cuda__ctx *c = own->ctx;
-    prediction p = {.m = own, .n_z = m};
-    int rc = HPT_OK;
-    if (m == 0 || s == 0) return HPT_OK;
-    rc = cuda__enter(c);
-    if (rc < 0) return rc;
-    const int64_t width = cuda__strip_width(n, m);
-    HPT_TRY(begin(&p, z, zmask, 8 * n * s));
-    double *weights = p.after;
-    HPT_TRY(cuda__upload_2d(c, (CUdeviceptr)(uintptr_t)weights, 8 * n, w, 8 * ldw, 8 * n, s));
-    HPT_TRY(cuda__reserve(c, &c->strips[0], 8 * n * width, "covariances of candidates"));
-    HPT_TRY(cuda__reserve(c, &c->strips[1], 8 * width * s, "weighted covariances"));
-    double *k = cuda__doubles(c->strips[0].at), *sums = cuda__doubles(c->strips[1].at);
-    for (int64_t from = 0; from < m; from += width) {
-        const int64_t now = m - from < width ? m - from : width;
-        HPT_TRY(cuda__fill_cross(c, &own->fit, cuda__points_of(&own->points, 0, n),
-                                 cuda__points_of(&own->candidates, from, now), k, n));
-        CUDA__BLAS(c, cublasDgemm_v2_64(c->blas, CUBLAS_OP_T, CUBLAS_OP_N, now, s, n, &one, k, n, weights, n, &zero,
-                                        sums, now));
-        HPT_TRY(cuda__download_2d(c, out + from, 8 * ldo, c->strips[1].at, 8 * now, 8 * now, s));
     }
 out:
     cuda__leave(c);

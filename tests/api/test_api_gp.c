@@ -142,6 +142,27 @@ Test(api_gp, sampled_functions_pass_the_told_values_and_are_found_again_by_their
     hpt_space_destroy(space);
 }
 
+// As many as are asked of a device at once, and some more.
+Test(api_gp, thousands_of_points_have_the_values_that_they_have_alone)
+{
+    enum { MANY = 4096 + 3, DRAWN = 2 };
+    static double points[N][D], many[MANY][D], f[DRAWN][MANY];
+    double values[N], g[DRAWN][N];
+    make_data(points, values);
+    for (int i = 0; i < MANY; i++) memcpy(many[i], points[i % N], sizeof many[i]);
+    hpt_space *space = new_space();
+    hpt_gp *gp = new_gp(space, NULL);
+    OK(hpt_gp_tell(gp, &points[0][0], values, N));
+    OK(hpt_gp_sample(gp, &points[0][0], N, &g[0][0], DRAWN, 3));
+    OK(hpt_gp_sample(gp, &many[0][0], MANY, &f[0][0], DRAWN, 3));
+    for (int s = 0; s < DRAWN; s++)
+        for (int i = 0; i < MANY; i++)
+            cr_assert_float_eq(f[s][i], g[s][i % N], 1e-9, "function %d at point %d: %g, alone %g", s, i, f[s][i],
+                               g[s][i % N]);
+    hpt_gp_destroy(gp);
+    hpt_space_destroy(space);
+}
+
 Test(api_gp, refuses_bad_input_by_name)
 {
     hpt_space *space = new_space(), *fixed = NULL;

@@ -93,6 +93,27 @@ void problem_values(problem *p, double *y, int64_t n) {
     for (int64_t i = 0; i < n; i++) y[i] = hpt__rng_normal(&p->rng);
 }
 
+void waves_init(waves *w, problem *p, int64_t s, int64_t n, int64_t n_features) {
+    const int64_t d = p->cov.d, all = p->cov.n_terms * n_features;
+    memset(w, 0, sizeof *w);
+    for (int64_t c = 0; c < d; c++) w->first[c + 1] = w->first[c] + (p->categorical[c] ? 4 : 1);
+    const int64_t sizes[] = {all * w->first[d], 2 * all * s, n * s};
+    double **const arrays[] = {&w->omega, &w->uv, &w->w};
+    for (int a = 0; a < 3; a++) {
+        *arrays[a] =
+            malloc((size_t)(sizes[a] > 0 ? sizes[a] : 1) * sizeof(double)); // none beyond: the sanitizer sees it
+        cr_assert_not_null(*arrays[a]);
+        for (int64_t i = 0; i < sizes[a]; i++) (*arrays[a])[i] = (a == 0 ? 3 : 1) * hpt__rng_normal(&p->rng);
+    }
+    w->of = (hpt__paths){s, n, n_features, w->w, w->first, w->omega, w->uv};
+}
+
+void waves_fini(waves *w) {
+    free(w->omega);
+    free(w->uv);
+    free(w->w);
+}
+
 long double exact_k(const hpt__cov *c, const double *theta, const double *x, uint64_t mx, const double *z,
                     uint64_t mz) {
     long double k = 0;

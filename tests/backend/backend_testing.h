@@ -69,6 +69,14 @@ void exact_solve(const long double *l, int64_t n, long double *b);            //
 void exact_solve_transposed(const long double *l, int64_t n, long double *b); // L^-T
 long double exact_logdet(const long double *l, int64_t n);
 
+typedef struct waves { // random functions drawn pathwise over the problem's columns, whose choices are 0, 1 and 2
+    hpt__paths of;
+    int64_t first[D_MAX + 1];
+    double *omega, *uv, *w;
+} waves;
+void waves_init(waves *w, problem *p, int64_t s, int64_t n, int64_t n_features);
+void waves_fini(waves *w);
+
 // |got - want| <= absolute + relative |want|, with a line that says which.
 void near_number(double got, double want, double absolute, double relative, const char *what, int64_t i);
 

@@ -126,7 +126,7 @@ BACKEND_TEST(table, is_complete) {
                   t->cov_cross && t->model_create && t->model_destroy && t->model_bytes && t->model_set_points &&
                   t->model_truncate && t->model_factor && t->model_append && t->model_rows && t->model_set_y &&
                   t->model_get_factor && t->model_solve && t->mll && t->posterior && t->acquire && t->joint &&
-                  t->cross_apply && t->supports && t->need_bytes);
+                  t->paths && t->supports && t->need_bytes);
     }
 }
 
@@ -171,8 +171,6 @@ BACKEND_TEST(checks, bad_arguments_are_named) {
     FAILS(HPT_E_ARG, hpt__model_get_factor(m, out, 9));
     FAILS(HPT_E_ARG, hpt__model_solve(m, false, out, 9, 1));
     FAILS(HPT_E_ARG, hpt__model_joint(m, f.x, f.mask, 2, NULL, out, 1));
-    FAILS(HPT_E_ARG, hpt__model_cross_apply(m, f.x, f.mask, 2, f.y, 9, 10, 1, out, 2));
-    FAILS(HPT_E_ARG, hpt__model_cross_apply(m, f.x, f.mask, 2, f.y, 10, 11, 1, out, 2));
     hpt__acq acq = {.kind = HPT__ACQ_LOGEI, .best = NAN};
     FAILS(HPT_E_ARG, hpt__model_acquire(m, &acq, x, &one, 1, out, NULL));
     acq.best = 0;
@@ -206,7 +204,6 @@ BACKEND_TEST(checks, questions_before_their_time) {
     FAILS(HPT_E_STATE, hpt__model_posterior(m, x, &one, 1, NULL, out, NULL, NULL));
     FAILS(HPT_E_STATE, hpt__model_acquire(m, &acq, x, &one, 1, out, NULL));
     FAILS(HPT_E_STATE, hpt__model_joint(m, x, &one, 1, NULL, out, 1));
-    FAILS(HPT_E_STATE, hpt__model_cross_apply(m, x, &one, 1, x, 1, 1, 1, out, 1));
     FAILS(HPT_E_STATE, hpt__model_solve(m, false, out, 1, 1));
     FAILS(HPT_E_STATE, hpt__model_get_factor(m, out, 1));
     OK(hpt__model_factor(m, p.theta, NULL, NULL));
@@ -246,8 +243,10 @@ BACKEND_TEST(accounts, count_calls_flops_and_bytes) {
     const hpt__counters *c = hpt__device_counters(device);
     cr_expect_eq(c->bytes, 0);
     fitted f;
+    waves w;
     double value, grad[20], logdet, out[120];
     fitted_init(&f, device, 1, HPT__COV_MATERN52, 2, 1, 60);
+    waves_init(&w, &f.p, 1, 60, 4);
     cr_expect_eq(c->calls[HPT__OP_FACTOR], 1);
     cr_expect(c->flops[HPT__OP_FACTOR] > 60.0 * 60 * 60 / 3);
     cr_expect(c->bytes >= 8 * 60 * 61 / 2);
@@ -255,14 +254,17 @@ BACKEND_TEST(accounts, count_calls_flops_and_bytes) {
     OK(hpt__model_mll(f.model, f.p.theta, f.y, 60, &value, grad));
     OK(hpt__model_posterior(f.model, f.x, f.mask, 60, out, NULL, NULL, NULL));
     OK(hpt__model_posterior(f.model, f.x, f.mask, 60, NULL, NULL, out, NULL));
+    OK(hpt__model_paths(f.model, &w.of, f.x, f.mask, 60, out, 60));
     OK(hpt__model_set_points(f.model, 60, f.x, f.mask, 60));
     OK(hpt__model_append(f.model, &logdet));
     cr_expect_eq(c->calls[HPT__OP_MLL], 1);
     cr_expect_eq(c->calls[HPT__OP_POSTERIOR], 1);
     cr_expect_eq(c->calls[HPT__OP_POSTERIOR_GRAD], 1);
     cr_expect_eq(c->calls[HPT__OP_APPEND], 1);
+    cr_expect_eq(c->calls[HPT__OP_PATHS], 1);
     for (int op = 0; op < HPT__OP_COUNT; op++) cr_expect(c->flops[op] > 0 && c->seconds[op] >= 0);
     cr_expect(c->bytes > bytes && c->peak_bytes >= c->bytes);
+    waves_fini(&w);
     fitted_fini(&f);
     cr_expect_eq(c->bytes, 0);
     cr_expect(c->peak_bytes > 0);

@@ -15,8 +15,8 @@ static bool fail_kth(size_t size, void *payload) {
 }
 
 // Everything that a model can be asked. *at: the step that failed.
-static int whole_life(hpt__device *device, problem *p, const double *x, const uint64_t *mask, const double *y,
-                      double *out, int *at) {
+static int whole_life(hpt__device *device, problem *p, const hpt__paths *paths, const double *x, const uint64_t *mask,
+                      const double *y, double *out, int *at) {
     enum { N = 70, M = 20 };
     const hpt__acq acq = {.kind = HPT__ACQ_LOGEI};
     double jitter, logdet, value;
@@ -43,7 +43,7 @@ static int whole_life(hpt__device *device, problem *p, const double *x, const ui
     STEP(hpt__model_posterior(m, x, mask, M, out, out + M, NULL, NULL));
     STEP(hpt__model_acquire(m, &acq, x, mask, M, out + 2 * M, out + 3 * M));
     STEP(hpt__model_joint(m, x, mask, M, NULL, out + 1000, M));
-    STEP(hpt__model_cross_apply(m, x, mask, M, y, N, N, 1, out + 200, M));
+    STEP(hpt__model_paths(m, paths, x, mask, M, out + 200, M));
     STEP(hpt__model_screen(m, &acq, x, mask, M, 3, index, out + 300));
     STEP(hpt__model_solve(m, true, out + 400, N, 1));
     STEP(hpt__cov_build(device, &p->cov, p->theta, x, mask, 10, out + 500, 10));
@@ -56,21 +56,23 @@ failed:
 BACKEND_TEST(fault, every_allocation_of_a_model_may_fail) {
     enum { N = 70, D = 3 };
     problem p;
+    waves w;
     double x[N * D], y[N], *want = numbers(2000), *out = numbers(2000);
     uint64_t mask[N];
     int at;
     problem_init(&p, 3, HPT__COV_MATERN52, D, 2, true);
     problem_points(&p, x, mask, N);
     for (int i = 0; i < N; i++) mask[i] = 3;
-    for (int i = 0; i < N * D; i++) x[i] = hpt__rng_uniform(&p.rng);
+    for (int i = 0; i < N * D; i++) x[i] = p.categorical[i % D] ? i / D % 3 : hpt__rng_uniform(&p.rng);
     problem_values(&p, y, N);
-    OK(whole_life(device, &p, x, mask, y, want, &at));
+    waves_init(&w, &p, 1, N, 6);
+    OK(whole_life(device, &p, &w.of, x, mask, y, want, &at));
     int64_t failures = 0;
     for (int64_t k = 0;; k++) {
         int64_t left = k;
         memset(out, 0, 2000 * sizeof *out);
         hpt__alloc_set_hook(fail_kth, &left);
-        const int rc = whole_life(device, &p, x, mask, y, out, &at);
+        const int rc = whole_life(device, &p, &w.of, x, mask, y, out, &at);
         hpt__alloc_set_hook(NULL, NULL);
         cr_assert_eq(hpt__device_counters(device)->bytes, 0);
         if (rc == 0 && left >= 0) break; // k was not reached
@@ -81,6 +83,7 @@ BACKEND_TEST(fault, every_allocation_of_a_model_may_fail) {
     }
     cr_expect_geq(failures, 6);
     for (int i = 0; i < 2000; i++) cr_assert_eq(out[i], want[i], "the same calls do not give the same bits");
+    waves_fini(&w);
     free(want);
     free(out);
 }

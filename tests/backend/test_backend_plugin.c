@@ -95,8 +95,8 @@ Test(plugin, a_variant_is_had_by_its_whole_name, .init = fake_first)
 Test(plugin, that_does_not_fit_is_refused_with_the_step_that_failed, .init = fake_first)
 {
     static const char *const cases[][2] = {
-        {"cuda:abi", "libhpt_gpu_cuda_abi.so is of another version (ABI 4, "},
-        {"cuda:size", "libhpt_gpu_cuda_size.so is of another version (ABI 3, "},
+        {"cuda:abi", "libhpt_gpu_cuda_abi.so is of another version (ABI 5, "},
+        {"cuda:size", "libhpt_gpu_cuda_size.so is of another version (ABI 4, "},
         {"cuda:refuses", "libhpt_gpu_cuda_refuses.so: it speaks with version 7, not 1"},
         {"cuda:empty", "libhpt_gpu_cuda_empty.so has no function hpt_backend_plugin"},
         {"cuda:text", "libhpt_gpu_cuda_text.so"}, // "file too short" or "invalid ELF header"

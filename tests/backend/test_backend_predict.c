@@ -233,36 +233,6 @@ BACKEND_TEST(joint, diagonal_is_the_posterior_and_all_is_the_formula) {
     }
 }
 
-BACKEND_TEST(cross_apply, is_the_cross_covariance_times_the_weights) {
-    for (int64_t s = 0; s < COUNT(sizes); s++) {
-        fitted f;
-        const int64_t n = sizes[s], m = 1 + (13 * s) % 70, d = 1 + s, columns = 1 + (5 * s) % 9, ldw = n + 1,
-                      ldo = m + 2;
-        const int64_t first = s % 2 ? n : (n + 1) / 2;
-        fitted_init(&f, device, 50 + (uint64_t)s, (hpt__cov_kind)(s % 3), d, 1 + s % 3, n);
-        double *z = numbers(m * d), *k = numbers(n * m), *w = numbers(ldw * columns), *out = numbers(ldo * columns);
-        uint64_t *zmask = words(m);
-        problem_points(&f.p, z, zmask, m);
-        for (int64_t i = 0; i < ldw * columns; i++) w[i] = hpt__rng_normal(&f.p.rng);
-        OK(hpt__cov_cross(device, &f.p.cov, f.p.theta, f.x, f.mask, n, z, zmask, m, k, n));
-        OK(hpt__model_cross_apply(f.model, z, zmask, m, w, ldw, first, columns, out, ldo));
-        for (int64_t j = 0; j < columns; j++) {
-            for (int64_t i = 0; i < m; i++) {
-                double want = 0;
-                for (int64_t a = 0; a < first; a++) want += k[a + i * n] * w[a + j * ldw];
-                near_number(out[i + j * ldo], want, 1e-11, 1e-11, "product", i + j * m);
-            }
-            for (int64_t i = m; i < ldo; i++) cr_assert_eq(out[i + j * ldo], 0);
-        }
-        free(z);
-        free(k);
-        free(w);
-        free(out);
-        free(zmask);
-        fitted_fini(&f);
-    }
-}
-
 BACKEND_TEST(posterior, of_one_point_in_one_dimension) {
     problem p;
     problem_init(&p, 1, HPT__COV_MATERN52, 1, 1, false);

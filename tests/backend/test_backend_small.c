@@ -3,7 +3,7 @@
 // to memory a hundred times slower (scripts/gpu-check.sh runs it under compute-sanitizer).
 #include "backend_testing.h"
 
-enum { N = 70, MORE = 3, M = 20, SAMPLES = 2, SIZE = 16384 };
+enum { N = 70, MORE = 3, M = 20, SAMPLES = 2, FEATURES = 3, SIZE = 16384 };
 
 typedef struct run { // what all operations gave, in their order
     double out[SIZE];
@@ -19,15 +19,16 @@ static double *take(run *r, int64_t n) {
 static void everything(run *r, hpt__device *device, uint64_t seed) {
     static const uint32_t columns[32] = {UINT32_C(1) << 31, UINT32_C(1) << 30, UINT32_C(1) << 29}, shift[1] = {77};
     fitted f;
+    waves w;
     fitted_init(&f, device, seed, HPT__COV_MATERN52, 5, 3, N + MORE);
     const int64_t d = f.p.cov.d, p = f.p.p;
     const hpt__acq acq = {.kind = HPT__ACQ_LOGEI, .best = -0.2, .noise = 0.01};
-    double *z = numbers(M * d), *weights = numbers(N * SAMPLES), *v;
+    double *z = numbers(M * d), *v;
     uint64_t *zmask = words(M);
     int64_t index[3], pool = 0;
     double logdet, jitter;
     problem_points(&f.p, z, zmask, M);
-    for (int64_t i = 0; i < N * SAMPLES; i++) weights[i] = hpt__rng_normal(&f.p.rng);
+    waves_init(&w, &f.p, SAMPLES, N, FEATURES);
     OK(hpt__model_truncate(f.model, N));
     OK(hpt__model_factor(f.model, f.p.theta, &jitter, &logdet));
     OK(hpt__model_set_y(f.model, f.y, N));
@@ -48,7 +49,7 @@ static void everything(run *r, hpt__device *device, uint64_t seed) {
     OK(hpt__model_acquire(f.model, &acq, z, zmask, 3, v, v + 3)); // few candidates
     v = take(r, M + M * M);
     OK(hpt__model_joint(f.model, z, zmask, M, v, v + M, M));
-    OK(hpt__model_cross_apply(f.model, z, zmask, M, weights, N, N, SAMPLES, take(r, M * SAMPLES), M));
+    OK(hpt__model_paths(f.model, &w.of, z, zmask, M, take(r, M * SAMPLES), M));
     OK(hpt__model_screen(f.model, &acq, z, zmask, M, 3, index, take(r, 3)));
     v = take(r, 2 * M);
     OK(hpt__model_pool_set(&pool, f.model, f.x, f.mask, z, zmask, M, v, v + M));
@@ -68,7 +69,7 @@ static void everything(run *r, hpt__device *device, uint64_t seed) {
     OK(hpt__fill_sobol(device, columns, shift, 1, 0, 8, take(r, 8)));
     free(z);
     free(zmask);
-    free(weights);
+    waves_fini(&w);
     fitted_fini(&f);
 }
 

@@ -85,6 +85,22 @@ Test(cpu_vec, covariances_and_slopes_are_within_1e_15_of_the_amplitude)
     }
 }
 
+Test(cpu_vec, waves_are_within_1e_13_for_phases_below_ten_million)
+{
+    const double high[] = {1e-9, 1, 7, 100, 1e4, 1e7};
+    for (int64_t r = 0; r < COUNT(high); r++) {
+        fill(-high[r], high[r], (uint64_t)r + 5);
+        for (int i = 0; i < 16 && high[r] > 1; i++) x[i] = (i - 8) * acos(-1) / 4; // where the pieces meet
+        for (int64_t v = 0; cpu__vec_variant(v); v++) {
+            cpu__vec_variant(v)->waves(y, z, x, N);
+            for (int64_t i = 0; i < N; i++) {
+                cr_assert_float_eq(y[i], (double)cosl((long double)x[i]), 1e-13, "cos(%.17g) is %.17g", x[i], y[i]);
+                cr_assert_float_eq(z[i], (double)sinl((long double)x[i]), 1e-13, "sin(%.17g) is %.17g", x[i], z[i]);
+            }
+        }
+    }
+}
+
 // One number of each loop over the same data.
 static void run_all(const cpu__vec_ops *v, double *out) {
     enum { K = 37, S = 7, LD = 64 };
@@ -95,6 +111,9 @@ static void run_all(const cpu__vec_ops *v, double *out) {
     out += N / 2;
     v->distance(out, x, 256, x + 2048, x + 3000, 5, 3, 248);
     out += 248;
+    v->waves(out, out + 248, x, 248);
+    v->add(out, 0.7, x + 5, 243);
+    out += 2 * 248;
     *out++ = v->dot(x, x + 8, 1000);
     *out++ = v->sum_diff(x, x + 8, 0.3, 1000);
     *out++ = v->sum_diff2(x, x + 8, 0.3, 1000);
@@ -114,7 +133,7 @@ static void run_all(const cpu__vec_ops *v, double *out) {
 
 Test(cpu_vec, every_variant_gives_the_same_bits)
 {
-    enum { OUT = N / 2 + 248 + 4 + 2 * 64 * 7 + 1 + 64 * 64 };
+    enum { OUT = N / 2 + 3 * 248 + 4 + 2 * 64 * 7 + 1 + 64 * 64 };
     static double first[OUT], other[OUT];
     run_all(cpu__vec_variant(0), first);
     for (int64_t v = 1; cpu__vec_variant(v); v++) {

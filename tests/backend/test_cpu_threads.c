@@ -21,14 +21,16 @@ static hpt__device *open_cpu(int64_t threads, int64_t limit) {
 
 typedef struct results {
     double logdet, value, grad[32], mean[CANDIDATES], var[CANDIDATES], dvar[CANDIDATES * D], acq[CANDIDATES], few[10],
-        few_grad[10 * D], joint[40 * 40];
+        few_grad[10 * D], joint[40 * 40], paths[3 * CANDIDATES];
 } results;
 
 static void compute(results *r, int64_t threads, int64_t n) {
     memset(r, 0, sizeof *r);
     hpt__device *device = open_cpu(threads, 0);
     fitted f;
+    waves w;
     fitted_init(&f, device, 5, HPT__COV_MATERN52, D, 3, n);
+    waves_init(&w, &f.p, 3, n, 130);
     double *z = numbers(CANDIDATES * D);
     uint64_t *zmask = words(CANDIDATES);
     problem_points(&f.p, z, zmask, CANDIDATES);
@@ -42,6 +44,8 @@ static void compute(results *r, int64_t threads, int64_t n) {
     OK(hpt__model_acquire(f.model, &acq, z, zmask, CANDIDATES, r->acq, NULL));
     OK(hpt__model_acquire(f.model, &acq, z, zmask, 10, r->few, r->few_grad));
     OK(hpt__model_joint(f.model, z, zmask, 40, NULL, r->joint, 40));
+    OK(hpt__model_paths(f.model, &w.of, z, zmask, CANDIDATES, r->paths, CANDIDATES));
+    waves_fini(&w);
     free(z);
     free(zmask);
     fitted_fini(&f);

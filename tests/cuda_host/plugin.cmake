@@ -7,7 +7,7 @@ if(TARGET cuda_mock AND TARGET cuda_shim)
                   $<TARGET_OBJECTS:cuda_mock> $<TARGET_OBJECTS:cuda_shim>)
   set_target_properties(hpt_gpu_cuda_mock PROPERTIES LINKER_LANGUAGE CXX)
   # What large matrices do otherwise is done by some of the tests' small ones too (cuda_impl.h).
-  target_compile_definitions(hpt_gpu_cuda_mock PRIVATE CUDA__APART=100 CUDA__INVERT_ROOM=8192)
+  target_compile_definitions(hpt_gpu_cuda_mock PRIVATE CUDA__APART=100 CUDA__INVERT_ROOM=8192 CUDA__STRIP_BYTES=65536)
 endif()
 
 # Every call of CUDA that a model makes fails once.

@@ -45,6 +45,7 @@ enum { N = 70, D = 3, M = 9, SIZE = 20000, STEPS = 32 };
 
 typedef struct life {
     problem p;
+    waves w;
     double x[N * D], y[N];
     uint64_t mask[N];
     double out[SIZE];
@@ -61,9 +62,15 @@ static life *life_new(void) {
     problem_init(&l->p, 3, HPT__COV_MATERN52, D, 2, true);
     problem_points(&l->p, l->x, l->mask, N);
     for (int i = 0; i < N; i++) l->mask[i] = i % 3 ? 3 : 1;
-    for (int i = 0; i < N * D; i++) l->x[i] = hpt__rng_uniform(&l->p.rng);
+    for (int i = 0; i < N * D; i++) l->x[i] = l->p.categorical[i % D] ? i / D % 3 : hpt__rng_uniform(&l->p.rng);
     problem_values(&l->p, l->y, N);
+    waves_init(&l->w, &l->p, 2, N, 5);
     return l;
+}
+
+static void life_free(life *l) {
+    waves_fini(&l->w);
+    free(l);
 }
 
 static double *take(life *l, int64_t n) { // room for a step's numbers
@@ -146,7 +153,7 @@ static int run(life *l, const char *request) {
     v = take(l, M + M * M);
     STEP(hpt__model_joint(m, x, mask, M, v, v + M, M));
     v = take(l, M * 2);
-    STEP(hpt__model_cross_apply(m, x, mask, M, x, N, N, 2, v, M));
+    STEP(hpt__model_paths(m, &l->w.of, x, mask, M, v, M));
     v = take(l, 3);
     STEP(hpt__model_screen(m, &acq, x, mask, M, 3, index, v));
     v = take(l, 3);
@@ -213,8 +220,8 @@ static void every_call(int kind, int status, bool passes) {
         }
     }
     cr_assert_gt(failures, 100);
-    free(want);
-    free(got);
+    life_free(want);
+    life_free(got);
 }
 
 Test(cuda_faults, memory_that_runs_out_at_any_call_is_an_error_of_that_step_alone)
@@ -258,7 +265,7 @@ Test(cuda_faults, a_device_opens_again_after_a_broken_context_is_closed)
     hpt__model_destroy(m);
     hpt__device_close(fresh);
     expect_clean("at the end");
-    free(l);
+    life_free(l);
 }
 
 // ---- several contexts at once
@@ -293,10 +300,10 @@ Test(cuda_faults, threads_with_contexts_of_their_own_on_two_devices_get_the_numb
         cr_assert_eq(pthread_join(workers[i].thread, NULL), 0);
         cr_assert_eq(workers[i].rc, 0, "thread %d", i);
         expect_numbers(workers[i].l, want, workers[i].request);
-        free(workers[i].l);
+        life_free(workers[i].l);
     }
     expect_clean("at the end");
-    free(want);
+    life_free(want);
 }
 
 // Models of both devices used in turn by one thread: each operation makes its own context current.
@@ -323,7 +330,7 @@ Test(cuda_faults, models_on_two_devices_are_used_in_turn)
     for (int i = 0; i < 2; i++) hpt__model_destroy(m[i]);
     for (int i = 0; i < 2; i++) hpt__device_close(devices[i]);
     expect_clean("at the end");
-    free(l);
+    life_free(l);
 }
 
 // A study that shares the GPU: what others leave is too little for a likelihood, then they are gone.
@@ -347,5 +354,5 @@ Test(cuda_faults, a_full_device_is_an_error_until_there_is_room)
     hpt__model_destroy(m);
     hpt__device_close(device);
     expect_clean("at the end");
-    free(l);
+    life_free(l);
 }

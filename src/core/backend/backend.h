@@ -83,8 +83,8 @@ HPT_NODISCARD int hpt__model_acquire(hpt__model *model, const hpt__acq *acq, con
                                      int64_t m, double *value, double *grad);
 HPT_NODISCARD int hpt__model_joint(hpt__model *model, const double *z, const uint64_t *zmask, int64_t m, double *mean,
                                    double *cov, int64_t ldc);
-HPT_NODISCARD int hpt__model_cross_apply(hpt__model *model, const double *z, const uint64_t *zmask, int64_t m,
-                                         const double *w, int64_t ldw, int64_t n, int64_t s, double *out, int64_t ldo);
+HPT_NODISCARD int hpt__model_paths(hpt__model *model, const hpt__paths *paths, const double *z, const uint64_t *zmask,
+                                   int64_t m, double *out, int64_t ldo);
 HPT_NODISCARD int hpt__model_screen(hpt__model *model, const hpt__acq *acq, const double *z, const uint64_t *zmask,
                                     int64_t m, int64_t k, int64_t *index, double *value);
 // Candidates that stay while points are pending, one set a model: their moments now, and the variances after each point that is

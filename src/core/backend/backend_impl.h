@@ -31,7 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { HPT__BACKEND_ABI = 3, HPT__BLOCKS_MAX = 64 };
+enum { HPT__BACKEND_ABI = 4, HPT__BLOCKS_MAX = 64 };
 
 typedef enum hpt__cov_kind {
     HPT__COV_MATERN52 = 0,
@@ -78,6 +78,23 @@ typedef struct hpt__mll_job { // one of several likelihoods: in and out; arrays 
     int64_t info; // as of mll
 } hpt__mll_job;
 
+// Functions drawn pathwise (gp/gp_path.c): a correction by the data, and a prior that is a sum of waves.
+//
+//   f_k(z) = sum over i < n of k(z, x_i) w_ik
+//          + sum over the terms t that are active in z, over f < F, of  u_tfk cos(p_tf) + v_tfk sin(p_tf)
+//   p_tf   = sum over the columns c of term t of  z_c omega_t[first[c]]_f         for a numeric column
+//                                                 omega_t[first[c] + 1 + z_c]_f   for a categorical one, whose choices
+//                                                                                 are -1 (none of them), 0, 1, ...
+typedef struct hpt__paths { // all arrays are the caller's
+    int64_t s;              // functions
+    int64_t n;              // points with weights: the model's first, in the factor or not; 0: the prior alone
+    int64_t n_features;     // F; 0: the correction alone
+    const double *w;        // n x s
+    const int64_t *first;   // d + 1: rows of frequencies of column c are first[c] .. first[c + 1] - 1
+    const double *omega;    // T x first[d] x F, features contiguous
+    const double *uv;       // 2 F T x s: of each term its u, then its v
+} hpt__paths;
+
 typedef struct hpt__device_desc {
     char name[96];        // "AMD EPYC ..., 2 threads"
     char library[128];    // "OpenBLAS 0.3.21 (Zen)"; "" if none
@@ -91,7 +108,7 @@ typedef struct hpt__ctx_options {
 } hpt__ctx_options;
 
 typedef struct hpt__model_shape {
-    int64_t n, d, n_terms, m, s;
+    int64_t n, d, n_terms, m, s, n_features;
 } hpt__model_shape;
 
 typedef enum hpt__op { // for supports and cost
@@ -100,7 +117,8 @@ typedef enum hpt__op { // for supports and cost
     HPT__OP_MLL = 2,    // value and gradient
     HPT__OP_POSTERIOR = 3,
     HPT__OP_POSTERIOR_GRAD = 4,
-    HPT__OP_COUNT = 5,
+    HPT__OP_PATHS = 5, // s functions
+    HPT__OP_COUNT = 6,
 } hpt__op;
 
 // ctx: an opened device, one thread at a time. model: the points, factor and weights of one Gaussian process on it.
@@ -173,10 +191,9 @@ typedef struct hpt__backend {
     // Joint posterior: mean (m; may be NULL) and covariance (m x m, ldc; both triangles) of the latent function.
     int (*joint)(void *model, const double *z, const uint64_t *zmask, int64_t m, double *mean, double *cov,
                  int64_t ldc);
-    // out (m x s, ldo) = K(z, x) W with W (n x s, ldw) any weights over the model's first n points (in the
-    // factor or not), theta that of the factor. Paths of Thompson samples.
-    int (*cross_apply)(void *model, const double *z, const uint64_t *zmask, int64_t m, const double *w, int64_t ldw,
-                       int64_t n, int64_t s, double *out, int64_t ldo);
+    // out (m x s, ldo): values of functions drawn pathwise, with the theta of the factor. m, s >= 1, and one of n and F is not 0.
+    int (*paths)(void *model, const hpt__paths *paths, const double *z, const uint64_t *zmask, int64_t m, double *out,
+                 int64_t ldo);
 
     // ---- OPTIONAL (NULL: backend.c makes it of the above)
     // The k best candidates by acquisition, best first, ties by the smaller index; index and value: k. Single precision

@@ -6,6 +6,7 @@
 //   MLL              n^3 + n^2 (2d + e)                a factor, an inverse from it, one symmetric product
 //   POSTERIOR        n^2 m + n m (2 + e)
 //   POSTERIOR_GRAD   2 n^2 m + n m (4 + 4d + e)
+//   PATHS            n m (2 s + e) + T F m (2d + 80 + 4 s)      F waves a term, each a sine and a cosine; bytes as read and written
 //   seconds = call + flops times seconds per flop + (APPEND) bytes times seconds per byte
 //             + (FACTOR, MLL) n, 3 n times seconds per column
 //
@@ -45,7 +46,7 @@ static double entry(const hpt__model_shape *s) {
 
 double hpt__op_flops(hpt__op op, const hpt__model_shape *shape) {
     const double n = (double)shape->n, m = (double)shape->m, s = (double)shape->s, d = (double)shape->d,
-                 e = entry(shape);
+                 e = entry(shape), waves = (double)shape->n_terms * (double)shape->n_features;
     switch (op) {
     case HPT__OP_FACTOR:
         return n * n * n / 3 + n * n / 2 * e;
@@ -57,6 +58,8 @@ double hpt__op_flops(hpt__op op, const hpt__model_shape *shape) {
         return n * n * m + n * m * (2 + e);
     case HPT__OP_POSTERIOR_GRAD:
         return 2 * n * n * m + n * m * (4 + 4 * d + e);
+    case HPT__OP_PATHS:
+        return n * m * (2 * s + e) + waves * m * (2 * d + 80 + 4 * s);
     case HPT__OP_COUNT:
         break;
     }
@@ -64,7 +67,8 @@ double hpt__op_flops(hpt__op op, const hpt__model_shape *shape) {
 }
 
 double hpt__op_bytes(hpt__op op, const hpt__model_shape *shape) {
-    const double n = (double)shape->n, m = (double)shape->m, s = (double)shape->s;
+    const double n = (double)shape->n, m = (double)shape->m, s = (double)shape->s,
+                 waves = (double)shape->n_terms * (double)shape->n_features;
     switch (op) {
     case HPT__OP_FACTOR:
         return 12 * n * n;
@@ -76,6 +80,8 @@ double hpt__op_bytes(hpt__op op, const hpt__model_shape *shape) {
         return 4 * n * n + 16 * n * m;
     case HPT__OP_POSTERIOR_GRAD:
         return 8 * n * n + 24 * n * m;
+    case HPT__OP_PATHS:
+        return 16 * (n + 2 * waves) * m + 8 * (n + 2 * waves + m) * s;
     case HPT__OP_COUNT:
         break;
     }
@@ -308,6 +314,7 @@ double hpt__device_cost(hpt__device *device, hpt__op op, const hpt__model_shape 
         return r->call + 3 * (double)shape->n * r->column + hpt__op_flops(op, shape) * r->factor;
     case HPT__OP_POSTERIOR:
     case HPT__OP_POSTERIOR_GRAD:
+    case HPT__OP_PATHS:
         return r->call + hpt__op_flops(op, shape) * r->solve;
     case HPT__OP_APPEND:
     case HPT__OP_COUNT:

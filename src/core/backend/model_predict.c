@@ -10,8 +10,8 @@
 #include "screen_default.h"
 #include <math.h>
 
-static int check_candidates(const char *doing, const hpt__model *m, const double *z, const uint64_t *zmask, int64_t n,
-                            bool weights) {
+int hpt__check_candidates(const char *doing, const hpt__model *m, const double *z, const uint64_t *zmask, int64_t n,
+                          bool weights) {
     if (!m) return hpt__fail(HPT_E_ARG, "%s: the model is NULL", doing);
     if (n < 0) return hpt__fail(HPT_E_ARG, "%s: %lld candidates", doing, (long long)n);
     if (hpt__model_rows(m) < 1) return hpt__fail(HPT_E_STATE, "%s: the model has no factor", doing);
@@ -28,7 +28,7 @@ static void account(hpt__model *m, bool gradient, int64_t n, double start) {
 int hpt__model_posterior(hpt__model *m, const double *z, const uint64_t *zmask, int64_t n, double *mean, double *var,
                          double *dmean, double *dvar) {
     int rc = 0;
-    HPT_TRY(check_candidates("posterior", m, z, zmask, n, mean || dmean));
+    HPT_TRY(hpt__check_candidates("posterior", m, z, zmask, n, mean || dmean));
     if (n == 0) return 0;
     const double start = hpt__now_mono();
     const int64_t d = m->cov->d;
@@ -69,7 +69,7 @@ int hpt__model_acquire(hpt__model *m, const hpt__acq *acq, const double *z, cons
                        double *value, double *grad) {
     int rc = 0;
     HPT_TRY(check_acq("acquisition", acq));
-    HPT_TRY(check_candidates("acquisition", m, z, zmask, n, acq->kind != HPT__ACQ_SD));
+    HPT_TRY(hpt__check_candidates("acquisition", m, z, zmask, n, acq->kind != HPT__ACQ_SD));
     HPT_FAIL_IF(n > 0 && !value, HPT_E_ARG, "acquisition: value is NULL");
     if (n == 0) return 0;
     const double start = hpt__now_mono();
@@ -85,7 +85,7 @@ out:
 int hpt__model_joint(hpt__model *m, const double *z, const uint64_t *zmask, int64_t n, double *mean, double *cov,
                      int64_t ldc) {
     int rc = 0;
-    HPT_TRY(check_candidates("joint posterior", m, z, zmask, n, mean != NULL));
+    HPT_TRY(hpt__check_candidates("joint posterior", m, z, zmask, n, mean != NULL));
     HPT_FAIL_IF(n > 0 && (!cov || ldc < n), HPT_E_ARG,
                 "joint posterior: the covariance of %lld points is NULL or its leading dimension is %lld", (long long)n,
                 (long long)ldc);
@@ -99,28 +99,11 @@ out:
     return rc;
 }
 
-int hpt__model_cross_apply(hpt__model *m, const double *z, const uint64_t *zmask, int64_t n_z, const double *w,
-                           int64_t ldw, int64_t n, int64_t s, double *out, int64_t ldo) {
-    int rc = 0;
-    HPT_TRY(check_candidates("weighted covariance", m, z, zmask, n_z, false));
-    HPT_FAIL_IF(
-        n < 1 || n > m->n || s < 0 || ldw < n || ldo < n_z, HPT_E_ARG,
-        "weighted covariance: %lld x %lld weights (leading dimension %lld) for %lld points, result %lld x %lld (%lld)",
-        (long long)n, (long long)s, (long long)ldw, (long long)m->n, (long long)n_z, (long long)s, (long long)ldo);
-    if (n_z == 0 || s == 0) return 0;
-    HPT_FAIL_IF(!w || !out, HPT_E_ARG, "weighted covariance: weights and result must not be NULL");
-    HPT_TRY(m->device->ops->cross_apply(m->own, z, zmask, n_z, w, ldw, n, s, out, ldo));
-    HPT_TRY(hpt__check_result(m->device, "weighted covariance", out, n_z, s, ldo, false));
-    hpt__account_bytes(m);
-out:
-    return rc;
-}
-
 int hpt__model_screen(hpt__model *m, const hpt__acq *acq, const double *z, const uint64_t *zmask, int64_t n, int64_t k,
                       int64_t *index, double *value) {
     int rc = 0;
     HPT_TRY(check_acq("screening", acq));
-    HPT_TRY(check_candidates("screening", m, z, zmask, n, acq->kind != HPT__ACQ_SD));
+    HPT_TRY(hpt__check_candidates("screening", m, z, zmask, n, acq->kind != HPT__ACQ_SD));
     HPT_FAIL_IF(k < 0 || k > n, HPT_E_ARG, "screening: the best %lld of %lld candidates", (long long)k, (long long)n);
     if (k == 0) return 0;
     HPT_FAIL_IF(!index || !value, HPT_E_ARG, "screening: index and value must not be NULL");

@@ -38,6 +38,9 @@ extern const double hpt__jitter_ladder[HPT__LADDER];
 
 // HPT_E_ARG unless the points (n x d) are finite and their masks have bit 0.
 int hpt__check_points(const char *doing, const double *x, const uint64_t *mask, int64_t n, int64_t d);
+// That, and HPT_E_STATE unless the model has a factor and, where they are needed, weights.
+int hpt__check_candidates(const char *doing, const hpt__model *model, const double *z, const uint64_t *zmask, int64_t n,
+                          bool weights);
 // HPT_E_ARG unless all n numbers are finite.
 int hpt__check_numbers(const char *doing, const char *what, const double *v, int64_t n);
 // HPT_E_NUMERIC unless the result (rows x columns, ld; lower: of its lower triangle) is finite. NULL is fine.

@@ -220,8 +220,8 @@ typedef struct sampling {
 
 static int sample(hpt_gp *gp, void *args) {
     const sampling *a = args;
-    enum { PART = 256 };
-    const int64_t d = gp->code.cov.d;
+    enum { PART = 4096 }; // each goes to a device with all weights of the functions
+    const int64_t d = gp->code.cov.d, room = a->m < PART ? a->m : PART;
     int rc = 0;
     double *part = NULL;
     HPT_TRY(hpt__gp_ready(gp->gp));
@@ -232,14 +232,14 @@ static int sample(hpt_gp *gp, void *args) {
         gp->n_paths = a->n;
         gp->paths_seed = a->seed;
     }
-    part = hpt__malloc((size_t)(PART * a->n) * sizeof *part);
+    part = hpt__malloc((size_t)(room * a->n) * sizeof *part);
     if (!part) HPT_TRY(hpt__fail_memory());
-    for (int64_t at = 0; at < a->m; at += PART) {
-        const int64_t k = a->m - at < PART ? a->m - at : PART;
-        HPT_TRY(hpt__gp_paths_value(part, PART, gp->paths, gp->gp, gp->rows + at * d, gp->mask + at, k));
+    for (int64_t at = 0; at < a->m; at += room) {
+        const int64_t k = a->m - at < room ? a->m - at : room;
+        HPT_TRY(hpt__gp_paths_value(part, room, gp->paths, gp->gp, gp->rows + at * d, gp->mask + at, k));
         for (int64_t i = 0; i < a->n; i++)
             for (int64_t j = 0; j < k; j++)
-                a->values[i * a->m + at + j] = hpt__warp_invert(hpt__gp_warp(gp->gp), part[i * PART + j]);
+                a->values[i * a->m + at + j] = hpt__warp_invert(hpt__gp_warp(gp->gp), part[i * room + j]);
     }
     rc = 0;
 out:

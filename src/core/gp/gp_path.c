@@ -21,7 +21,8 @@
 // with F, the starved variance of regressing on features alone, does not arise.
 //
 // Deterministic: the numbers of function i are its own, points in the order in which they were told.
-// Ownership: own arrays; gp is the caller's. Threads: those of the gp. Memory: 8 (n s + 2 F s T + F inputs) bytes.
+// Here: what is drawn. Values, of the prior too, are an operation of the device's (hpt__paths in backend_impl.h).
+// Ownership: own arrays; gp is the caller's. Threads: those of the gp. Memory: 8 (n s + 2 F s T + F T inputs) bytes.
 // Cost: a draw O(n^2 s + n F (d + s)); m values O(m n (d + s) + m F (d + s)).
 #include "gp_path.h"
 
@@ -35,23 +36,20 @@ static const uint64_t FREQUENCY_TAG = 0x66726571, WEIGHT_TAG = 0x77656967, NOISE
 
 struct hpt__gp_paths {
     const hpt__gp_code *code; // the gp's
-    int64_t s, n, generation;
-    int64_t n_features; // F
-    int64_t n_inputs;   // numeric columns, and a row for each choice of a categorical one (absent: the first)
-    int64_t *input;     // d: first input of a column
-    double *omega;      // T x n_inputs x F
-    double *weights;    // T x 2 F x s, scaled: cosines, sines
-    double *w;          // n x s
-    double *scratch;    // 3 F + s
+    int64_t generation;
+    hpt__paths of;  // as a backend takes them, with the arrays below
+    int64_t *first; // a categorical column's rows are those of an absent choice and of each choice
+    double *omega;
+    double *uv; // scaled by sqrt(a_t / F)
+    double *w;
 };
 
 void hpt__gp_paths_destroy(hpt__gp_paths *p) {
     if (!p) return;
-    hpt__free(p->input);
+    hpt__free(p->first);
     hpt__free(p->omega);
-    hpt__free(p->weights);
+    hpt__free(p->uv);
     hpt__free(p->w);
-    hpt__free(p->scratch);
     hpt__free(p);
 }
 
@@ -61,7 +59,7 @@ static bool in_term(const hpt__cov *cov, int64_t t, int64_t c) {
 
 static void draw_frequencies(hpt__gp_paths *p, const double *theta, uint64_t seed) {
     const hpt__cov *cov = &p->code->cov;
-    const int64_t n = p->n_features, degrees = cov->kind == HPT__COV_MATERN52 ? 5 : 3;
+    const int64_t n = p->of.n_features, n_inputs = p->first[cov->d], degrees = cov->kind == HPT__COV_MATERN52 ? 5 : 3;
     for (int64_t t = 0; t < cov->n_terms; t++) {
         hpt__rng rng;
         hpt__rng_init(&rng, seed, hpt__rng_mix(FREQUENCY_TAG, (uint64_t)t));
@@ -74,113 +72,58 @@ static void draw_frequencies(hpt__gp_paths *p, const double *theta, uint64_t see
             const double q = cov->kind == HPT__COV_RBF ? 1 : sqrt((double)degrees / chi2);
             for (int64_t c = 0; c < cov->d; c++) {
                 if (!in_term(cov, t, c)) continue;
-                const int64_t end = c + 1 < cov->d ? p->input[c + 1] : p->n_inputs;
                 const double by = q * exp(-theta[c]) * (cov->categorical[c] ? sqrt(0.5) : 1);
-                for (int64_t i = p->input[c]; i < end; i++)
-                    p->omega[(t * p->n_inputs + i) * n + f] = by * hpt__rng_normal(&rng);
+                for (int64_t i = p->first[c]; i < p->first[c + 1]; i++)
+                    p->omega[(t * n_inputs + i) * n + f] = by * hpt__rng_normal(&rng);
             }
         }
     }
 }
 
-// Weights of functions first .. first + s - 1, and in column k of e (n x s, lde) the noise of function first + k. All weights of
-// all functions are one stream, so that a block of them is one call; noise is a stream for each function, as long as the data.
-static int draw_functions(hpt__gp_paths *p, double *e, int64_t lde, hpt__gp *gp, const double *theta, double noise,
-                          uint64_t seed, int64_t first) {
+// Weights of functions first .. first + s - 1, and in w their noise. All weights of all functions are one stream, so that a block
+// of them is one call; noise is a stream for each function, as long as the data.
+static int draw_functions(hpt__gp_paths *p, hpt__gp *gp, const double *theta, double noise, uint64_t seed,
+                          int64_t first) {
     int rc = 0;
     const hpt__cov *cov = &p->code->cov;
-    const int64_t each = cov->n_terms * 2 * p->n_features;
-    double *numbers = hpt__malloc((size_t)(each * p->s) * sizeof *numbers);
-    if (!numbers) return hpt__fail_memory();
-    HPT_TRY(hpt__fill_normal(gp->device, seed, WEIGHT_TAG, first * each, p->s * each, numbers));
-    for (int64_t i = 0; i < each; i++) {
-        const double by = sqrt(exp(theta[cov->d + i / (2 * p->n_features)]) / (double)p->n_features);
-        for (int64_t k = 0; k < p->s; k++) p->weights[i * p->s + k] = by * numbers[k * each + i];
+    const int64_t s = p->of.s, n = p->of.n, n_features = p->of.n_features, each = cov->n_terms * 2 * n_features;
+    HPT_TRY(hpt__fill_normal(gp->device, seed, WEIGHT_TAG, first * each, s * each, p->uv));
+    for (int64_t t = 0; t < cov->n_terms; t++) {
+        const double by = sqrt(exp(theta[cov->d + t]) / (double)n_features);
+        for (int64_t k = 0; k < s; k++)
+            for (int64_t i = 0; i < 2 * n_features; i++) p->uv[k * each + t * 2 * n_features + i] *= by;
     }
-    for (int64_t k = 0; k < p->s; k++) {
-        double *column = e + k * lde;
+    for (int64_t k = 0; k < s; k++) {
         const uint64_t stream = hpt__rng_mix(NOISE_TAG, (uint64_t)(first + k));
-        HPT_TRY(hpt__fill_normal(gp->device, seed, stream, 0, p->n, column));
-        for (int64_t i = 0; i < p->n; i++) column[i] *= sqrt(noise);
+        HPT_TRY(hpt__fill_normal(gp->device, seed, stream, 0, n, p->w + k * n));
     }
-    rc = 0;
+    for (int64_t i = 0; i < n * s; i++) p->w[i] *= sqrt(noise);
 out:
-    hpt__free(numbers);
     return rc;
 }
 
-// sin(2 pi t), |t| <= 1/4: Taylor's series to t^17, error below 1e-13.
-static inline double quarter_sine(double t) {
-    const double x = 2 * 3.14159265358979323846 * t, y = x * x;
-    return x * (1 + y * (-1 / 6. +
-                         y * (1 / 120. +
-                              y * (-1 / 5040. +
-                                   y * (1 / 362880. +
-                                        y * (-1 / 39916800. + y * (1 / 6227020800. + y * (-1 / 1307674368000. +
-                                                                                          y / 355687428096000.))))))));
-}
-
-// wave[f] = cos(phase[f]), wave[n + f] = sin(phase[f]), to 1e-12 for phases below 1e4. Plain arithmetic that a compiler
-// vectorises: the library's functions took more time than all the rest.
-static void waves(double *wave, const double *phase, int64_t n) {
-    const double round = 0x1.8p52, per_turn = 0.5 / 3.14159265358979323846;
-    for (int64_t f = 0; f < n; f++) {
-        const double turns = phase[f] * per_turn, t = turns - ((turns + round) - round),
-                     size = fabs(t); // t in [-1/2, 1/2]
-        wave[f] = quarter_sine(0.25 - size);
-        wave[n + f] = quarter_sine(size > 0.25 ? copysign(0.5 - size, t) : t);
-    }
-}
-
-// Adds by * g_k(x) for all functions to out[k * ldo].
-static void add_prior(double *out, int64_t ldo, double by, const hpt__gp_paths *p, const double *row, uint64_t mask) {
-    const hpt__cov *cov = &p->code->cov;
-    const int64_t n = p->n_features, s = p->s;
-    double *phase = p->scratch, *wave = phase + n, *sum = wave + 2 * n;
-    memset(sum, 0, (size_t)s * sizeof *sum);
-    for (int64_t t = 0; t < cov->n_terms; t++) {
-        if (cov->term_blocks[t] & ~mask) continue;
-        memset(phase, 0, (size_t)n * sizeof *phase);
-        for (int64_t c = 0; c < cov->d; c++) {
-            if (!in_term(cov, t, c)) continue;
-            const bool categorical = cov->categorical[c];
-            const int64_t at = p->input[c] + (categorical ? 1 + (int64_t)row[c] : 0);
-            const double *w = p->omega + (t * p->n_inputs + at) * n, x = categorical ? 1 : row[c];
-            for (int64_t f = 0; f < n; f++) phase[f] += x * w[f];
-        }
-        waves(wave, phase, n);
-        const double *u = p->weights + t * 2 * n * s;
-        for (int64_t f = 0; f < 2 * n; f++)
-            for (int64_t k = 0; k < s; k++) sum[k] += wave[f] * u[f * s + k];
-    }
-    for (int64_t k = 0; k < s; k++) out[k * ldo] += by * sum[k];
-}
-
-// The layout of the frequencies' inputs.
 static int make(hpt__gp_paths **out, hpt__gp *gp, const hpt__gp_code *code, int64_t s) {
     const hpt__cov *cov = &code->cov;
     hpt__gp_paths *p = hpt__calloc(1, sizeof *p);
     if (!p) return hpt__fail_memory();
     *out = p;
     p->code = code;
-    p->s = s;
-    p->n = hpt__gp_n(gp);
     p->generation = hpt__gp_generation(gp);
-    p->n_features = FEATURES;
-    if (cov->n_terms * FEATURES > FEATURES_OF_ALL) p->n_features = FEATURES_OF_ALL / cov->n_terms;
-    if (p->n_features < FEATURES_LEAST) p->n_features = FEATURES_LEAST;
-    p->input = hpt__malloc((size_t)cov->d * sizeof *p->input);
-    if (!p->input) return hpt__fail_memory();
+    int64_t n_features = FEATURES;
+    if (cov->n_terms * FEATURES > FEATURES_OF_ALL) n_features = FEATURES_OF_ALL / cov->n_terms;
+    if (n_features < FEATURES_LEAST) n_features = FEATURES_LEAST;
+    p->first = hpt__calloc((size_t)cov->d + 1, sizeof *p->first);
+    if (!p->first) return hpt__fail_memory();
     for (int64_t c = 0; c < cov->d; c++) {
-        p->input[c] = p->n_inputs;
-        p->n_inputs += cov->categorical[c] ? 1 + hpt__param_cardinality(&code->space->params[code->param[c]]) : 1;
+        const hpt__param *param = &code->space->params[code->param[c]];
+        p->first[c + 1] = p->first[c] + (cov->categorical[c] ? 1 + hpt__param_cardinality(param) : 1);
     }
-    const size_t n = (size_t)p->n_features, terms = (size_t)cov->n_terms, all = (size_t)s;
-    p->omega = hpt__calloc(terms * (size_t)p->n_inputs * n, sizeof *p->omega);
-    p->weights = hpt__malloc(terms * 2 * n * all * sizeof *p->weights);
-    p->w = hpt__malloc((size_t)p->n * all * sizeof *p->w);
-    p->scratch = hpt__malloc((3 * n + all) * sizeof *p->scratch);
-    return p->omega && p->weights && p->w && p->scratch ? 0 : hpt__fail_memory();
+    const size_t n = (size_t)hpt__gp_n(gp), waves = (size_t)cov->n_terms * (size_t)n_features, all = (size_t)s;
+    p->omega = hpt__calloc(waves * (size_t)p->first[cov->d], sizeof *p->omega);
+    p->uv = hpt__malloc(2 * waves * all * sizeof *p->uv);
+    p->w = hpt__malloc(n * all * sizeof *p->w);
+    p->of = (hpt__paths){s, hpt__gp_n(gp), n_features, p->w, p->first, p->omega, p->uv};
+    return p->omega && p->uv && p->w ? 0 : hpt__fail_memory();
 }
 
 int hpt__gp_paths_draw(hpt__gp_paths **out, hpt__gp *gp, uint64_t seed, int64_t first, int64_t s) {
@@ -196,19 +139,21 @@ int hpt__gp_paths_draw(hpt__gp_paths **out, hpt__gp *gp, uint64_t seed, int64_t 
     const int64_t n_rows = hpt__model_rows(model), d = code->cov.d;
     HPT_TRY(make(&p, gp, code, s));
     draw_frequencies(p, theta, seed);
+    const double noise = exp(theta[d + code->cov.n_terms]) + hpt__model_jitter(model);
+    HPT_TRY(draw_functions(p, gp, theta, noise, seed, first));
     // Rows of pending points stand last in the factor: zeros there, before each solve, solve with that of the told ones.
+    const int64_t n = p->of.n;
     b = hpt__calloc((size_t)(n_rows * s), sizeof *b);
     if (!b) HPT_TRY(hpt__fail_memory());
-    const double noise = exp(theta[d + code->cov.n_terms]) + hpt__model_jitter(model);
-    HPT_TRY(draw_functions(p, b, n_rows, gp, theta, noise, seed, first));
-    for (int64_t i = 0; i < p->n; i++) {
-        for (int64_t k = 0; k < s; k++) b[i + k * n_rows] = z[i] - b[i + k * n_rows];
-        add_prior(b + i, n_rows, -1, p, rows + i * d, hpt__gp_masks(gp)[i]);
-    }
+    hpt__paths prior = p->of;
+    prior.n = 0;
+    HPT_TRY(hpt__model_paths(model, &prior, rows, hpt__gp_masks(gp), n, b, n_rows));
+    for (int64_t k = 0; k < s; k++)
+        for (int64_t i = 0; i < n; i++) b[i + k * n_rows] = z[i] - p->w[i + k * n] - b[i + k * n_rows];
     HPT_TRY(hpt__model_solve(model, false, b, n_rows, s));
-    for (int64_t k = 0; k < s; k++) memset(b + p->n + k * n_rows, 0, (size_t)(n_rows - p->n) * sizeof *b);
+    for (int64_t k = 0; k < s; k++) memset(b + n + k * n_rows, 0, (size_t)(n_rows - n) * sizeof *b);
     HPT_TRY(hpt__model_solve(model, true, b, n_rows, s));
-    for (int64_t k = 0; k < s; k++) memcpy(p->w + k * p->n, b + k * n_rows, (size_t)p->n * sizeof *b);
+    for (int64_t k = 0; k < s; k++) memcpy(p->w + k * n, b + k * n_rows, (size_t)n * sizeof *b);
     *out = p;
     p = NULL;
     rc = 0;
@@ -219,7 +164,7 @@ out:
 }
 
 bool hpt__gp_paths_fit(const hpt__gp_paths *p, const hpt__gp *gp) {
-    return p->generation == hpt__gp_generation(gp) && p->n == hpt__gp_n(gp);
+    return p->generation == hpt__gp_generation(gp) && p->of.n == hpt__gp_n(gp);
 }
 
 int hpt__gp_paths_value(double *out, int64_t ldo, const hpt__gp_paths *p, hpt__gp *gp, const double *rows,
@@ -227,9 +172,7 @@ int hpt__gp_paths_value(double *out, int64_t ldo, const hpt__gp_paths *p, hpt__g
     int rc = 0;
     HPT_FAIL_IF(!hpt__gp_paths_fit(p, gp), HPT_E_STATE, "the functions were drawn from another posterior");
     if (m < 1) return 0;
-    HPT_TRY(hpt__model_cross_apply(hpt__gp_model(gp), rows, mask, m, p->w, p->n, p->n, p->s, out, ldo));
-    for (int64_t j = 0; j < m; j++) add_prior(out + j, ldo, 1, p, rows + j * p->code->cov.d, mask[j]);
-    rc = 0;
+    rc = hpt__model_paths(hpt__gp_model(gp), &p->of, rows, mask, m, out, ldo);
 out:
     return rc;
 }

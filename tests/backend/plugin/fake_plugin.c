@@ -150,10 +150,10 @@ OPERATION(acquire,
 OPERATION(joint,
           (void *model, const double *z, const uint64_t *zmask, int64_t m, double *mean, double *cov, int64_t ldc),
           (model, z, zmask, m, mean, cov, ldc))
-OPERATION(cross_apply,
-          (void *model, const double *z, const uint64_t *zmask, int64_t m, const double *w, int64_t ldw, int64_t n,
-           int64_t s, double *out, int64_t ldo),
-          (model, z, zmask, m, w, ldw, n, s, out, ldo))
+OPERATION(paths,
+          (void *model, const hpt__paths *paths, const double *z, const uint64_t *zmask, int64_t m, double *out,
+           int64_t ldo),
+          (model, paths, z, zmask, m, out, ldo))
 
 EXPORT hpt__plugin_entry hpt_backend_plugin;
 const hpt__backend *hpt_backend_plugin(const hpt__plugin_host *h, char *why, size_t size) {
@@ -186,7 +186,7 @@ const hpt__backend *hpt_backend_plugin(const hpt__plugin_host *h, char *why, siz
     table.posterior = fake_posterior;
     table.acquire = fake_acquire;
     table.joint = fake_joint;
-    table.cross_apply = fake_cross_apply;
+    table.paths = fake_paths;
     return &table;
 }
 #endif
