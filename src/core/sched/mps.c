@@ -56,13 +56,25 @@ static void give_up(hpt__mps *m, const char *why) {
     (void)snprintf(m->why, sizeof m->why, "the MPS controller of %s: %.150s", m->uuid, why);
 }
 
-bool hpt__mps_is_gone(const hpt__mps *m) {
+// The daemon's process id lies in its pipe folder.
+static void find_daemon(hpt__mps *m) {
     char path[HPT__MPS_PATH + sizeof PID_FILE + 1], text[32];
     int64_t pid;
+    hpt__proc_stat stat;
+    m->daemon = 0;
     (void)snprintf(path, sizeof path, "%s/%s", m->pipe, PID_FILE);
-    if (!hpt__read_start(text, sizeof text, NULL, path)) return false;
-    if (!hpt__parse_int(&pid, text, strcspn(text, " \r\n")) || pid <= 0 || pid > INT32_MAX) return false;
-    return kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+    if (!hpt__read_start(text, sizeof text, NULL, path)) return;
+    if (!hpt__parse_int(&pid, text, strcspn(text, " \r\n")) || pid <= 0 || pid > INT32_MAX) return;
+    if (!hpt__proc_stat_read(&stat, (pid_t)pid)) return;
+    m->daemon = (pid_t)pid;
+    m->daemon_start = stat.start;
+}
+
+bool hpt__mps_is_gone(const hpt__mps *m) {
+    hpt__proc_stat stat;
+    if (m->none || m->daemon == 0) return m->none;
+    if (!hpt__proc_stat_read(&stat, m->daemon)) return true;
+    return stat.start != m->daemon_start || stat.state == 'Z' || stat.state == 'X';
 }
 
 // A look had no good answer.
@@ -125,6 +137,7 @@ int hpt__mps_start(int64_t *index, hpt__mps_set *set, const hpt__run_dir *dir, c
     m->alive = true;
     if (!make_folders(m)) {
         give_up(m, strerror(errno));
+        m->none = true;
         return 0;
     }
     // That the daemon was started proves nothing; that it answers does.
@@ -133,6 +146,7 @@ int hpt__mps_start(int64_t *index, hpt__mps_set *set, const hpt__run_dir *dir, c
         give_up(m, hpt__str_text(&m->call.text));
     else if (m->call.text.len > 0) // no client has come yet: there can be no server
         give_up(m, "its answer is not understood");
+    find_daemon(m);
     return 0;
 }
 
@@ -284,12 +298,17 @@ static hpt__mps_state go_on_restart(const hpt__mps_set *set, hpt__mps *m) {
     if (step == HPT__MPS_QUITTING) {
         (void)count_left(m->pipe, false, SIGKILL); // nobody uses it any more
         m->generation++;
+        m->none = true;
         name_folders(set, m);
         if (!make_folders(m)) {
             give_up(m, strerror(errno));
             return HPT__MPS_FAILED;
         }
         return begin_step(set, m, HPT__MPS_STARTING, NULL) < 0 ? HPT__MPS_FAILED : HPT__MPS_BUSY;
+    }
+    if (step == HPT__MPS_STARTING && good) {
+        m->none = false;
+        find_daemon(m);
     }
     if (!good) {
         give_up(m, m->call.text.len > 0 ? hpt__str_text(&m->call.text) : "it failed without a word");

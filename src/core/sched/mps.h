@@ -30,10 +30,13 @@ typedef struct hpt__mps { // one controller
     char uuid[96];        // of its GPU
     int generation;       // how often it was started anew
     char pipe[HPT__MPS_PATH], log[HPT__MPS_PATH];
-    bool alive;         // started, and not given up
-    char why[288];      // why not; one line
-    int64_t n_failed;   // questions without a good answer since the last one that had one
-    double failed_from; // hpt__now_mono() of the first of them
+    pid_t daemon;                    // 0: not known
+    unsigned long long daemon_start; // as hpt__proc_stat has it
+    bool none;                       // no daemon of it was started
+    bool alive;                      // started, and not given up
+    char why[288];                   // why not; one line
+    int64_t n_failed;                // questions without a good answer since the last one that had one
+    double failed_from;              // hpt__now_mono() of the first of them
     hpt__mps_call call;
     hpt__mps_step step; // of a look under way
     // ---- as of the last look
@@ -62,13 +65,14 @@ HPT_NODISCARD int hpt__mps_start(int64_t *index, hpt__mps_set *set, const hpt__r
 // Ends all controllers that were started, removes their folders and the record. Waits for the limit at most, three times each.
 void hpt__mps_close(hpt__mps_set *set, const hpt__run_dir *dir);
 
-// Whether the controller's daemon is known to have ended: its process id lies in the pipe folder.
+// Whether the controller's daemon is known to have ended, or was never there.
 bool hpt__mps_is_gone(const hpt__mps *m);
 
 // Begins to ask a controller for its servers and clients, also one that was given up. Not while a look is under way. A failure is no
 // verdict: a daemon that starts a server refuses other commands meanwhile. It makes a controller not alive when the daemon is gone, or
 // when the last HPT__MPS_FAILURES looks over at least `patience` seconds had no good answer.
 HPT_NODISCARD int hpt__mps_look_begin(const hpt__mps_set *set, hpt__mps *m);
+// One that was given up and answers stays not alive: that is the caller's to say.
 // Goes on as far as is possible without waiting. BUSY: m->call says for what to wait; ANSWERED: fault and clients are new;
 // FAILED: m->n_failed says how often in a row; if it is no longer alive m->why says why.
 hpt__mps_state hpt__mps_look(const hpt__mps_set *set, hpt__mps *m);

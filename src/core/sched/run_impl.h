@@ -14,6 +14,7 @@
 //   run_ask.c      asks, in a thread of their own                      run_share.c   cores, limits, use
 //   run_oom.c      lack of memory                                      run_disk.c    a disk that is nearly full
 //   run_mps.c      tiers of GPU shares                                  run_mps_end.c  killing under MPS
+//   run_mps_again.c  controllers that were lost
 //   run_watchdog.c memory of shares that nothing holds                 run_status.c  what the socket tells of it all
 //   run_fault.c    faults of shared GPUs                               run_lost.c    GPUs that stop answering
 //   run_oom_retry.c  more GPU memory                                    run_learn.c   gpu_memory: learn
@@ -83,6 +84,11 @@ typedef struct hpt__mps_looks { // what is known of a controller, and when it is
     double xid_at;               // last critical event of its GPU; 0: none
     int64_t xid;
     double excluded_until; // MPS is not used there; 0: it is
+    // ---- run_mps_again.c
+    double lost_at, again_at,
+        pause;      // it was lost, and is asked or started again then, after that many seconds; 0: it was not
+    bool idle;      // nothing is started there meanwhile
+    double back_at; // since when it is used again; 0: it never was lost
 } hpt__mps_looks;
 
 typedef enum hpt__said { // what a failed trial wrote of its GPU (fault_words.inc)
@@ -418,6 +424,13 @@ hpt__family hpt__run_family(const hpt__run *run, const hpt__running *t);  // to 
 int64_t hpt__run_mps_index(const hpt__run *run, const hpt__grant *grant); // of its GPU's controller; -1: none
 const char *hpt__run_mps_gpu(const hpt__run *run, int64_t k);             // name of controller k's GPU
 void hpt__run_mps_exclusive(hpt__run *run, int64_t k); // whether controller k's GPU takes one trial: as it is alive
+
+// ---- run_mps_again.c
+void hpt__run_mps_lost(hpt__run *run, int64_t k);               // it is not alive any more, or still not
+void hpt__run_mps_back(hpt__run *run, int64_t k);               // it is used again
+void hpt__run_mps_unheard_again(hpt__run *run, int64_t k);      // a look had no answer
+double hpt__run_mps_again_due(const hpt__run *run, int64_t k);  // of one that is not alive
+HPT_NODISCARD int hpt__run_mps_again(hpt__run *run, int64_t k); // at that time
 
 // ---- run_mps_end.c
 // Whether SIGKILL has to wait until the trial's work on its GPU has been ended; t->kill_at: for how long at most.

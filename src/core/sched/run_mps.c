@@ -276,15 +276,6 @@ static void judge(hpt__run *run, hpt__mps *m) {
     }
 }
 
-static void lost(hpt__run *run, const hpt__mps *m) {
-    run->mps_looks[m - run->mps.items].fault_at = 0;
-    hpt__run_mps_readmit(run, m - run->mps.items);
-    if (run->enforce == HPT__ENFORCE_REQUIRED)
-        hpt__run_break(run, hpt__fail(HPT_E_DEVICE, "run.enforce=required: %s; run again to go on", m->why));
-    else
-        hpt__run_notice(run, "%s; shares of this GPU are advisory from now on", m->why);
-}
-
 static void plan_look(hpt__run *run, int64_t k, double now) {
     hpt__mps_looks *l = &run->mps_looks[k];
     bool all = true;
@@ -295,12 +286,15 @@ static void plan_look(hpt__run *run, int64_t k, double now) {
     l->next = hpt__run_fault_asks(run, k) || hpt__run_mps_end_wanted(run, k) ? now : now + l->gap;
 }
 
-// Controller k had no good answer: a busy daemon is asked again soon, one that was given up no more (was: before).
+// Controller k had no good answer: a busy daemon is asked again soon, one that was given up (was alive: before) ever more rarely.
 static void unheard(hpt__run *run, int64_t k, bool was) {
     const hpt__mps *m = &run->mps.items[k];
     const int64_t n = m->n_failed < 8 ? m->n_failed : 8;
     run->mps_looks[k].next = hpt__now_mono() + fmin(AGAIN * (double)(1 << (n > 0 ? n - 1 : 0)), AGAIN_MOST);
-    if (was && !m->alive) lost(run, m);
+    if (was && !m->alive)
+        hpt__run_mps_lost(run, k);
+    else
+        hpt__run_mps_unheard_again(run, k);
     hpt__run_mps_end_unheard(run, k);
 }
 
@@ -319,15 +313,15 @@ static int go_on(hpt__run *run, int64_t k) {
     }
     if (step >= HPT__MPS_QUITTING && state != HPT__MPS_BUSY) {
         if (state == HPT__MPS_FAILED)
-            lost(run, m);
+            hpt__run_mps_lost(run, k);
         else
-            hpt__run_mps_readmit(run, k);
-        if (state == HPT__MPS_ANSWERED) hpt__run_notice(run, "%s is used with MPS again", hpt__run_mps_gpu(run, k));
+            hpt__run_mps_back(run, k);
         return 0;
     }
     if (state == HPT__MPS_BUSY && m->step != step) // the next question
         return hpt__run_watch(run, m->call.pidfd, HPT__SOURCE_MPS, k, EPOLLIN);
     if (state == HPT__MPS_ANSWERED) {
+        if (run->mps_looks[k].again_at > 0) hpt__run_mps_back(run, k);
         if (m->alive) judge(run, m);
         if (m->alive) hpt__run_fault_looked(run, k);
         if (hpt__run_mps_end_next(run, k)) return hpt__run_watch(run, m->call.pidfd, HPT__SOURCE_MPS, k, EPOLLIN);
@@ -354,9 +348,7 @@ static double due(const hpt__run *run, int64_t k) {
     const hpt__mps *m = &run->mps.items[k];
     if (m->step != HPT__MPS_NOTHING) return m->call.until;
     if (hpt__run_mps_end_wanted(run, k)) return run->mps_looks[k].next;
-    if (!m->alive && run->mps_looks[k].excluded_until > 0)
-        return hpt__run_fault_any(run, k) ? INFINITY : run->mps_looks[k].excluded_until;
-    if (!m->alive) return hpt__run_mps_is_drained(run, k) ? 0 : INFINITY;
+    if (!m->alive) return hpt__run_mps_again_due(run, k);
     if (run->mps_looks[k].fault_at > 0 || hpt__run_fault_asks(run, k)) return run->mps_looks[k].next;
     for (int64_t i = 0; i < run->n_slots; i++)
         if (watched(run, &run->slots[i], m)) return run->mps_looks[k].next;
@@ -380,14 +372,14 @@ int hpt__run_mps_time(hpt__run *run, double now) {
             continue;
         }
         const bool was = m->alive;
-        const bool anew = !was && !hpt__run_mps_end_wanted(run, k); // it is drained, or its time of exclusion is over
+        if (!was && !hpt__run_mps_end_wanted(run, k)) {
+            rc = hpt__run_mps_again(run, k);
+            continue;
+        }
         run->mps_looks[k].began = now;
-        if (anew) run->mps_looks[k].excluded_until = 0;
-        if (!anew) hpt__run_mps_looking(run, k);
-        if ((anew ? hpt__mps_restart_begin(&run->mps, m) : hpt__mps_look_begin(&run->mps, m)) == 0)
+        hpt__run_mps_looking(run, k);
+        if (hpt__mps_look_begin(&run->mps, m) == 0)
             rc = hpt__run_watch(run, m->call.pidfd, HPT__SOURCE_MPS, k, EPOLLIN);
-        else if (anew)
-            lost(run, m);
         else
             unheard(run, k, was);
     }
