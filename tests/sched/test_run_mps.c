@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -174,29 +175,39 @@ Test(run_mps, memory_that_other_programs_have_is_not_given_and_that_of_other_run
     cr_has(environment_of(1), "\nHPT_GPU_MEM_BYTES=10737418240\n");
 }
 
-Test(run_mps, where_another_run_has_its_controller_shares_are_advisory_and_required_refuses)
+Test(run_mps, a_controller_of_another_run_that_cannot_be_joined_leaves_shares_advisory_and_required_refuses)
 {
+    static const char *const pipes[] = {"/tmp/elsewhere/0.0", NULL}; // no folder of a run's; one without a daemon
+    char root[] = "/tmp/hpt-mps-XXXXXX", folder[40];
     hpt_run_summary summary;
     hpt__ledger ledger;
     hpt__claims other;
     hpt_device_info gpu = {.name = "gpu:0", .kind = "gpu", .uuid = "GPU-aaaa-1", .memory_bytes = 1, .capacity = 1};
     const hpt_run_options o = with_option(required);
+    cr_assert(mkdtemp(root));
+    snprintf(folder, sizeof folder, "%s/0.0", root);
+    cr_assert_eq(mkdir(folder, 0700), 0);
     cr_assert_eq(hpt__ledger_init(&ledger, &gpu, 1), 0);
     cr_assert_eq(hpt__claims_open(&other, &ledger, getenv("HPT_CLAIMS_DIR"), "/other", true, false), 0);
-    cr_assert(hpt__claims_begin(&other));
-    other.serves[0] = true;
-    hpt__claims_end(&other);
-    run_sweep_file(NO_CUDA, 1, QUARTER);
-    cr_assert_eq(run_it(&summary, &o), HPT_E_DEVICE);
-    cr_has(hpt_last_error(), "shares of gpu:0 cannot be held: another run of yours has its MPS controller on it");
-    run_ok(NULL);
-    cr_assert_str_eq(tier_of(0), "advisory");
-    cr_has(record.notices, "another run of yours has its MPS controller on it");
+    for (int i = 0; i < 2; i++) {
+        cr_assert(hpt__claims_begin(&other));
+        strcpy(ledger.gpus[0].server, pipes[i] ? pipes[i] : folder);
+        hpt__claims_end(&other);
+        run_sweep_file(NO_CUDA, i + 1, QUARTER);
+        cr_assert_eq(run_it(&summary, &o), HPT_E_DEVICE);
+        cr_has(hpt_last_error(),
+               "shares of gpu:0 cannot be held: the MPS controller of another run of yours cannot be joined");
+        run_ok(NULL);
+        cr_assert_str_eq(tier_of(i), "advisory");
+        cr_has(record.notices, "the MPS controller of another run of yours cannot be joined");
+    }
     hpt__claims_close(&other);
-    run_sweep_file(NO_CUDA, 2, QUARTER);
+    run_sweep_file(NO_CUDA, 3, QUARTER);
     run_ok(&o);
-    cr_assert_str_eq(tier_of(1), "mps-unverified");
+    cr_assert_str_eq(tier_of(2), "mps-unverified");
     hpt__ledger_fini(&ledger);
+    rmdir(folder);
+    rmdir(root);
 }
 
 Test(run_mps, a_trial_that_never_uses_its_gpu_stays_unverified_and_may_do_so)

@@ -498,12 +498,19 @@ Test(devices_claims, one_mps_controller_a_device_and_none_beside_it_in_exclusive
     start(&a, "a");
     start(&b, "b");
     while (!hpt__claims_begin(&a.claims)) continue;
-    a.claims.serves[0] = a.claims.serves[1] = a.claims.serves[2] = true;
+    for (int i = 0; i < 3; i++) strcpy(a.ledger.gpus[i].server, i == 1 ? "?" : "/tmp/hpt-mps-aaaaaa/0.0");
     hpt__claims_end(&a.claims);
     for (int i = 0; i < GPUS; i++) strcpy(b.ledger.gpus[i].info.compute_mode, "exclusive_process");
     cr_assert(take(&b, &g, &half));
     cr_assert_eq(g.gpus[0], 3, "the others are one process's each, the server's");
-    cr_assert(b.ledger.gpus[2].others.serves && !b.ledger.gpus[3].others.serves);
+    cr_assert_str_eq(b.ledger.gpus[2].others.server, "/tmp/hpt-mps-aaaaaa/0.0");
+    cr_assert_str_eq(b.ledger.gpus[1].others.server, "?");
+    cr_assert_str_eq(b.ledger.gpus[3].others.server, "");
+    strcpy(b.ledger.gpus[0].server, a.ledger.gpus[0].server);
+    cr_assert(take(&b, &g, &half) && take(&b, &g, &half), "one has joined the other's");
+    cr_assert(g.gpus[0] == 0 || g.gpus[0] == 3);
+    cr_assert(take(&b, &g, &half));
+    cr_assert(!take(&b, &g, &half), "and no more");
     stop(&a);
     stop(&b);
 }

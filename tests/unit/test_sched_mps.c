@@ -26,7 +26,7 @@ static void enter(void) {
     setenv("HPT_MPS_CONTROL", HPT_BINARY_DIR "/tests/fake/nvidia-cuda-mps-control", 1);
     unsetenv("FAKE_MPS");
     prctl(PR_SET_CHILD_SUBREAPER, 1); // as a run is
-    cr_assert_eq(hpt__mps_open(&set), 0, "%s", hpt_last_error());
+    cr_assert_eq(hpt__mps_open(&set, NULL), 0, "%s", hpt_last_error());
 }
 
 static void leave(void) {
@@ -152,7 +152,7 @@ Test(sched_mps, a_controller_is_started_anew_in_a_new_folder)
     touch(m, "client.%d", getpid());
     cr_assert_eq(look(m), HPT__MPS_ANSWERED);
     memcpy(before, m->pipe, sizeof before);
-    cr_assert_eq(hpt__mps_restart_begin(&set, m), 0);
+    cr_assert_eq(hpt__mps_restart_begin(&set, m, &dir), 0);
     cr_assert_eq(wait_for(m), HPT__MPS_ANSWERED, "%s", m->why);
     cr_assert(m->alive && strcmp(before, m->pipe) != 0);
     cr_assert_eq(look(m), HPT__MPS_ANSWERED);
@@ -320,6 +320,6 @@ Test(sched_mps, a_program_that_is_not_there_is_named)
 {
     hpt__mps_set none = {0};
     setenv("HPT_MPS_CONTROL", "no-such-mps-control", 1);
-    cr_assert_eq(hpt__mps_open(&none), HPT_E_NOT_FOUND);
+    cr_assert_eq(hpt__mps_open(&none, NULL), HPT_E_NOT_FOUND);
     cr_assert(strstr(hpt_last_error(), "no-such-mps-control"), "%s", hpt_last_error());
 }

@@ -17,7 +17,7 @@ typedef struct hpt__claims_waiter { // another run that waits
     hpt__demand demand;
     double since;
     int64_t held, pid; // held: dominant share, in millionths of a device
-    bool *has;         // of the ledger's devices, which it has too; owned
+    bool *has;         // of the ledger's devices, which it has too, and can use beside this run; owned
 } hpt__claims_waiter;
 
 typedef struct hpt__claims { // zeros: nothing is shared
@@ -27,7 +27,6 @@ typedef struct hpt__claims { // zeros: nothing is shared
     hpt__ledger *ledger;
     const char *run_dir;
     bool *shared;         // of the ledger's devices: other runs may have them too
-    bool *serves;         // this run's MPS controller is on it
     bool memory;          // the host's memory is shared too
     bool waits, unsaved;  // a request has no room; own file is older than the ledger
     hpt__demand demand;   // what it waits for

@@ -39,8 +39,8 @@ static bool has_room(const hpt__ledger *l, const hpt__ledger_gpu *g, const hpt__
     if (!hpt__ledger_fits(g, d, g->used, g->memory_used, g->n_grants)) return false;
     if (l->alone) return true;
     if (o->waits || (g->exclusive && o->n_grants > 0)) return false;
-    if (o->serves && strcmp(g->info.compute_mode, "exclusive_process") == 0)
-        return false; // its server is the one process
+    if (*o->server && strcmp(o->server, g->server) != 0 && strcmp(g->info.compute_mode, "exclusive_process") == 0)
+        return false; // that server is the one process
     if (g->used + o->units + d->gpu > HPT__GPU_UNITS) return false;
     return g->memory <= 0 || g->memory_used + g->engine + g->foreign + o->memory + hpt__ledger_memory_wanted(g, d) <=
                                  hpt__ledger_whole(g);

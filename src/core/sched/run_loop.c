@@ -123,6 +123,16 @@ static int reap(hpt__run *run) {
     }
 }
 
+// A trial under MPS whose server other runs use too has its work on the GPU ended first, some seconds at most; the next signal kills.
+static void kill_now(hpt__run *run, hpt__running *t) {
+    const bool first = run->n_signals == 2;
+    if (!t->trial) return;
+    if (first && hpt__run_mps_beside_others(run, t))
+        t->kill_at = hpt__now_mono();
+    else
+        hpt__run_kill_trial(run, t);
+}
+
 static int on_signals(hpt__run *run) {
     struct signalfd_siginfo info;
     while (read(run->signals, &info, sizeof info) == (ssize_t)sizeof info) {
@@ -134,8 +144,7 @@ static int on_signals(hpt__run *run) {
             if (run->n_running > 0)
                 hpt__run_notice(run, "stopping %lld trials; once more ends them at once", (long long)run->n_running);
         } else {
-            for (int64_t i = 0; i < run->n_slots; i++)
-                if (run->slots[i].trial) hpt__run_kill_trial(run, &run->slots[i]);
+            for (int64_t i = 0; i < run->n_slots; i++) kill_now(run, &run->slots[i]);
         }
     }
     return reap(run);

@@ -19,6 +19,8 @@
 //   - In compute mode exclusive_process the one process is either. A server that does not answer has the device, so that nothing is
 //     started there; a new server waits until the advisory trial has ended, after which no other is started before it.
 //
+// A controller that other runs use is not started anew here (run_mps_serve.c): this run waits until it is in order, or theirs no more.
+//
 // Ownership, threads: as run_mps.c. Cost: a look, or a start, at those times.
 #include "../base/clock.h"
 #include "run_impl.h"
@@ -27,28 +29,28 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-static const double AGAIN = 10.0, AGAIN_MOST = 300.0, GIVEN_UP = 600.0;
+static const double AGAIN = 10.0, AGAIN_MOST = 300.0, GIVEN_UP = 600.0, WAIT = 10.0, SOON = 1.0;
 
-static int64_t gpu_of(const hpt__run *run, int64_t k) {
+static hpt__ledger_gpu *gpu_of(const hpt__run *run, int64_t k) {
     int64_t i = 0;
     while (i + 1 < run->ledger.n_gpus && run->mps_of[i] != k) i++;
-    return i;
+    return &run->ledger.gpus[i];
 }
 
 static bool is_exclusive(const hpt__run *run, int64_t k) {
-    return strcmp(run->ledger.gpus[gpu_of(run, k)].info.compute_mode, "exclusive_process") == 0;
+    return strcmp(gpu_of(run, k)->info.compute_mode, "exclusive_process") == 0;
 }
 
-static void plan(hpt__mps_looks *l) {
+static void put_off(hpt__mps_looks *l) {
     const double now = hpt__now_mono();
     const bool held_out = l->back_at > 0 && now - l->back_at > AGAIN_MOST;
-    l->pause = l->pause <= 0 || held_out ? AGAIN : fmin(l->pause * 2, AGAIN_MOST);
+    if (l->lost_at > 0) l->pause = l->pause <= 0 || held_out ? AGAIN : fmin(l->pause * 2, AGAIN_MOST);
+    l->again_at = now + (l->lost_at > 0 ? l->pause : WAIT);
     l->back_at = 0;
-    l->again_at = now + l->pause;
 }
 
 void hpt__run_mps_lost(hpt__run *run, int64_t k) {
-    const hpt__mps *m = &run->mps.items[k];
+    hpt__mps *m = &run->mps.items[k];
     hpt__mps_looks *l = &run->mps_looks[k];
     const bool required = run->enforce == HPT__ENFORCE_REQUIRED, gone = hpt__mps_is_gone(m), known = l->lost_at > 0;
     l->fault_at = 0;
@@ -57,11 +59,13 @@ void hpt__run_mps_lost(hpt__run *run, int64_t k) {
         hpt__run_break(run, hpt__fail(HPT_E_DEVICE, "run.enforce=required: %s; run again to go on", m->why));
         return;
     }
-    plan(l);
+    if (!known) l->lost_at = hpt__now_mono();
+    put_off(l);
     l->idle = required || (!gone && is_exclusive(run, k));
-    run->ledger.gpus[gpu_of(run, k)].drained = l->idle || hpt__run_is_lost(run, gpu_of(run, k));
+    gpu_of(run, k)->drained = gpu_of(run, k)->drained || l->idle;
+    if (gone && !hpt__run_fault_any(run, k)) hpt__mps_leave(m);
+    hpt__run_mps_announce(run, k);
     if (known) return;
-    l->lost_at = hpt__now_mono();
     if (l->idle)
         hpt__run_notice(run, "%s; nothing is started on this GPU until it answers again", m->why);
     else
@@ -70,18 +74,37 @@ void hpt__run_mps_lost(hpt__run *run, int64_t k) {
 }
 
 void hpt__run_mps_back(hpt__run *run, int64_t k) {
-    hpt__mps *m = &run->mps.items[k];
     hpt__mps_looks *l = &run->mps_looks[k];
-    m->alive = true;
+    run->mps.items[k].alive = true;
     l->again_at = l->lost_at = 0;
+    l->waited = false;
     l->back_at = hpt__now_mono();
     hpt__run_mps_readmit(run, k);
+    hpt__run_mps_announce(run, k);
     hpt__run_notice(run, "%s is used with MPS again", hpt__run_mps_gpu(run, k));
+}
+
+void hpt__run_mps_answered(hpt__run *run, int64_t k) {
+    hpt__mps *m = &run->mps.items[k];
+    hpt__mps_looks *l = &run->mps_looks[k];
+    if (l->again_at <= 0) return;
+    if (m->users < 0 && (m->fault || m->starting || !hpt__mps_use(m)))
+        put_off(l); // other runs'
+    else
+        hpt__run_mps_back(run, k);
 }
 
 void hpt__run_mps_unheard_again(hpt__run *run, int64_t k) {
     hpt__mps_looks *l = &run->mps_looks[k];
-    if (l->again_at > 0 && hpt__now_mono() >= l->again_at) plan(l);
+    if (l->again_at > 0 && hpt__now_mono() >= l->again_at) put_off(l);
+}
+
+void hpt__run_mps_settle(hpt__run *run, int64_t k) {
+    hpt__mps *m = &run->mps.items[k];
+    if (m->alive || m->users < 0 || m->step != HPT__MPS_NOTHING || hpt__run_fault_any(run, k)) return;
+    if (run->mps_looks[k].excluded_until <= 0 && !hpt__mps_is_gone(m)) return;
+    hpt__mps_leave(m); // it may be started anew by another run
+    hpt__run_mps_announce(run, k);
 }
 
 // Whether a trial could be started, were there room.
@@ -92,36 +115,69 @@ static bool is_wanted(const hpt__run *run) {
 double hpt__run_mps_again_due(const hpt__run *run, int64_t k) {
     const hpt__mps_looks *l = &run->mps_looks[k];
     if (l->excluded_until > 0) return hpt__run_fault_any(run, k) ? INFINITY : l->excluded_until;
-    if (l->again_at > 0 && hpt__mps_is_gone(&run->mps.items[k]) && hpt__run_fault_any(run, k)) return INFINITY;
-    if (l->again_at > 0) return is_wanted(run) ? l->again_at : INFINITY;
-    return hpt__run_mps_is_drained(run, k) ? 0 : INFINITY;
+    if (l->again_at <= 0) return hpt__run_mps_is_drained(run, k) ? 0 : INFINITY;
+    // The server of a daemon that has ended may live, and its clients with it.
+    if (hpt__mps_is_gone(&run->mps.items[k]) && hpt__run_fault_any(run, k)) return INFINITY;
+    return is_wanted(run) ? l->again_at : INFINITY;
 }
 
-static int begin(hpt__run *run, int64_t k, bool look) {
+static int ask(hpt__run *run, int64_t k) {
     hpt__mps *m = &run->mps.items[k];
-    run->mps_looks[k].began = hpt__now_mono();
-    if ((look ? hpt__mps_look_begin(&run->mps, m) : hpt__mps_restart_begin(&run->mps, m)) == 0)
+    if (hpt__mps_look_begin(&run->mps, m) == 0) return hpt__run_watch(run, m->call.pidfd, HPT__SOURCE_MPS, k, EPOLLIN);
+    put_off(&run->mps_looks[k]);
+    return 0;
+}
+
+static int start_anew(hpt__run *run, int64_t k) {
+    hpt__mps *m = &run->mps.items[k];
+    run->mps_looks[k].again_at = 0;
+    if (hpt__mps_restart_begin(&run->mps, m, &run->dir) == 0)
         return hpt__run_watch(run, m->call.pidfd, HPT__SOURCE_MPS, k, EPOLLIN);
     hpt__run_mps_lost(run, k);
     return 0;
 }
 
-int hpt__run_mps_again(hpt__run *run, int64_t k) {
-    const hpt__mps *m = &run->mps.items[k];
+// Other runs use it, or are about to start it.
+static void wait(hpt__run *run, int64_t k, bool used) {
     hpt__mps_looks *l = &run->mps_looks[k];
-    const bool was_lost = l->again_at > 0, gone = hpt__mps_is_gone(m);
-    if (was_lost && run->enforce == HPT__ENFORCE_REQUIRED && hpt__now_mono() - l->lost_at > GIVEN_UP) {
+    put_off(l);
+    if (!used) l->again_at = hpt__now_mono() + SOON;
+    l->idle = gpu_of(run, k)->drained;
+    if (!used || l->waited || l->lost_at > 0) return;
+    l->waited = true;
+    hpt__run_notice(
+        run,
+        "%s: other runs use its MPS controller, which is therefore not started anew; it is used again when it is in order",
+        hpt__run_mps_gpu(run, k));
+}
+
+int hpt__run_mps_again(hpt__run *run, int64_t k) {
+    hpt__mps *m = &run->mps.items[k];
+    hpt__mps_looks *l = &run->mps_looks[k];
+    const bool gone = hpt__mps_is_gone(m);
+    l->began = hpt__now_mono();
+    if (l->lost_at > 0 && run->enforce == HPT__ENFORCE_REQUIRED && l->began - l->lost_at > GIVEN_UP) {
         hpt__run_break(run, hpt__fail(HPT_E_DEVICE, "run.enforce=required: %s, for %.0f minutes; run again to go on",
                                       m->why, GIVEN_UP / 60));
         return 0;
     }
-    if (was_lost && !gone) return begin(run, k, true);
-    if (was_lost && hpt__run_fault_any(run, k)) return 0; // their server lives, and would be ended
-    hpt__ledger_gpu *g = &run->ledger.gpus[gpu_of(run, k)];
-    l->excluded_until = l->again_at = 0;
-    if (is_exclusive(run, k) && g->n_grants > 0) { // due when that has ended
-        g->drained = true;
+    if (l->lost_at > 0 && m->users >= 0 && !gone) return ask(run, k);
+    if (hpt__run_fault_any(run, k)) return 0;
+    l->excluded_until = 0;
+    if (is_exclusive(run, k) && gpu_of(run, k)->n_grants > 0) { // due when that has ended
+        l->again_at = 0;
+        gpu_of(run, k)->drained = true;
         return 0;
     }
-    return begin(run, k, false);
+    const hpt__renewal what = hpt__run_mps_renew(run, k);
+    if (what == HPT__RENEW_START) return start_anew(run, k);
+    if (what == HPT__RENEW_ASK && !gone) {
+        wait(run, k, true);
+        return ask(run, k);
+    }
+    if (what == HPT__RENEW_JOINED)
+        hpt__run_mps_back(run, k);
+    else
+        wait(run, k, what == HPT__RENEW_ASK);
+    return 0;
 }
