@@ -318,6 +318,27 @@ Test(run_mps_shared, a_controller_that_another_run_uses_is_not_started_anew_but_
     cr_nothing_left(first);
 }
 
+Test(run_mps_shared, a_second_signal_ends_the_work_of_trials_before_they_are_killed_where_another_run_uses_their_server)
+{
+    char line[64];
+    const hpt_run_options o = of("a", 1);
+    const pid_t other = start_other();
+    setenv("FAKE_MPS_LOG", "log", 1);
+    run_sweep_file("trap '' TERM; echo $$ > pid; " CLIENT "> up.a; while :; do sleep 0.05; done", 1,
+                   "hpt: {resources: {gpu: 0.5, cpu: 0.1}, grace: 1000}\n");
+    const pid_t pid = run_fork(&o);
+    unsetenv("FAKE_MPS_LOG");
+    run_wait_for("up.a");
+    kill(pid, SIGINT);
+    run_wait_for("hpt_runs/a/trials/000000/stop");
+    kill(pid, SIGINT);
+    cr_assert_eq(run_wait_exit(pid), 100 + HPT_RUN_END_STOPPED);
+    snprintf(line, sizeof line, "terminate_client %d alive\n", atoi(run_read("pid")));
+    cr_assert_str_eq(run_read("log"), line);
+    run_file("go.b", "", false);
+    cr_assert_eq(run_wait_exit(other), 100 + HPT_RUN_END_CAP);
+}
+
 static pid_t other_run;
 
 static void when_stuck(const hpt_run_event *e) {

@@ -304,11 +304,12 @@ static int begin_step(const hpt__mps_set *set, hpt__mps *m, hpt__mps_step step, 
 
 int hpt__mps_restart_begin(hpt__mps_set *set, hpt__mps *m, const hpt__run_dir *dir) {
     int rc = need_root(set, dir);
-    if (rc < 0) {
-        give_up(m, hpt_last_error());
-        return rc;
-    }
-    return begin_step(set, m, HPT__MPS_QUITTING, "quit\n");
+    if (rc < 0) give_up(m, hpt_last_error());
+    if (rc == 0) rc = begin_step(set, m, HPT__MPS_QUITTING, "quit\n");
+    if (rc == 0) return 0;
+    hpt__mps_leave(m); // others may join it again
+    (void)hpt__mps_use(m);
+    return rc;
 }
 
 // A restart: what had to be done before is done; the next step, or the end of it.

@@ -162,7 +162,10 @@ int hpt__run_mps_again(hpt__run *run, int64_t k) {
         return 0;
     }
     if (l->lost_at > 0 && m->users >= 0 && !gone) return ask(run, k);
-    if (hpt__run_fault_any(run, k)) return 0;
+    if (hpt__run_fault_any(run, k)) { // it would end them
+        put_off(l);
+        return 0;
+    }
     l->excluded_until = 0;
     if (is_exclusive(run, k) && gpu_of(run, k)->n_grants > 0) { // due when that has ended
         l->again_at = 0;
