@@ -153,12 +153,13 @@ static void judge(hpt__run *run, hpt__mps *m) {
     bool polled = false, known = false;
     for (int64_t i = 0; i < run->n_slots; i++) {
         hpt__running *t = &run->slots[i];
-        if (!watched(run, t, m) || t->tier == HPT__TIER_MPS) continue;
+        if (!t->trial || t->tier != HPT__TIER_MPS_UNVERIFIED || controller_of(run, &t->grant) != m) continue;
         const hpt__family family = hpt__run_family(run, t);
         if (is_client(m, &family)) {
-            t->tier = HPT__TIER_MPS;
+            t->tier = HPT__TIER_MPS; // also of one that has ended since the controller was asked
             continue;
         }
+        if (t->ended) continue;
         if (!polled && run->nvml) known = hpt__nvml_poll(&run->load, run->nvml, m->uuid) == 0;
         polled = true;
         t->n_escaped = known && is_on_gpu(&run->load, &family) ? t->n_escaped + 1 : 0;
