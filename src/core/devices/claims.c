@@ -5,7 +5,7 @@
 //   DIR/run-PID-N   one run's, locked for as long as the run lives: the kernel drops that lock with the process, however it ends.
 //                   A file that nobody has locked is void, and removed by whoever finds it. So there is nothing to clean up after
 //                   a kill, a crash or a power cut, and no process number, start or boot has to be compared
-//   hpt-claims 1 / pid 7 / dir PATH / held UNITS / waits SINCE LOOKED GPUS UNITS BYTES PROFILE / memory BYTES / gpu KEY UNITS BYTES TRIALS SERVER / end
+//   hpt-claims 1 / pid 7 / dir PATH / held UNITS / waits SINCE LOOKED GPUS UNITS BYTES PROFILE MEMORY / memory BYTES / gpu KEY UNITS BYTES TRIALS SERVER / end
 //
 // DIR is /tmp/hpt-claims-UID of mode 0700, or HPT_CLAIMS_DIR. Not XDG_RUNTIME_DIR: it goes with the last session of a user,
 // whose runs may go on (nohup), and batch jobs have none. Devices are known by UUID. Those that are declared by number (--gpus 4,
@@ -60,7 +60,7 @@ static void alone(hpt__claims *c, const char *why) {
     c->dir = NULL;
     c->n_runs = 0;
     for (int64_t i = 0; i < c->ledger->n_gpus; i++) c->ledger->gpus[i].others = (hpt__others){0};
-    c->ledger->memory_others = 0;
+    c->ledger->memory_others = c->ledger->memory_left = 0;
     c->ledger->given++;
 }
 
@@ -92,9 +92,9 @@ static void put_own(hpt__claims *c) {
     hpt__str_addf(s, "%spid %lld\ndir %s\nheld %lld\n", HEAD, (long long)getpid(), c->run_dir,
                   (long long)held_by_us(c));
     if (c->waits)
-        hpt__str_addf(s, "waits %.3f %.0f %lld %lld %lld %s\n", c->since, c->looked, (long long)c->demand.n_gpus,
+        hpt__str_addf(s, "waits %.3f %.0f %lld %lld %lld %s %lld\n", c->since, c->looked, (long long)c->demand.n_gpus,
                       (long long)c->demand.gpu, (long long)c->demand.gpu_memory,
-                      c->demand.profile[0] ? c->demand.profile : "-");
+                      c->demand.profile[0] ? c->demand.profile : "-", (long long)c->demand.memory);
     if (c->memory) hpt__str_addf(s, "memory %lld\n", (long long)c->ledger->memory_used);
     for (int64_t i = 0; i < c->ledger->n_gpus; i++) {
         const hpt__ledger_gpu *g = &c->ledger->gpus[i];
@@ -217,8 +217,8 @@ static bool take_in(hpt__claims *c, double now) {
         if (sscanf(line, "pid %ld", &pid) == 1) continue;
         if (sscanf(line, "dir %255[^\n]", dir) == 1) continue;
         if (sscanf(line, "held %" SCNd64, &held) == 1) continue;
-        if (sscanf(line, "waits %lf %lf %" SCNd64 " %" SCNd64 " %" SCNd64 " %23s", &since, &looked, &d.n_gpus, &d.gpu,
-                   &d.gpu_memory, profile) == 6)
+        if (sscanf(line, "waits %lf %lf %" SCNd64 " %" SCNd64 " %" SCNd64 " %23s %" SCNd64, &since, &looked, &d.n_gpus,
+                   &d.gpu, &d.gpu_memory, profile, &d.memory) == 7)
             continue;
         if (sscanf(line, "memory %" SCNd64, &host) == 1) continue;
         if (sscanf(line, "gpu %95s %" SCNd64 " %" SCNd64 " %" SCNd64 " %47s", key, &units, &memory, &n_grants,
@@ -237,11 +237,12 @@ static bool take_in(hpt__claims *c, double now) {
     c->ledger->memory_others += host;
     add_holder(c, pid, dir, held, host);
     c->n_runs++;
-    if (!(now - looked < STALE) || d.n_gpus <= 0 || d.n_gpus > HPT__GPUS_PER_TRIAL || d.gpu < 0) return true;
+    if (!(now - looked < STALE) || d.n_gpus < 0 || d.n_gpus > HPT__GPUS_PER_TRIAL || d.gpu < 0) return true;
+    if (d.n_gpus == 0 && (!c->memory || d.memory <= 0 || d.memory > c->ledger->memory)) return true;
     if (strcmp(profile, "-") != 0) memcpy(d.profile, profile, sizeof d.profile);
     w->demand = d;
     w->since = since;
-    w->held = held;
+    w->held = d.n_gpus > 0 ? held : host;
     w->pid = pid;
     c->n_waiters++;
     return true;
@@ -282,15 +283,30 @@ static void leave_room(hpt__claims *c, const hpt__claims_waiter *w) {
     }
 }
 
+// Memory of the host: as much as the largest request of those that go first.
+static void leave_memory(hpt__claims *c, int64_t pid) {
+    hpt__ledger *l = c->ledger;
+    const double since = c->waits && c->demand.n_gpus == 0 ? c->since : INFINITY;
+    l->memory_left = 0;
+    for (int64_t i = 0; i < c->n_waiters; i++) {
+        const hpt__claims_waiter *w = &c->waiters[i];
+        if (w->demand.n_gpus > 0 || w->demand.memory <= l->memory_left) continue;
+        if (is_before(w->held, w->since, w->pid, l->memory_used, since, pid)) l->memory_left = w->demand.memory;
+    }
+}
+
 static void leave_rooms(hpt__claims *c) {
     const int64_t held = held_by_us(c), pid = getpid();
-    const double since = c->waits ? c->since : INFINITY;
+    const double since = c->waits && c->demand.n_gpus > 0 ? c->since : INFINITY;
+    leave_memory(c, pid);
     for (int64_t n = 0; n < c->n_waiters; n++) { // in their order; there are few
-        int64_t first = n;
-        for (int64_t i = n + 1; i < c->n_waiters; i++) {
-            const hpt__claims_waiter *a = &c->waiters[i], *b = &c->waiters[first];
-            if (is_before(a->held, a->since, a->pid, b->held, b->since, b->pid)) first = i;
+        int64_t first = -1;
+        for (int64_t i = n; i < c->n_waiters; i++) {
+            const hpt__claims_waiter *a = &c->waiters[i], *b = first >= 0 ? &c->waiters[first] : NULL;
+            if (a->demand.n_gpus > 0 && (!b || is_before(a->held, a->since, a->pid, b->held, b->since, b->pid)))
+                first = i;
         }
+        if (first < 0) return;
         const hpt__claims_waiter w = c->waiters[first];
         c->waiters[first] = c->waiters[n];
         c->waiters[n] = w;
@@ -446,7 +462,7 @@ void hpt__claims_given(hpt__claims *c) {
 
 void hpt__claims_want(hpt__claims *c, const hpt__demand *d) {
     const double now = hpt__now_mono();
-    if (d && !c->waits)
+    if (d && (!c->waits || (d->n_gpus > 0) != (c->demand.n_gpus > 0)))
         c->since = round(now * 1000) / 1000; // as the others read it, or two might let each other go first
     c->waits = d != NULL;
     c->looked = now;

@@ -64,7 +64,8 @@ typedef struct hpt__ledger_gpu {
 typedef struct hpt__ledger {
     int64_t cpu, cpu_used, memory, memory_used; // memory 0: unknown, not counted
     int64_t cpu_kept, memory_kept;              // set aside for the request that has waited longest
-    int64_t memory_others;                      // what other runs of this user have of the host's
+    int64_t memory_others,
+        memory_left; // what other runs of this user have of the host's, and what is left to one that goes first
     hpt__ledger_gpu *gpus;
     int64_t n_gpus;
     hpt__policy policy;
