@@ -122,6 +122,7 @@ typedef struct hpt__running { // one slot
     pid_t pid;
     int pidfd, fd_out, fd_err, fd_report, watch;
     int64_t read_out, read_report;                    // how far the files were read
+    int64_t n_written;                                // of all files, when that was looked at last
     int64_t stderr_start;                             // where this attempt's part of stderr.log begins
     int64_t punched_out, punched_err, punched_report; // run_log_limit.c: how far space was given back
     hpt__intake_trial steps;
@@ -503,7 +504,9 @@ void hpt__run_learned(hpt__demand *demand, const hpt__run *run); // puts what wa
 void hpt__run_learn_fini(hpt__run *run);
 
 // ---- run_intake.c
-HPT_NODISCARD int hpt__run_pump(hpt__run *run);                   // reads what the running trials wrote
+HPT_NODISCARD int hpt__run_pump(hpt__run *run); // reads what the running trials wrote
+bool hpt__run_heard(hpt__run *run,
+                    hpt__running *t); // a trial without metric that must not fall silent has written something
 HPT_NODISCARD int hpt__run_drain(hpt__run *run, hpt__running *t); // reads an ended trial's files to their end
 HPT_NODISCARD int hpt__run_flush(hpt__run *run);                  // stores reports; then asks the pruner
 int hpt__run_request(hpt__str *reply, const hpt__json *request, void *run);

@@ -246,7 +246,7 @@ static int on_time(hpt__run *run) {
         if (!t->trial || t->ended) continue;
         if (t->watch < 0 && run->n_metrics > 0 && now >= run->last_pump + POLL_FILES) run->pump_at = now;
         if (now >= t->timeout_at) hpt__run_stop_trial(run, t, HPT__STOP_TIMEOUT);
-        if (now >= t->silent_at) hpt__run_stop_trial(run, t, HPT__STOP_SILENT);
+        if (now >= t->silent_at && !hpt__run_heard(run, t)) hpt__run_stop_trial(run, t, HPT__STOP_SILENT);
         if (now >= t->kill_at && !hpt__run_mps_end(run, t)) { // again and again, should the group have grown
             hpt__run_kill_trial(run, t);
             t->kill_at = now + KILL_AGAIN;
@@ -263,6 +263,7 @@ static int on_time(hpt__run *run) {
         rc = reap(run);
         if (rc == 0) rc = hpt__run_asked(run); // its thread's call may have failed
         if (rc < 0) return rc;
+        for (int64_t i = 0; i < run->n_slots; i++) (void)hpt__run_heard(run, &run->slots[i]);
         hpt__run_trim_all(run);
         hpt__run_look_at_disk(run);
         hpt__run_watchdog(run);
