@@ -314,6 +314,7 @@ Test(sched_mps, a_controller_that_two_runs_use_ends_with_the_last_of_them)
     cr_assert_eq(hpt__mps_join(&k, &set, UUID, pipe), HPT_E_BUSY, "it is about to be ended");
     hpt__mps_close(&second, &dir);
     cr_assert_eq(count(root, "control"), 0);
+    cr_assert(access(root, F_OK) < 0);
     cr_assert_eq(hpt__mps_join(&k, &set, UUID, pipe), HPT_E_BUSY, "and has been");
     cr_assert_eq(hpt__mps_join(&k, &set, UUID, "/tmp/nvidia-mps"), HPT_E_NOT_FOUND, "no run's");
     cr_assert_eq(set.n, 0);

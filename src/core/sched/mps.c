@@ -387,8 +387,13 @@ void hpt__mps_close(hpt__mps_set *set, const hpt__run_dir *dir) {
     }
     for (int64_t i = 0; i < set->n; i++) {
         hpt__mps *m = &set->items[i];
-        if (m->users >= 0) hpt__mps_end_folder(m->pipe, set->limit);
-        hpt__mps_leave(m);
+        if (m->users >= 0) {
+            hpt__mps_end_folder(m->pipe, set->limit);
+            hpt__mps_leave(m);
+            *strrchr(m->pipe, '/') = '\0';       // its root
+            if (strcmp(m->pipe, set->root) != 0) // its run may have ended before
+                (void)hpt__mps_root_end(m->pipe, set->program, set->registry);
+        }
         hpt__mps_call_fini(&m->call);
         hpt__free(m->clients);
     }
@@ -397,7 +402,7 @@ void hpt__mps_close(hpt__mps_set *set, const hpt__run_dir *dir) {
         (void)hpt__mps_root_end(set->root, set->program, set->registry);
         hpt__mps_forget(dir);
     }
-    (void)hpt__mps_sweep(set->registry, set->program); // of others, which this run was the last to use
+    (void)hpt__mps_sweep(set->registry, set->program);
     hpt__free(set->items);
     hpt__free(set->program);
     hpt__free(set->registry);
