@@ -12,7 +12,6 @@
 #include "../base/alloc.h"
 #include "../base/clock.h"
 #include "../base/error.h"
-#include "../base/file.h"
 #include "../base/num.h"
 
 #include <errno.h>
@@ -22,7 +21,6 @@
 
 static const double LIMIT = 5.0;    // seconds that a command may take
 static const double PATIENCE = 3.0; // seconds over which looks must fail
-static const char PID_FILE[] = "nvidia-cuda-mps-control.pid";
 
 int hpt__mps_open(hpt__mps_set *set, const char *registry) {
     set->limit = LIMIT;
@@ -43,18 +41,13 @@ static void give_up(hpt__mps *m, const char *why) {
     (void)snprintf(m->why, sizeof m->why, "the MPS controller of %s: %.150s", m->uuid, why);
 }
 
-// The daemon's process id lies in its pipe folder.
 static void find_daemon(hpt__mps *m) {
-    char path[HPT__MPS_PATH + sizeof PID_FILE + 1], text[32];
-    int64_t pid;
     hpt__proc_stat stat;
-    m->daemon = 0;
-    (void)snprintf(path, sizeof path, "%s/%s", m->pipe, PID_FILE);
-    if (!hpt__read_start(text, sizeof text, NULL, path)) return;
-    if (!hpt__parse_int(&pid, text, strcspn(text, " \r\n")) || pid <= 0 || pid > INT32_MAX) return;
-    if (!hpt__proc_stat_read(&stat, (pid_t)pid)) return;
-    m->daemon = (pid_t)pid;
-    m->daemon_start = stat.start;
+    m->daemon = hpt__mps_daemon(m->pipe);
+    if (m->daemon > 0 && hpt__proc_stat_read(&stat, m->daemon))
+        m->daemon_start = stat.start;
+    else
+        m->daemon = 0;
 }
 
 bool hpt__mps_is_gone(const hpt__mps *m) {

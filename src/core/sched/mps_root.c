@@ -22,6 +22,7 @@
 #include "../base/clock.h"
 #include "../base/error.h"
 #include "../base/file.h"
+#include "../devices/proc_walk.h"
 #include "mps_call.h"
 #include "process.h"
 
@@ -102,17 +103,39 @@ void hpt__mps_unlock(int *fd) {
 
 // ---- processes and folders
 
+static bool belongs(const hpt_mps_info *p, const char *pipe) {
+    return p->uid == (int64_t)geteuid() && strcmp(p->pipe_directory, pipe) == 0;
+}
+
 int64_t hpt__mps_processes(const char *pipe, int signal_number) {
     hpt_mps_info *list = NULL;
     int64_t n = 0, found = 0;
     if (hpt_mps_list(&list, &n) < 0) return 0;
     for (int64_t i = 0; i < n; i++) {
-        if (list[i].uid != (int64_t)geteuid() || strcmp(list[i].pipe_directory, pipe) != 0) continue;
+        if (!belongs(&list[i], pipe)) continue;
         found++;
         if (signal_number) (void)kill((pid_t)list[i].pid, signal_number);
     }
     hpt__free(list);
     return found;
+}
+
+pid_t hpt__mps_daemon(const char *pipe) {
+    hpt_mps_info *list = NULL;
+    int64_t n = 0;
+    pid_t daemon = 0;
+    unsigned long long least = 0;
+    hpt__proc_stat stat;
+    if (hpt_mps_list(&list, &n) < 0) return 0;
+    for (int64_t i = 0; i < n; i++) { // those who just ask it have the same name, and are younger
+        if (!belongs(&list[i], pipe) || strcmp(list[i].role, "control") != 0) continue;
+        if (!hpt__proc_stat_read(&stat, (pid_t)list[i].pid) || stat.state == 'Z') continue;
+        if (daemon > 0 && stat.start >= least) continue;
+        daemon = (pid_t)list[i].pid;
+        least = stat.start;
+    }
+    hpt__free(list);
+    return daemon;
 }
 
 static void wait_until_gone(const char *pipe, double seconds) {

@@ -12,6 +12,7 @@
 #include <hpt/status.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum { HPT__MPS_PATH = 48, HPT__MPS_ROOT = 32 };
 
@@ -28,6 +29,7 @@ bool hpt__mps_is_pipe(const char *pipe); // named as a pipe folder of a run's is
 
 // How many processes of MPS, of this user, belong to a pipe folder; they get a signal unless it is 0.
 int64_t hpt__mps_processes(const char *pipe, int signal_number);
+pid_t hpt__mps_daemon(const char *pipe); // the control daemon among them; 0: there is none
 // Waits for their end, so long at most, then ends them and waits once more. Removes pipe and log folder.
 void hpt__mps_end_folder(const char *pipe, double seconds);
 
