@@ -47,6 +47,7 @@
 #include "../base/clock.h"
 #include "run_impl.h"
 
+#include <errno.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -167,8 +168,12 @@ static void note_strangers(int64_t *had, int64_t *stayed, const hpt__run *run, i
     pid_t now[HPT__STRANGERS];
     int64_t n = 0;
     *stayed = 0;
-    for (int64_t i = 0; i < m->n_clients && n < HPT__STRANGERS; i++)
-        if (!is_ours(run, m->clients[i].pid)) now[n++] = m->clients[i].pid;
+    for (int64_t i = 0; i < m->n_clients && n < HPT__STRANGERS; i++) {
+        const pid_t pid = m->clients[i].pid;
+        const bool dead =
+            kill(pid, 0) < 0 && errno == ESRCH; // perhaps one of ours, of which nothing can be known any more
+        if (!dead && !is_ours(run, pid)) now[n++] = pid;
+    }
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < l->n_strangers; j++) *stayed += l->strangers[j] == now[i];
     *had = l->n_strangers;

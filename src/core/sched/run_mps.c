@@ -17,16 +17,13 @@
 //
 // Ownership: controllers and NVML's handle are the run's. Threads: the loop's. Cost: controllers are started before the loop
 // (at most two limits each); a look is two short processes that the loop waits for as for everything else.
-#include "../base/alloc.h"
 #include "../base/clock.h"
 #include "run_impl.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 // When a look failed the next one comes after AGAIN seconds, then twice as many, at most AGAIN_MOST.
 static const double AGAIN = 0.25, AGAIN_MOST = 2.0;
