@@ -7,7 +7,7 @@
 #     --build  folder of a build: hpt and gpu_share_probe in its bin (default: build/gpu)
 #     --out    where results go (default: bench/results)
 #     --commit, --deps  as for gpu-check.sh
-#     --only   these checks: inventory half quarter escape required deaf kill fault advisory engine oom
+#     --only   these checks: inventory half quarter escape required deaf kill fault pair advisory engine oom
 #     --limit  of the whole, in seconds (default: 120); checks for which too little is left are left out
 #     --mock   the script itself, tried over the fakes of tests/nvml, tests/mps and tests/gpu (tests/gpu/test_gpu_share.sh)
 # Each line is ok, FAIL (expected and seen) or note (a fact without a verdict). Ends with 0 only if nothing failed.
@@ -371,6 +371,42 @@ fault() {
         awk -v f="${from:-0}" '$1 > f { printf "a client computes %.2f s after the first fault", $1 - f; exit }')"
 }
 
+# Two runs on one GPU: a client of the second faults, then the first ends, and the second goes on.
+pair() {
+    local first second pid pipe_a pipe_b steps
+    sweep pair_a 1 "gpu: 0.5" "[ \$HPT_ATTEMPT = 0 ] || exec $probe spin 1; exec $probe spin 30 $log/pair_a.go"
+    sweep pair_b 2 "gpu: 0.5" "[ \$HPT_TRIAL = 0 ] || exec $probe spin 30 $log/pair_b.go; [ \$HPT_ATTEMPT = 0 ] || exec $probe spin 1; exec $probe fault 100"
+    start pair_a 40
+    first=$job
+    await 15 reports pair_a 0
+    start pair_b 40
+    second=$job
+    await 15 reports pair_b 0
+    pipe_of() {
+        pid=$(said "$1" 0 pid)
+        tr '\0' '\n' <"/proc/${pid:-0}/environ" 2>/dev/null | sed -n 's/^CUDA_MPS_PIPE_DIRECTORY=//p'
+    }
+    pipe_a=$(pipe_of pair_a) pipe_b=$(pipe_of pair_b)
+    await 15 has pair_b/trials/000000/stdout.log faults=
+    sleep 1
+    touch pair_a.go # if the neighbour is unharmed
+    wait "$first"
+    await 15 reports pair_b 1
+    steps=$(said pair_b 1 step)
+    sleep 1.5
+    steps="$steps, then $(said pair_b 1 step)"
+    touch pair_b.go
+    job=$second
+    finish pair_b
+    job=$first
+    finish pair_a
+    holds pair_controller "one pipe folder" "'$pipe_a' and '$pipe_b'" [ -n "$pipe_a" -a "$pipe_a" = "$pipe_b" ]
+    holds pair_tier mps "$(cell pair_b 1 tier)" [ "$(cell pair_b 1 tier)" = mps ]
+    holds pair_outlives "the second run's trial computes after the first has ended" "step $steps" [ "${steps%%,*}" != "${steps##* }" ]
+    holds pair_done "done, and done twice" "$(cells pair_a outcome), $(cells pair_b outcome)" [ "$(cells pair_a outcome) $(cells pair_b outcome)" = "done done done" ]
+    note pair_fault "first run: $(grep -F collateral pair_a.out | cut -d' ' -f2- | tr '\n' '|'); second: $(grep -F collateral pair_b.out | cut -d' ' -f2- | tr '\n' '|')"
+}
+
 advisory() {
     # A second attempt, with more than a quarter, takes its half at once.
     sweep advisory 1 "gpu: 0.25" "[ \$HPT_ATTEMPT = 0 ] || exec $probe grow 0.5 0.5; exec $probe grow 0.5 0.24"
@@ -463,6 +499,7 @@ check deaf 15 deaf
 check engine 12 engine
 check oom 20 oom
 check fault 15 fault
+check pair 20 pair
 check kill 12 killed
 
 # ---- nothing is left

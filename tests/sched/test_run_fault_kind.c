@@ -86,6 +86,32 @@ Test(run_fault_kind, a_trial_that_falls_silent_is_stopped_and_one_that_reports_i
     cr_assert_eq(record.outcome[1], HPT_OUTCOME_DONE, "%s", record.reason[1]);
 }
 
+// Trial 1 writes when it is told to, each time before the limit has passed; trial 0 never does.
+static void let_it_speak(const hpt_run_event *e) {
+    static int n;
+    char text[32];
+    if (e->kind == HPT_RUN_STARTED) n = 0;
+    if (e->kind != HPT_RUN_TICK || record.n_started < 2 || n == 4) return;
+    snprintf(text, sizeof text, "say.%d", ++n);
+    run_file(text, "", false);
+    while (strlen(run_read("hpt_runs/t/trials/000001/stdout.log")) < 5U * (unsigned)n) run_nap(0.01);
+    run_time_passes(1100);
+}
+
+Test(run_fault_kind, without_metric_whatever_a_trial_writes_is_a_sign_of_life)
+{
+    run_file("sweep.yaml",
+             "name: t\nmethod: grid\ncommand: [sh, -c, 'test $HPT_TRIAL = 0 && exec sleep 100; for i in 1 2 3 4; do "
+             "while [ ! -e say.$i ]; do sleep 0.02; done; echo here; done']\nparameters:\n  k: {values: [a, b]}\n"
+             "hpt: {timeout: {silent: 1000}, grace: 5}\n",
+             false);
+    record.hook = let_it_speak;
+    run_ok(NULL);
+    cr_assert_eq(record.outcome[0], HPT_OUTCOME_TIMEOUT);
+    cr_assert_str_eq(record.reason[0], "no output for 1000 s");
+    cr_assert_eq(record.outcome[1], HPT_OUTCOME_DONE, "%s", record.reason[1]);
+}
+
 // ---- disk
 
 static double disk_mib = -1; // -1: the real one

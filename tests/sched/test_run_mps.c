@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -174,29 +175,39 @@ Test(run_mps, memory_that_other_programs_have_is_not_given_and_that_of_other_run
     cr_has(environment_of(1), "\nHPT_GPU_MEM_BYTES=10737418240\n");
 }
 
-Test(run_mps, where_another_run_has_its_controller_shares_are_advisory_and_required_refuses)
+Test(run_mps, a_controller_of_another_run_that_cannot_be_joined_leaves_shares_advisory_and_required_refuses)
 {
+    static const char *const pipes[] = {"/tmp/elsewhere/0.0", NULL}; // no folder of a run's; one without a daemon
+    char root[] = "/tmp/hpt-mps-XXXXXX", folder[40];
     hpt_run_summary summary;
     hpt__ledger ledger;
     hpt__claims other;
     hpt_device_info gpu = {.name = "gpu:0", .kind = "gpu", .uuid = "GPU-aaaa-1", .memory_bytes = 1, .capacity = 1};
     const hpt_run_options o = with_option(required);
+    cr_assert(mkdtemp(root));
+    snprintf(folder, sizeof folder, "%s/0.0", root);
+    cr_assert_eq(mkdir(folder, 0700), 0);
     cr_assert_eq(hpt__ledger_init(&ledger, &gpu, 1), 0);
     cr_assert_eq(hpt__claims_open(&other, &ledger, getenv("HPT_CLAIMS_DIR"), "/other", true, false), 0);
-    cr_assert(hpt__claims_begin(&other));
-    other.serves[0] = true;
-    hpt__claims_end(&other);
-    run_sweep_file(NO_CUDA, 1, QUARTER);
-    cr_assert_eq(run_it(&summary, &o), HPT_E_DEVICE);
-    cr_has(hpt_last_error(), "shares of gpu:0 cannot be held: another run of yours has its MPS controller on it");
-    run_ok(NULL);
-    cr_assert_str_eq(tier_of(0), "advisory");
-    cr_has(record.notices, "another run of yours has its MPS controller on it");
+    for (int i = 0; i < 2; i++) {
+        cr_assert(hpt__claims_begin(&other));
+        strcpy(ledger.gpus[0].server, pipes[i] ? pipes[i] : folder);
+        hpt__claims_end(&other);
+        run_sweep_file(NO_CUDA, i + 1, QUARTER);
+        cr_assert_eq(run_it(&summary, &o), HPT_E_DEVICE);
+        cr_has(hpt_last_error(),
+               "shares of gpu:0 cannot be held: the MPS controller of another run of yours cannot be joined");
+        run_ok(NULL);
+        cr_assert_str_eq(tier_of(i), "advisory");
+        cr_has(record.notices, "the MPS controller of another run of yours cannot be joined");
+    }
     hpt__claims_close(&other);
-    run_sweep_file(NO_CUDA, 2, QUARTER);
+    run_sweep_file(NO_CUDA, 3, QUARTER);
     run_ok(&o);
-    cr_assert_str_eq(tier_of(1), "mps-unverified");
+    cr_assert_str_eq(tier_of(2), "mps-unverified");
     hpt__ledger_fini(&ledger);
+    rmdir(folder);
+    rmdir(root);
 }
 
 Test(run_mps, a_trial_that_never_uses_its_gpu_stays_unverified_and_may_do_so)
@@ -250,7 +261,7 @@ Test(run_mps, off_counts_shares_and_starts_nothing)
 }
 
 static void let_go(const hpt_run_event *e) {
-    if (e->kind == HPT_RUN_NOTICE && (strstr(e->text, "not enforced") || strstr(e->text, "advisory from now on") ||
+    if (e->kind == HPT_RUN_NOTICE && (strstr(e->text, "not enforced") || strstr(e->text, "advisory until it") ||
                                       strstr(e->text, "more than its share")))
         run_file("go", "", false);
 }
@@ -319,8 +330,155 @@ Test(run_mps, a_controller_that_is_lost_is_told_and_the_run_goes_on)
                    1, QUARTER);
     record.hook = let_go;
     run_ok(NULL);
-    cr_has(record.notices, "advisory from now on");
+    cr_has(record.notices, "advisory until it");
     cr_assert_eq(record.outcome[0], HPT_OUTCOME_DONE);
+}
+
+// Trial 2 starts while the controller is lost, 3 when it is back.
+static void lose_and_find(const hpt_run_event *e) {
+    const bool notice = e->kind == HPT_RUN_NOTICE;
+    if (notice && strstr(e->text, "advisory until it")) run_file("lost", "", false);
+    if (e->kind == HPT_RUN_TRIAL_STARTED && e->number == 2) {
+        unsetenv("FAKE_MPS");
+        run_time_passes(11);
+    }
+    if (notice && strstr(e->text, "is used with MPS again")) run_file("go", "", false);
+}
+
+static int count(const char *text, const char *part) {
+    int n = 0;
+    for (const char *p = text; (p = strstr(p, part)) != NULL; p++) n++;
+    return n;
+}
+
+Test(run_mps, a_controller_that_was_given_up_and_answers_again_holds_the_trials_that_follow)
+{
+    setenv("FAKE_MPS", "busy=1000", 1);
+    run_sweep_file("[ $HPT_TRIAL = 0 ] && > $CUDA_MPS_PIPE_DIRECTORY/client.$$; "
+                   "[ $HPT_TRIAL = 1 ] && while [ ! -e lost ]; do sleep 0.02; done; "
+                   "[ $HPT_TRIAL != 1 ] && while [ ! -e go ]; do sleep 0.02; done; echo loss=1",
+                   4, QUARTER);
+    record.hook = lose_and_find;
+    run_ok(NULL);
+    cr_assert_str_eq(tier_of(0), "mps", "it was a client all the time");
+    cr_assert_str_eq(tier_of(2), "advisory");
+    cr_assert_str_eq(tier_of(3), "mps-unverified");
+    cr_assert(count(record.notices, "advisory until it answers again") == 1, "%s", record.notices);
+    cr_assert(count(record.notices, "is used with MPS again") == 1, "%s", record.notices);
+}
+
+static const char KILLS_ITS_DAEMON[] =
+    "env > $HPT_TRIAL_DIR/env; case $HPT_TRIAL in 0) kill -9 $(cat $CUDA_MPS_PIPE_DIRECTORY/nvidia-cuda-mps-control.pid); "
+    "while [ ! -e lost ]; do sleep 0.02; done;; 1) while [ ! -e lost ]; do sleep 0.02; done;; "
+    "2|3) [ $EXCLUSIVE ] && sleep 1 || while [ ! -e go ]; do sleep 0.02; done;; esac; echo loss=1";
+
+static const char *pipe_of(int64_t trial) {
+    static char pipe[64];
+    const char *p = strstr(environment_of(trial), "CUDA_MPS_PIPE_DIRECTORY=");
+    pipe[0] = '\0';
+    if (p) snprintf(pipe, sizeof pipe, "%.*s", (int)strcspn(p + 24, "\n"), p + 24);
+    return pipe;
+}
+
+Test(run_mps, a_daemon_that_has_ended_is_started_anew_beside_trials_that_began_without_it)
+{
+    char before[64];
+    unsetenv("EXCLUSIVE");
+    run_sweep_file(KILLS_ITS_DAEMON, 5, QUARTER);
+    record.hook = lose_and_find;
+    run_ok(NULL);
+    cr_assert_str_eq(tier_of(2), "advisory");
+    cr_assert_str_eq(tier_of(4), "mps-unverified");
+    snprintf(before, sizeof before, "%s", pipe_of(0));
+    cr_assert(*before && *pipe_of(4) && strcmp(before, pipe_of(4)) != 0, "%s, %s", before, pipe_of(4));
+    cr_assert(count(record.notices, "advisory until it has been started anew") == 1, "%s", record.notices);
+}
+
+static void lose_and_find_later(const hpt_run_event *e) {
+    if (e->kind == HPT_RUN_TRIAL_ENDED && e->number == 2 && strstr(record.notices, "is used with MPS again"))
+        run_file("early", "", false);
+    lose_and_find(e);
+}
+
+Test(run_mps, on_a_gpu_for_one_process_a_new_daemon_waits_for_the_trial_that_has_it)
+{
+    setenv("EXCLUSIVE", "1", 1);
+    run_file("gpus", "gpu GPU-aaaa-1 40960 mode=3\n", false);
+    run_sweep_file(KILLS_ITS_DAEMON, 4, QUARTER);
+    record.hook = lose_and_find_later;
+    run_ok(NULL);
+    unsetenv("EXCLUSIVE");
+    cr_assert_str_eq(tier_of(2), "advisory");
+    cr_assert_str_eq(tier_of(3), "mps-unverified");
+    cr_assert(access("early", F_OK) < 0, "%s", record.notices);
+}
+
+static bool answers; // again, when it is asked after a while
+
+static void when_required_and_silent(const hpt_run_event *e) {
+    if (e->kind == HPT_RUN_NOTICE && strstr(e->text, "nothing is started on this GPU until it answers again"))
+        run_file("lost", "", false);
+    if (access("lost", F_OK) < 0) return;
+    if (answers && e->kind == HPT_RUN_NOTICE && strstr(e->text, "until it answers again")) {
+        unsetenv("FAKE_MPS");
+        run_time_passes(11);
+    }
+    if (!answers && e->kind == HPT_RUN_TICK) run_time_passes(60);
+}
+
+static const char SILENT[] = "> $CUDA_MPS_PIPE_DIRECTORY/client.$$; [ $HPT_TRIAL = 0 ] && while [ ! -e lost ]; do "
+                             "sleep 0.02; done; echo loss=1";
+
+Test(run_mps, where_holding_is_required_a_silent_controller_is_waited_for)
+{
+    hpt_run_options o = with_option(required);
+    o.slots = 1;
+    answers = true;
+    setenv("FAKE_MPS", "busy=1000", 1);
+    run_sweep_file(SILENT, 2, QUARTER);
+    record.hook = when_required_and_silent;
+    run_ok(&o);
+    cr_assert(access("lost", F_OK) == 0);
+    cr_assert_str_neq(tier_of(1), "advisory");
+    cr_assert(count(record.notices, "is used with MPS again") == 1, "%s", record.notices);
+}
+
+Test(run_mps, where_holding_is_required_a_controller_that_stays_silent_ends_the_run)
+{
+    hpt_run_summary summary;
+    hpt_run_options o = with_option(required);
+    o.slots = 1;
+    answers = false;
+    setenv("FAKE_MPS", "busy=1000", 1);
+    run_sweep_file(SILENT, 2, QUARTER);
+    record.hook = when_required_and_silent;
+    cr_assert_eq(run_it(&summary, &o), HPT_E_DEVICE);
+    cr_has(hpt_last_error(), "for 10 minutes; run again to go on");
+    cr_assert_eq(record.starts[1], 0);
+}
+
+static int ticks;
+
+static void pass_hours(const hpt_run_event *e) {
+    if (e->kind == HPT_RUN_NOTICE && strstr(e->text, "advisory until it")) run_file("lost", "", false);
+    if (e->kind != HPT_RUN_TICK || access("noted", F_OK) < 0) return;
+    run_time_passes(1000);
+    if (++ticks == 5) run_file("go", "", false);
+}
+
+Test(run_mps, a_controller_that_nobody_waits_for_is_not_asked)
+{
+    setenv("FAKE_MPS", "busy=1000", 1);
+    run_sweep_file("d=$CUDA_MPS_PIPE_DIRECTORY; > $d/client.$$; while [ ! -e lost ]; do sleep 0.02; done; "
+                   "cp $d/busy before; > noted; while [ ! -e go ]; do sleep 0.02; done; cp $d/busy after; echo loss=1",
+                   1, QUARTER);
+    ticks = 0;
+    record.hook = pass_hours;
+    run_ok(NULL);
+    char before[32];
+    snprintf(before, sizeof before, "%s", run_read("before"));
+    cr_assert(*before);
+    cr_assert_str_eq(before, run_read("after"));
 }
 
 Test(run_mps, where_holding_is_required_a_lost_controller_ends_the_run_with_the_reason)
@@ -385,7 +543,7 @@ Test(run_mps, a_deaf_trials_work_is_ended_though_its_daemon_is_busy_when_asked)
 }
 
 static void when_given_up(const hpt_run_event *e) {
-    if (e->kind != HPT_RUN_NOTICE || !strstr(e->text, "advisory from now on")) return;
+    if (e->kind != HPT_RUN_NOTICE || !strstr(e->text, "advisory until it")) return;
     unsetenv("FAKE_MPS");
     run_file("go", "", false);
 }

@@ -490,6 +490,33 @@ Test(devices_claims, the_memory_of_the_host_is_shared_too)
     stop(&b);
 }
 
+Test(devices_claims, a_large_request_for_memory_of_the_host_is_not_starved_by_small_ones_of_another_run)
+{
+    enum { SMALL = 8 };
+    one_run a, b;
+    hpt__grant small[SMALL], large;
+    hpt__demand d, most;
+    int n_refused = 0;
+    cr_assert_eq(hpt__demand_make(&d, 1, 8 * GIB, 0, 0), 0);
+    cr_assert_eq(hpt__demand_make(&most, 1, 40 * GIB, 0, 0), 0);
+    start(&a, "a");
+    start(&b, "b");
+    for (int i = 0; i < SMALL; i++) cr_assert(take(&a, &small[i], &d));
+    cr_assert(!take(&b, &large, &most));
+    int i = 0;
+    do { // one ends, and its run wants to start the next
+        cr_assert_lt(i, SMALL, "starved");
+        give(&a, &small[i++]);
+        n_refused += !take(&a, &small[i - 1], &d);
+    } while (!take(&b, &large, &most));
+    cr_assert(i == 5 && n_refused == 5, "%d, %d", i, n_refused);
+    cr_assert(!take(&a, &small[0], &d), "40 and 24 GiB are all that there is");
+    give(&b, &large);
+    for (int k = 0; k < 5; k++) cr_assert(take(&a, &small[k], &d), "who waits no more has nothing left to it");
+    stop(&a);
+    stop(&b);
+}
+
 Test(devices_claims, one_mps_controller_a_device_and_none_beside_it_in_exclusive_mode)
 {
     one_run a, b;
@@ -498,12 +525,19 @@ Test(devices_claims, one_mps_controller_a_device_and_none_beside_it_in_exclusive
     start(&a, "a");
     start(&b, "b");
     while (!hpt__claims_begin(&a.claims)) continue;
-    a.claims.serves[0] = a.claims.serves[1] = a.claims.serves[2] = true;
+    for (int i = 0; i < 3; i++) strcpy(a.ledger.gpus[i].server, i == 1 ? "?" : "/tmp/hpt-mps-aaaaaa/0.0");
     hpt__claims_end(&a.claims);
     for (int i = 0; i < GPUS; i++) strcpy(b.ledger.gpus[i].info.compute_mode, "exclusive_process");
     cr_assert(take(&b, &g, &half));
     cr_assert_eq(g.gpus[0], 3, "the others are one process's each, the server's");
-    cr_assert(b.ledger.gpus[2].others.serves && !b.ledger.gpus[3].others.serves);
+    cr_assert_str_eq(b.ledger.gpus[2].others.server, "/tmp/hpt-mps-aaaaaa/0.0");
+    cr_assert_str_eq(b.ledger.gpus[1].others.server, "?");
+    cr_assert_str_eq(b.ledger.gpus[3].others.server, "");
+    strcpy(b.ledger.gpus[0].server, a.ledger.gpus[0].server);
+    cr_assert(take(&b, &g, &half) && take(&b, &g, &half), "one has joined the other's");
+    cr_assert(g.gpus[0] == 0 || g.gpus[0] == 3);
+    cr_assert(take(&b, &g, &half));
+    cr_assert(!take(&b, &g, &half), "and no more");
     stop(&a);
     stop(&b);
 }

@@ -26,7 +26,7 @@ static void enter(void) {
     setenv("HPT_MPS_CONTROL", HPT_BINARY_DIR "/tests/fake/nvidia-cuda-mps-control", 1);
     unsetenv("FAKE_MPS");
     prctl(PR_SET_CHILD_SUBREAPER, 1); // as a run is
-    cr_assert_eq(hpt__mps_open(&set), 0, "%s", hpt_last_error());
+    cr_assert_eq(hpt__mps_open(&set, NULL), 0, "%s", hpt_last_error());
 }
 
 static void leave(void) {
@@ -152,7 +152,7 @@ Test(sched_mps, a_controller_is_started_anew_in_a_new_folder)
     touch(m, "client.%d", getpid());
     cr_assert_eq(look(m), HPT__MPS_ANSWERED);
     memcpy(before, m->pipe, sizeof before);
-    cr_assert_eq(hpt__mps_restart_begin(&set, m), 0);
+    cr_assert_eq(hpt__mps_restart_begin(&set, m, &dir), 0);
     cr_assert_eq(wait_for(m), HPT__MPS_ANSWERED, "%s", m->why);
     cr_assert(m->alive && strcmp(before, m->pipe) != 0);
     cr_assert_eq(look(m), HPT__MPS_ANSWERED);
@@ -294,6 +294,63 @@ Test(sched_mps, leftovers_of_a_killed_run_are_ended_and_those_of_others_are_not)
     cr_assert_eq(n, 0, "nothing is done twice");
 }
 
+Test(sched_mps, a_controller_that_two_runs_use_ends_with_the_last_of_them)
+{
+    int64_t k = -1;
+    char root[32], pipe[HPT__MPS_PATH];
+    hpt__mps_set second = {0};
+    hpt__mps *m = start();
+    memcpy(root, set.root, sizeof root);
+    memcpy(pipe, m->pipe, sizeof pipe);
+    cr_assert_eq(hpt__mps_open(&second, NULL), 0);
+    cr_assert_eq(hpt__mps_join(&k, &second, UUID, pipe), 0, "%s", hpt_last_error());
+    cr_assert(second.items[k].alive && second.items[k].daemon == m->daemon && m->daemon > 0);
+    cr_assert(!hpt__mps_alone(m), "the second uses it");
+    cr_assert(hpt__mps_use(m));
+    hpt__mps_close(&set, &dir);
+    cr_assert_eq(count(root, "control"), 1);
+    cr_assert(hpt__mps_alone(&second.items[k]));
+    cr_assert_eq(hpt__mps_open(&set, NULL), 0);
+    cr_assert_eq(hpt__mps_join(&k, &set, UUID, pipe), HPT_E_BUSY, "it is about to be ended");
+    hpt__mps_close(&second, &dir);
+    cr_assert_eq(count(root, "control"), 0);
+    cr_assert(access(root, F_OK) < 0);
+    cr_assert_eq(hpt__mps_join(&k, &set, UUID, pipe), HPT_E_BUSY, "and has been");
+    cr_assert_eq(hpt__mps_join(&k, &set, UUID, "/tmp/nvidia-mps"), HPT_E_NOT_FOUND, "no run's");
+    cr_assert_eq(set.n, 0);
+}
+
+Test(sched_mps, a_sweep_ends_what_dead_runs_left_and_nothing_that_one_uses)
+{
+    char registry[64], text[128] = "", boot[64], root[32] = "", pointer[96];
+    snprintf(registry, sizeof registry, "%s/claims", folder);
+    cr_assert_eq(mkdir(registry, 0700), 0);
+    hpt__mps_close(&set, &dir);
+    cr_assert_eq(hpt__mps_open(&set, registry), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        int64_t k;
+        if (hpt__mps_start(&k, &set, &dir, UUID) < 0 || !set.items[k].alive) _exit(1);
+        _exit(0);
+    }
+    int status = -1;
+    cr_assert(waitpid(child, &status, 0) == child && status == 0);
+    FILE *f = fopen(record, "r");
+    cr_assert(f && fgets(text, sizeof text, f));
+    fclose(f);
+    cr_assert_eq(sscanf(text, "%63s %31s", boot, root), 2);
+    const hpt__mps *m = start();
+    snprintf(pointer, sizeof pointer, "%s/mps-%s", registry, strrchr(root, '-') + 1);
+    cr_assert_eq(access(pointer, F_OK), 0);
+    cr_assert_eq(hpt__mps_sweep(registry, set.program), 1);
+    cr_assert_eq(count(root, "control"), 0);
+    cr_assert(access(root, F_OK) < 0 && access(pointer, F_OK) < 0);
+    cr_assert_eq(count(m->pipe, "control"), 1);
+    cr_assert_eq(hpt__mps_sweep(registry, set.program), 0);
+    hpt__mps_close(&set, &dir);
+    cr_assert_eq(rmdir(registry), 0, "nothing is left in it");
+}
+
 Test(sched_mps, a_record_that_names_another_folder_removes_nothing)
 {
     static const char *const roots[] = {"/tmp", "/tmp/hpt-mps-/../x", "/tmp/hpt-mps-no_such", ""};
@@ -320,6 +377,6 @@ Test(sched_mps, a_program_that_is_not_there_is_named)
 {
     hpt__mps_set none = {0};
     setenv("HPT_MPS_CONTROL", "no-such-mps-control", 1);
-    cr_assert_eq(hpt__mps_open(&none), HPT_E_NOT_FOUND);
+    cr_assert_eq(hpt__mps_open(&none, NULL), HPT_E_NOT_FOUND);
     cr_assert(strstr(hpt_last_error(), "no-such-mps-control"), "%s", hpt_last_error());
 }

@@ -5,7 +5,7 @@
 //   DIR/run-PID-N   one run's, locked for as long as the run lives: the kernel drops that lock with the process, however it ends.
 //                   A file that nobody has locked is void, and removed by whoever finds it. So there is nothing to clean up after
 //                   a kill, a crash or a power cut, and no process number, start or boot has to be compared
-//   hpt-claims 1 / pid 7 / dir PATH / held UNITS / waits SINCE LOOKED GPUS UNITS BYTES PROFILE / memory BYTES / gpu KEY UNITS BYTES TRIALS MPS / end
+//   hpt-claims 1 / pid 7 / dir PATH / held UNITS / waits SINCE LOOKED GPUS UNITS BYTES PROFILE MEMORY / memory BYTES / gpu KEY UNITS BYTES TRIALS SERVER / end
 //
 // DIR is /tmp/hpt-claims-UID of mode 0700, or HPT_CLAIMS_DIR. Not XDG_RUNTIME_DIR: it goes with the last session of a user,
 // whose runs may go on (nohup), and batch jobs have none. Devices are known by UUID. Those that are declared by number (--gpus 4,
@@ -60,7 +60,7 @@ static void alone(hpt__claims *c, const char *why) {
     c->dir = NULL;
     c->n_runs = 0;
     for (int64_t i = 0; i < c->ledger->n_gpus; i++) c->ledger->gpus[i].others = (hpt__others){0};
-    c->ledger->memory_others = 0;
+    c->ledger->memory_others = c->ledger->memory_left = 0;
     c->ledger->given++;
 }
 
@@ -92,15 +92,15 @@ static void put_own(hpt__claims *c) {
     hpt__str_addf(s, "%spid %lld\ndir %s\nheld %lld\n", HEAD, (long long)getpid(), c->run_dir,
                   (long long)held_by_us(c));
     if (c->waits)
-        hpt__str_addf(s, "waits %.3f %.0f %lld %lld %lld %s\n", c->since, c->looked, (long long)c->demand.n_gpus,
+        hpt__str_addf(s, "waits %.3f %.0f %lld %lld %lld %s %lld\n", c->since, c->looked, (long long)c->demand.n_gpus,
                       (long long)c->demand.gpu, (long long)c->demand.gpu_memory,
-                      c->demand.profile[0] ? c->demand.profile : "-");
+                      c->demand.profile[0] ? c->demand.profile : "-", (long long)c->demand.memory);
     if (c->memory) hpt__str_addf(s, "memory %lld\n", (long long)c->ledger->memory_used);
     for (int64_t i = 0; i < c->ledger->n_gpus; i++) {
         const hpt__ledger_gpu *g = &c->ledger->gpus[i];
         if (!c->shared[i]) continue;
-        hpt__str_addf(s, "gpu %s %lld %lld %lld %d\n", key_of(&g->info, true), (long long)g->used,
-                      (long long)(g->memory_used + g->engine), (long long)g->n_grants, c->serves[i]);
+        hpt__str_addf(s, "gpu %s %lld %lld %lld %s\n", key_of(&g->info, true), (long long)g->used,
+                      (long long)(g->memory_used + g->engine), (long long)g->n_grants, *g->server ? g->server : "-");
     }
     hpt__str_add(s, TAIL);
 }
@@ -186,13 +186,26 @@ static bool add_waiter(hpt__claims *c) {
     return w->has != NULL;
 }
 
+static bool is_exclusive(const hpt__ledger_gpu *g) {
+    return strcmp(g->info.compute_mode, "exclusive_process") == 0;
+}
+
+// A device on which another run uses this controller of MPS; false: in compute mode exclusive_process it is the one or the other's.
+static bool add_server(hpt__ledger_gpu *g, const char *server) {
+    hpt__others *o = &g->others;
+    const bool same = strcmp(server, g->server) == 0, known = strcmp(o->server, g->server) != 0 && *o->server == '/';
+    if (*server && !known)
+        memcpy(o->server, server, strlen(server) + 1); // another one than ours is what has to be known
+    return same || !*g->server || !is_exclusive(g);
+}
+
 // What c->text says into the ledger; add_waiter has made room. False: it is no such file.
 static bool take_in(hpt__claims *c, double now) {
     char *text = c->text.data, *rest = NULL, dir[256] = "", key[KEY], profile[HPT__PROFILE_MAX] = "";
+    char server[HPT__SERVER_MAX];
     const size_t n = c->text.len, tail = sizeof TAIL - 1;
     long pid = 0;
     int64_t held = 0, host = 0, units, memory, n_grants;
-    int serves;
     double looked = 0;
     hpt__claims_waiter *w = &c->waiters[c->n_waiters];
     hpt__demand d = {0};
@@ -204,12 +217,12 @@ static bool take_in(hpt__claims *c, double now) {
         if (sscanf(line, "pid %ld", &pid) == 1) continue;
         if (sscanf(line, "dir %255[^\n]", dir) == 1) continue;
         if (sscanf(line, "held %" SCNd64, &held) == 1) continue;
-        if (sscanf(line, "waits %lf %lf %" SCNd64 " %" SCNd64 " %" SCNd64 " %23s", &since, &looked, &d.n_gpus, &d.gpu,
-                   &d.gpu_memory, profile) == 6)
+        if (sscanf(line, "waits %lf %lf %" SCNd64 " %" SCNd64 " %" SCNd64 " %23s %" SCNd64, &since, &looked, &d.n_gpus,
+                   &d.gpu, &d.gpu_memory, profile, &d.memory) == 7)
             continue;
         if (sscanf(line, "memory %" SCNd64, &host) == 1) continue;
-        if (sscanf(line, "gpu %95s %" SCNd64 " %" SCNd64 " %" SCNd64 " %d", key, &units, &memory, &n_grants, &serves) !=
-            5)
+        if (sscanf(line, "gpu %95s %" SCNd64 " %" SCNd64 " %" SCNd64 " %47s", key, &units, &memory, &n_grants,
+                   server) != 5)
             continue;
         const int64_t i = find(c, key);
         if (i < 0 || units < 0 || memory < 0 || n_grants < 0) continue;
@@ -217,18 +230,19 @@ static bool take_in(hpt__claims *c, double now) {
         g->others.units += units;
         g->others.memory += memory;
         g->others.n_grants += n_grants;
-        g->others.serves = g->others.serves || serves;
-        w->has[i] = true;
+        if (strcmp(server, "-") == 0) server[0] = '\0';
+        w->has[i] = add_server(g, server);
     }
     if (!c->memory || host < 0) host = 0;
     c->ledger->memory_others += host;
     add_holder(c, pid, dir, held, host);
     c->n_runs++;
-    if (!(now - looked < STALE) || d.n_gpus <= 0 || d.n_gpus > HPT__GPUS_PER_TRIAL || d.gpu < 0) return true;
+    if (!(now - looked < STALE) || d.n_gpus < 0 || d.n_gpus > HPT__GPUS_PER_TRIAL || d.gpu < 0) return true;
+    if (d.n_gpus == 0 && (!c->memory || d.memory <= 0 || d.memory > c->ledger->memory)) return true;
     if (strcmp(profile, "-") != 0) memcpy(d.profile, profile, sizeof d.profile);
     w->demand = d;
     w->since = since;
-    w->held = held;
+    w->held = d.n_gpus > 0 ? held : host;
     w->pid = pid;
     c->n_waiters++;
     return true;
@@ -252,19 +266,13 @@ static double short_of(const hpt__ledger_gpu *g, const hpt__demand *d) {
     return hpt__ledger_fits(&whole, d, 0, 0, 0) ? hpt__ledger_shortage(&whole, d) : -1;
 }
 
-// A device in compute mode exclusive_process on which a run has its MPS controller is that run's until it ends.
-static bool can_be_left(const hpt__claims *c, int64_t i) {
-    const hpt__ledger_gpu *g = &c->ledger->gpus[i];
-    return strcmp(g->info.compute_mode, "exclusive_process") != 0 || !(c->serves[i] || g->others.serves);
-}
-
 static void leave_room(hpt__claims *c, const hpt__claims_waiter *w) {
     for (int64_t k = 0; k < w->demand.n_gpus; k++) {
         int64_t best = -1;
         double least = 0;
         for (int64_t i = 0; i < c->ledger->n_gpus; i++) {
             hpt__ledger_gpu *g = &c->ledger->gpus[i];
-            if (!w->has[i] || g->others.waits || !can_be_left(c, i)) continue;
+            if (!w->has[i] || g->others.waits) continue;
             const double s = short_of(g, &w->demand);
             if (s < 0 || (best >= 0 && !(s < least))) continue;
             best = i;
@@ -275,15 +283,30 @@ static void leave_room(hpt__claims *c, const hpt__claims_waiter *w) {
     }
 }
 
+// Memory of the host: as much as the largest request of those that go first.
+static void leave_memory(hpt__claims *c, int64_t pid) {
+    hpt__ledger *l = c->ledger;
+    const double since = c->waits && c->demand.n_gpus == 0 ? c->since : INFINITY;
+    l->memory_left = 0;
+    for (int64_t i = 0; i < c->n_waiters; i++) {
+        const hpt__claims_waiter *w = &c->waiters[i];
+        if (w->demand.n_gpus > 0 || w->demand.memory <= l->memory_left) continue;
+        if (is_before(w->held, w->since, w->pid, l->memory_used, since, pid)) l->memory_left = w->demand.memory;
+    }
+}
+
 static void leave_rooms(hpt__claims *c) {
     const int64_t held = held_by_us(c), pid = getpid();
-    const double since = c->waits ? c->since : INFINITY;
+    const double since = c->waits && c->demand.n_gpus > 0 ? c->since : INFINITY;
+    leave_memory(c, pid);
     for (int64_t n = 0; n < c->n_waiters; n++) { // in their order; there are few
-        int64_t first = n;
-        for (int64_t i = n + 1; i < c->n_waiters; i++) {
-            const hpt__claims_waiter *a = &c->waiters[i], *b = &c->waiters[first];
-            if (is_before(a->held, a->since, a->pid, b->held, b->since, b->pid)) first = i;
+        int64_t first = -1;
+        for (int64_t i = n; i < c->n_waiters; i++) {
+            const hpt__claims_waiter *a = &c->waiters[i], *b = first >= 0 ? &c->waiters[first] : NULL;
+            if (a->demand.n_gpus > 0 && (!b || is_before(a->held, a->since, a->pid, b->held, b->since, b->pid)))
+                first = i;
         }
+        if (first < 0) return;
         const hpt__claims_waiter w = c->waiters[first];
         c->waiters[first] = c->waiters[n];
         c->waiters[n] = w;
@@ -382,8 +405,7 @@ int hpt__claims_open(hpt__claims *c, hpt__ledger *ledger, const char *dir, const
     bool any = memory;
     *c = (hpt__claims){.lock = -1, .own = -1, .ledger = ledger, .run_dir = run_dir, .memory = memory};
     c->shared = hpt__calloc(n, sizeof *c->shared);
-    c->serves = hpt__calloc(n, sizeof *c->serves);
-    if (!c->shared || !c->serves) return hpt__fail_memory();
+    if (!c->shared) return hpt__fail_memory();
     for (int64_t i = 0; i < ledger->n_gpus; i++) {
         c->shared[i] = key_of(&ledger->gpus[i].info, declared) != NULL;
         any = any || c->shared[i];
@@ -411,7 +433,6 @@ void hpt__claims_close(hpt__claims *c) {
     hpt__free(c->waiters);
     hpt__free(c->dir);
     hpt__free(c->shared);
-    hpt__free(c->serves);
     hpt__str_fini(&c->text);
     hpt__str_fini(&c->last);
     hpt__str_fini(&c->holders);
@@ -441,7 +462,7 @@ void hpt__claims_given(hpt__claims *c) {
 
 void hpt__claims_want(hpt__claims *c, const hpt__demand *d) {
     const double now = hpt__now_mono();
-    if (d && !c->waits)
+    if (d && (!c->waits || (d->n_gpus > 0) != (c->demand.n_gpus > 0)))
         c->since = round(now * 1000) / 1000; // as the others read it, or two might let each other go first
     c->waits = d != NULL;
     c->looked = now;

@@ -3,7 +3,8 @@
 //
 // Who goes first where several wait: the run that holds less, counted as the larger of its parts of compute and memory, summed
 // over devices (dominant share); of equals the one that has waited longer. For each run that goes before this one, the
-// devices with room for what it waits for, else those that are least short of it, are left to it.
+// devices with room for what it waits for, else those that are least short of it, are left to it. Of runs that wait for memory of the
+// host, likewise, the one that holds less of it; as much as it asks for is left to it.
 //
 // Ownership: the struct's; ledger and run_dir are borrowed. Threads: one at a time per struct; several structs, in one process or
 // many, may work on one folder.
@@ -14,10 +15,10 @@
 #include "ledger.h"
 
 typedef struct hpt__claims_waiter { // another run that waits
-    hpt__demand demand;
+    hpt__demand demand;             // without GPUs: it waits for memory of the host
     double since;
-    int64_t held, pid; // held: dominant share, in millionths of a device
-    bool *has;         // of the ledger's devices, which it has too; owned
+    int64_t held, pid; // held: dominant share, in millionths of a device; of the host's memory, bytes
+    bool *has;         // of the ledger's devices, which it has too, and can use beside this run; owned
 } hpt__claims_waiter;
 
 typedef struct hpt__claims { // zeros: nothing is shared
@@ -27,7 +28,6 @@ typedef struct hpt__claims { // zeros: nothing is shared
     hpt__ledger *ledger;
     const char *run_dir;
     bool *shared;         // of the ledger's devices: other runs may have them too
-    bool *serves;         // this run's MPS controller is on it
     bool memory;          // the host's memory is shared too
     bool waits, unsaved;  // a request has no room; own file is older than the ledger
     hpt__demand demand;   // what it waits for
@@ -57,7 +57,7 @@ bool hpt__claims_begin(hpt__claims *c);
 void hpt__claims_end(hpt__claims *c);
 // Something was given back. What cannot be written now is written by hpt__claims_keep.
 void hpt__claims_given(hpt__claims *c);
-// Between begin and end: the demand that has no room; NULL: none waits.
+// Between begin and end: the demand that has no room, without GPUs where it is the host's memory that is short; NULL: none waits.
 void hpt__claims_want(hpt__claims *c, const hpt__demand *d);
 // About once a second.
 void hpt__claims_keep(hpt__claims *c);

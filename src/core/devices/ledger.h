@@ -10,7 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { HPT__GPU_UNITS = 1000000, HPT__CPU_UNITS = 1000, HPT__GPUS_PER_TRIAL = 64, HPT__PROFILE_MAX = 24 };
+enum {
+    HPT__GPU_UNITS = 1000000,
+    HPT__CPU_UNITS = 1000,
+    HPT__GPUS_PER_TRIAL = 64,
+    HPT__PROFILE_MAX = 24,
+    HPT__SERVER_MAX = 48
+};
 
 typedef enum hpt__policy { // where a share goes
     HPT__PACK,             // best fit: where the least is left, so that whole devices stay free
@@ -35,8 +41,9 @@ typedef struct hpt__grant {
 
 typedef struct hpt__others { // of a device, what other runs of this user have (claims.c)
     int64_t units, memory, n_grants;
-    bool serves; // the MPS controller of one is on it
-    bool waits;  // it is left to one that goes first
+    char server
+        [HPT__SERVER_MAX]; // the MPS controller of one is on it: its pipe folder, or "?" while it is started; "": none
+    bool waits;            // it is left to one that goes first
 } hpt__others;
 
 typedef struct hpt__ledger_gpu {
@@ -48,15 +55,17 @@ typedef struct hpt__ledger_gpu {
     int64_t foreign;           // bytes that other programs had when the run began; not part of memory
     int64_t n_grants;
     hpt__others others;
-    bool exclusive; // one process at a time: compute mode exclusive_process without MPS
-    bool drained;   // nothing is placed on it for the time being
-    bool reserved;  // for the request that has waited longest (ledger_queue.h)
+    char server[HPT__SERVER_MAX]; // the MPS controller that this run uses there, likewise
+    bool exclusive;               // one process at a time: compute mode exclusive_process without MPS
+    bool drained;                 // nothing is placed on it for the time being
+    bool reserved;                // for the request that has waited longest (ledger_queue.h)
 } hpt__ledger_gpu;
 
 typedef struct hpt__ledger {
     int64_t cpu, cpu_used, memory, memory_used; // memory 0: unknown, not counted
     int64_t cpu_kept, memory_kept;              // set aside for the request that has waited longest
-    int64_t memory_others;                      // what other runs of this user have of the host's
+    int64_t memory_others,
+        memory_left; // what other runs of this user have of the host's, and what is left to one that goes first
     hpt__ledger_gpu *gpus;
     int64_t n_gpus;
     hpt__policy policy;

@@ -39,8 +39,8 @@ static bool has_room(const hpt__ledger *l, const hpt__ledger_gpu *g, const hpt__
     if (!hpt__ledger_fits(g, d, g->used, g->memory_used, g->n_grants)) return false;
     if (l->alone) return true;
     if (o->waits || (g->exclusive && o->n_grants > 0)) return false;
-    if (o->serves && strcmp(g->info.compute_mode, "exclusive_process") == 0)
-        return false; // its server is the one process
+    if (*o->server && strcmp(o->server, g->server) != 0 && strcmp(g->info.compute_mode, "exclusive_process") == 0)
+        return false; // that server is the one process
     if (g->used + o->units + d->gpu > HPT__GPU_UNITS) return false;
     return g->memory <= 0 || g->memory_used + g->engine + g->foreign + o->memory + hpt__ledger_memory_wanted(g, d) <=
                                  hpt__ledger_whole(g);
@@ -77,7 +77,7 @@ static bool is_better(const hpt__ledger *l, int64_t left, const hpt__ledger_gpu 
 bool hpt__ledger_place(hpt__grant *grant, const hpt__ledger *ledger, const hpt__demand *d, bool kept_too) {
     const int64_t cpu_kept = kept_too ? 0 : ledger->cpu_kept, memory_kept = kept_too ? 0 : ledger->memory_kept;
     if (ledger->cpu_used + cpu_kept + d->cpu > ledger->cpu) return false;
-    const int64_t memory_others = ledger->alone ? 0 : ledger->memory_others;
+    const int64_t memory_others = ledger->alone || d->memory == 0 ? 0 : ledger->memory_others + ledger->memory_left;
     if (ledger->memory > 0 && ledger->memory_used + memory_others + memory_kept + d->memory > ledger->memory)
         return false;
     for (int64_t k = 0; k < d->n_gpus; k++) {

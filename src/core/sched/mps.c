@@ -2,48 +2,33 @@
 // mps.c: see mps.h.
 //
 // One controller per GPU: a fatal fault ends all clients of a server, and a client on two GPUs would make them one fault
-// domain. GPUs are named by UUID, because a controller numbers those that it sees anew. Pipe and log folders lie in one folder
-// made by mkdtemp (mode 0700) in /tmp, which is local to the machine and short enough for a Unix socket; a run's own folder
-// may be neither.
-//
-// Whose a controller is: file mps.txt in the run's folder holds the boot id and that folder's name, written before the first
-// controller starts. A process of MPS is ours if its CUDA_MPS_PIPE_DIRECTORY lies in that folder. So what is ended is never
-// another's. A record from another boot (or another machine) names nothing that runs here, and is dropped.
-//
-// An end is asked for with `quit`, which ends the servers first; what has not obeyed in time gets SIGKILL.
+// domain. GPUs are named by UUID, because a controller numbers those that it sees anew. Where they live, who uses them, and how
+// they end when nobody does any more: mps_root.c.
 //
 // Threads: the caller's. Cost: starting and ending takes tens of milliseconds with a driver that is loaded.
-// Source: NVIDIA's MPS documentation (control program's commands, one pipe folder per controller).
+// Source: NVIDIA's MPS documentation (control program's commands).
 #include "mps.h"
 
 #include "../base/alloc.h"
 #include "../base/clock.h"
 #include "../base/error.h"
-#include "../base/file.h"
 #include "../base/num.h"
-#include "process.h"
 
 #include <errno.h>
-#include <ftw.h>
-#include <hpt/device.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 static const double LIMIT = 5.0;    // seconds that a command may take
 static const double PATIENCE = 3.0; // seconds over which looks must fail
-static const char PROGRAM[] = "nvidia-cuda-mps-control", RECORD[] = "mps.txt", ROOT[] = "/tmp/hpt-mps-",
-                  PID_FILE[] = "nvidia-cuda-mps-control.pid";
 
-int hpt__mps_open(hpt__mps_set *set) {
-    const char *given = getenv("HPT_MPS_CONTROL");
+int hpt__mps_open(hpt__mps_set *set, const char *registry) {
     set->limit = LIMIT;
     set->patience = PATIENCE;
-    return hpt__process_find(&set->program, given && *given ? given : PROGRAM);
+    set->root_fd = -1;
+    set->registry = registry ? hpt__strdup(registry) : NULL;
+    if (registry && !set->registry) return hpt__fail_memory();
+    return hpt__mps_program(&set->program);
 }
 
 static hpt__mps_where where_of(const hpt__mps_set *set, const hpt__mps *m) {
@@ -56,13 +41,20 @@ static void give_up(hpt__mps *m, const char *why) {
     (void)snprintf(m->why, sizeof m->why, "the MPS controller of %s: %.150s", m->uuid, why);
 }
 
+static void find_daemon(hpt__mps *m) {
+    hpt__proc_stat stat;
+    m->daemon = hpt__mps_daemon(m->pipe);
+    if (m->daemon > 0 && hpt__proc_stat_read(&stat, m->daemon))
+        m->daemon_start = stat.start;
+    else
+        m->daemon = 0;
+}
+
 bool hpt__mps_is_gone(const hpt__mps *m) {
-    char path[HPT__MPS_PATH + sizeof PID_FILE + 1], text[32];
-    int64_t pid;
-    (void)snprintf(path, sizeof path, "%s/%s", m->pipe, PID_FILE);
-    if (!hpt__read_start(text, sizeof text, NULL, path)) return false;
-    if (!hpt__parse_int(&pid, text, strcspn(text, " \r\n")) || pid <= 0 || pid > INT32_MAX) return false;
-    return kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+    hpt__proc_stat stat;
+    if (m->none || m->daemon == 0) return m->none;
+    if (!hpt__proc_stat_read(&stat, m->daemon)) return true;
+    return stat.start != m->daemon_start || stat.state == 'Z' || stat.state == 'X';
 }
 
 // A look had no good answer.
@@ -86,54 +78,106 @@ static hpt__mps_state command(const hpt__mps_set *set, hpt__mps *m, const char *
 
 // ---- start
 
-static void read_boot_id(char out[64]) {
-    if (!hpt__read_start(out, 64, NULL, "/proc/sys/kernel/random/boot_id")) out[0] = '\0';
-    out[strcspn(out, "\n")] = '\0';
-}
-
-static int make_root(hpt__mps_set *set, const hpt__run_dir *dir) {
-    char boot[64], text[128];
-    read_boot_id(boot);
-    (void)snprintf(set->root, sizeof set->root, "%sXXXXXX", ROOT);
-    if (!mkdtemp(set->root)) {
-        set->root[0] = '\0';
-        return hpt__fail(HPT_E_IO, "no folder for MPS can be made in /tmp: %s", strerror(errno));
-    }
-    const int n = snprintf(text, sizeof text, "%s %s\n", boot, set->root);
-    return hpt__run_dir_write(dir, RECORD, text, (size_t)n);
-}
-
 static void name_folders(const hpt__mps_set *set, hpt__mps *m) {
     const int k = (int)(m - set->items);
     (void)snprintf(m->pipe, sizeof m->pipe, "%s/%d.%d", set->root, k, m->generation);
-    (void)snprintf(m->log, sizeof m->log, "%s/%d.%d.log", set->root, k, m->generation);
+    (void)snprintf(m->log, sizeof m->log, "%s.log", m->pipe);
 }
 
-static bool make_folders(const hpt__mps *m) {
-    return mkdir(m->pipe, 0700) == 0 && mkdir(m->log, 0700) == 0;
+static bool make_folders(hpt__mps *m) {
+    m->none = true;
+    if (mkdir(m->pipe, 0700) < 0 || mkdir(m->log, 0700) < 0) return false;
+    m->users = hpt__mps_lock(m->pipe, false);
+    return m->users >= 0;
+}
+
+static int add(hpt__mps_set *set, const char *uuid) {
+    int rc = hpt__grow(&set->items, &set->cap, set->n + 1, sizeof *set->items);
+    if (rc < 0) return rc;
+    hpt__mps *m = &set->items[set->n++];
+    *m = (hpt__mps){.users = -1, .none = true};
+    (void)snprintf(m->uuid, sizeof m->uuid, "%s", uuid);
+    return 0;
+}
+
+static int need_root(hpt__mps_set *set, const hpt__run_dir *dir) {
+    return set->root[0] ? 0 : hpt__mps_root_make(set->root, &set->root_fd, dir, set->registry);
 }
 
 int hpt__mps_start(int64_t *index, hpt__mps_set *set, const hpt__run_dir *dir, const char *uuid) {
-    int rc = set->root[0] ? 0 : make_root(set, dir);
-    if (rc == 0) rc = hpt__grow(&set->items, &set->cap, set->n + 1, sizeof *set->items);
+    int rc = need_root(set, dir);
+    if (rc == 0) rc = add(set, uuid);
     if (rc < 0) return rc;
-    hpt__mps *m = &set->items[set->n];
-    *m = (hpt__mps){0};
-    (void)snprintf(m->uuid, sizeof m->uuid, "%s", uuid);
+    hpt__mps *m = &set->items[set->n - 1];
     name_folders(set, m);
-    *index = set->n++;
+    *index = set->n - 1;
     m->alive = true;
     if (!make_folders(m)) {
         give_up(m, strerror(errno));
         return 0;
     }
+    m->none = false;
     // That the daemon was started proves nothing; that it answers does.
     if (command(set, m, NULL, set->limit) == HPT__MPS_FAILED ||
         command(set, m, "get_server_list\n", set->limit) == HPT__MPS_FAILED)
         give_up(m, hpt__str_text(&m->call.text));
     else if (m->call.text.len > 0) // no client has come yet: there can be no server
         give_up(m, "its answer is not understood");
+    find_daemon(m);
     return 0;
+}
+
+// ---- several runs
+
+bool hpt__mps_use(hpt__mps *m) {
+    if (m->users < 0) m->users = hpt__mps_lock(m->pipe, false);
+    return m->users >= 0;
+}
+
+void hpt__mps_leave(hpt__mps *m) {
+    hpt__mps_unlock(&m->users);
+}
+
+bool hpt__mps_alone(hpt__mps *m) {
+    hpt__mps_leave(m);
+    m->users = hpt__mps_lock(m->pipe, true);
+    return m->users >= 0 || errno == ENOENT;
+}
+
+int hpt__mps_join_anew(hpt__mps *m, const char *pipe) {
+    hpt__mps other = {.users = -1};
+    if (!hpt__mps_is_pipe(pipe)) return hpt__fail(HPT_E_NOT_FOUND, "'%.60s' is no folder of a run's", pipe);
+    (void)snprintf(other.pipe, sizeof other.pipe, "%s", pipe);
+    if (!hpt__mps_use(&other)) // not there: it has just been ended
+        return errno == EWOULDBLOCK || errno == ENOENT
+                   ? hpt__fail(HPT_E_BUSY, "'%s' is being ended", pipe)
+                   : hpt__fail(HPT_E_NOT_FOUND, "'%s' cannot be used: %s", pipe, strerror(errno));
+    find_daemon(&other);
+    if (other.daemon == 0) {
+        hpt__mps_leave(&other);
+        return hpt__fail(HPT_E_NOT_FOUND, "the daemon of '%s' does not run", pipe);
+    }
+    hpt__mps_leave(m);
+    memcpy(m->pipe, other.pipe, sizeof m->pipe);
+    (void)snprintf(m->log, sizeof m->log, "%s.log", m->pipe);
+    m->users = other.users;
+    m->daemon = other.daemon;
+    m->daemon_start = other.daemon_start;
+    m->none = false;
+    m->alive = true;
+    m->n_failed = 0;
+    return 0;
+}
+
+int hpt__mps_join(int64_t *index, hpt__mps_set *set, const char *uuid, const char *pipe) {
+    int rc = add(set, uuid);
+    if (rc < 0) return rc;
+    rc = hpt__mps_join_anew(&set->items[set->n - 1], pipe);
+    if (rc < 0)
+        set->n--;
+    else
+        *index = set->n - 1;
+    return rc;
 }
 
 // ---- questions
@@ -251,29 +295,14 @@ static int begin_step(const hpt__mps_set *set, hpt__mps *m, hpt__mps_step step, 
     return rc;
 }
 
-int hpt__mps_restart_begin(const hpt__mps_set *set, hpt__mps *m) {
-    return begin_step(set, m, HPT__MPS_QUITTING, "quit\n");
-}
-
-// Whether a process of MPS belongs to a pipe folder: that folder itself, or (tail) one in it.
-static bool belongs(const hpt_mps_info *p, const char *folder, bool tail) {
-    const size_t n = strlen(folder);
-    if (p->uid != (int64_t)geteuid() || strncmp(p->pipe_directory, folder, n) != 0) return false;
-    return tail ? p->pipe_directory[n] == '/' : p->pipe_directory[n] == '\0';
-}
-
-// How many are left; they get a signal unless it is 0.
-static int64_t count_left(const char *folder, bool tail, int signal_number) {
-    hpt_mps_info *list = NULL;
-    int64_t n = 0, found = 0;
-    if (hpt_mps_list(&list, &n) < 0) return 0;
-    for (int64_t i = 0; i < n; i++) {
-        if (!belongs(&list[i], folder, tail)) continue;
-        found++;
-        if (signal_number) (void)kill((pid_t)list[i].pid, signal_number);
-    }
-    hpt__free(list);
-    return found;
+int hpt__mps_restart_begin(hpt__mps_set *set, hpt__mps *m, const hpt__run_dir *dir) {
+    int rc = need_root(set, dir);
+    if (rc < 0) give_up(m, hpt_last_error());
+    if (rc == 0) rc = begin_step(set, m, HPT__MPS_QUITTING, "quit\n");
+    if (rc == 0) return 0;
+    hpt__mps_leave(m); // others may join it again
+    (void)hpt__mps_use(m);
+    return rc;
 }
 
 // A restart: what had to be done before is done; the next step, or the end of it.
@@ -282,7 +311,8 @@ static hpt__mps_state go_on_restart(const hpt__mps_set *set, hpt__mps *m) {
     const bool good = m->call.state == HPT__MPS_ANSWERED && m->call.text.len == 0;
     m->step = HPT__MPS_NOTHING;
     if (step == HPT__MPS_QUITTING) {
-        (void)count_left(m->pipe, false, SIGKILL); // nobody uses it any more
+        hpt__mps_end_folder(m->pipe, 0); // nobody uses it any more
+        hpt__mps_leave(m);
         m->generation++;
         name_folders(set, m);
         if (!make_folders(m)) {
@@ -290,6 +320,10 @@ static hpt__mps_state go_on_restart(const hpt__mps_set *set, hpt__mps *m) {
             return HPT__MPS_FAILED;
         }
         return begin_step(set, m, HPT__MPS_STARTING, NULL) < 0 ? HPT__MPS_FAILED : HPT__MPS_BUSY;
+    }
+    if (step == HPT__MPS_STARTING && good) {
+        m->none = false;
+        find_daemon(m);
     }
     if (!good) {
         give_up(m, m->call.text.len > 0 ? hpt__str_text(&m->call.text) : "it failed without a word");
@@ -337,94 +371,33 @@ hpt__mps_state hpt__mps_look(const hpt__mps_set *set, hpt__mps *m) {
 
 // ---- end
 
-static void wait_until_gone(const char *folder, bool tail, double seconds) {
-    const double until = hpt__now_mono() + seconds;
-    while (count_left(folder, tail, 0) > 0 && hpt__now_mono() < until)
-        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-}
-
-static void end_all(const char *folder, bool tail, double seconds) {
-    wait_until_gone(folder, tail, seconds);
-    if (count_left(folder, tail, SIGKILL) > 0) wait_until_gone(folder, tail, seconds);
-}
-
-static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *where) {
-    (void)st, (void)kind, (void)where;
-    (void)remove(path);
-    return 0;
-}
-
-static void remove_root(const char *root) {
-    enum { OPEN_FOLDERS = 4 };
-    (void)nftw(root, remove_entry, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS);
-}
-
-static void remove_record(const hpt__run_dir *dir) {
-    char path[PATH_MAX + 16];
-    (void)snprintf(path, sizeof path, "%s/%s", dir->real, RECORD);
-    (void)unlink(path);
-}
-
 void hpt__mps_close(hpt__mps_set *set, const hpt__run_dir *dir) {
     for (int64_t i = 0; i < set->n; i++) {
         hpt__mps *m = &set->items[i];
         hpt__mps_call_fini(&m->call);
-        if (m->alive || !hpt__mps_is_gone(m))
+        if (m->pipe[0] && hpt__mps_alone(m) && m->users >= 0 && !hpt__mps_is_gone(m))
             (void)command(set, m, "quit\n", set->limit); // what does not obey is ended below
     }
     for (int64_t i = 0; i < set->n; i++) {
-        end_all(set->items[i].pipe, false, set->limit);
-        hpt__mps_call_fini(&set->items[i].call);
-        hpt__free(set->items[i].clients);
+        hpt__mps *m = &set->items[i];
+        if (m->users >= 0) {
+            hpt__mps_end_folder(m->pipe, set->limit);
+            hpt__mps_leave(m);
+            *strrchr(m->pipe, '/') = '\0';       // its root
+            if (strcmp(m->pipe, set->root) != 0) // its run may have ended before
+                (void)hpt__mps_root_end(m->pipe, set->program, set->registry);
+        }
+        hpt__mps_call_fini(&m->call);
+        hpt__free(m->clients);
     }
+    hpt__mps_unlock(&set->root_fd);
     if (set->root[0]) {
-        remove_root(set->root);
-        remove_record(dir);
+        (void)hpt__mps_root_end(set->root, set->program, set->registry);
+        hpt__mps_forget(dir);
     }
+    (void)hpt__mps_sweep(set->registry, set->program);
     hpt__free(set->items);
     hpt__free(set->program);
-    *set = (hpt__mps_set){0};
-}
-
-int hpt__mps_end_leftovers(int64_t *n, const hpt__run_dir *dir) {
-    int rc = 0;
-    char path[PATH_MAX + 16], boot[64], then[64] = "", root[32] = "";
-    struct stat st;
-    hpt__str text = HPT__STR_INIT;
-    hpt__mps_set set = {0};
-    *n = 0;
-    (void)snprintf(path, sizeof path, "%s/%s", dir->real, RECORD);
-    rc = hpt__read_file(&text, path);
-    if (rc == HPT_E_NOT_FOUND) rc = 0;
-    if (rc < 0 || text.len == 0) goto out;
-    read_boot_id(boot);
-    // The name is trusted only as what make_root makes, since all that lies there is removed.
-    const bool good = sscanf(hpt__str_text(&text), "%63s %31s", then, root) == 2 && *boot && strcmp(boot, then) == 0 &&
-                      strncmp(root, ROOT, sizeof ROOT - 1) == 0 && !strchr(root + sizeof ROOT - 1, '/') &&
-                      !strchr(root + sizeof ROOT - 1, '.') && lstat(root, &st) == 0 && S_ISDIR(st.st_mode) &&
-                      st.st_uid == geteuid();
-    if (good) {
-        hpt_mps_info *list = NULL;
-        int64_t n_list = 0;
-        HPT_TRY(hpt_mps_list(&list, &n_list));
-        const bool can_ask = hpt__mps_open(&set) == 0;
-        for (int64_t i = 0; i < n_list; i++) {
-            if (!belongs(&list[i], root, true)) continue;
-            ++*n;
-            if (strcmp(list[i].role, "control") != 0 || !can_ask) continue;
-            hpt__mps m = {0};
-            (void)snprintf(m.pipe, sizeof m.pipe, "%.*s", HPT__MPS_PATH - 1, list[i].pipe_directory);
-            (void)snprintf(m.log, sizeof m.log, "%s", root);
-            (void)command(&set, &m, "quit\n", set.limit);
-            hpt__mps_call_fini(&m.call);
-        }
-        hpt__free(list);
-        end_all(root, true, LIMIT);
-        remove_root(root);
-    }
-    remove_record(dir);
-out:
-    hpt__free(set.program);
-    hpt__str_fini(&text);
-    return rc < 0 ? rc : 0;
+    hpt__free(set->registry);
+    *set = (hpt__mps_set){.root_fd = -1};
 }

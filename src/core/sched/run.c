@@ -436,6 +436,7 @@ int hpt_run_sweep(hpt_run_summary *out, const hpt_sweep *sweep, const hpt_run_op
                     .signals = -1,
                     .inotify = -1,
                     .null_fd = -1,
+                    .mps.root_fd = -1,
                     .claims.lock = -1,
                     .claims.own = -1,
                     .claims_watch = -1,

@@ -60,11 +60,14 @@ static bool fits_alone(hpt__run *run, const hpt__demand *d) {
 static void refused(hpt__run *run, const hpt__demand *d) {
     hpt__claims *c = &run->claims;
     hpt__grant g;
-    hpt__demand host = *d;
+    hpt__demand host = *d, cores = *d;
     const double now = hpt__now_mono();
-    host.n_gpus = 0;
-    const bool gpus = d->n_gpus > 0 && hpt__ledger_place(&g, &run->ledger, &host, true);
-    hpt__claims_want(c, gpus ? d : NULL);
+    host.n_gpus = cores.n_gpus = 0;
+    cores.memory = 0;
+    const bool has_host = hpt__ledger_place(&g, &run->ledger, &host, true);
+    const bool has_cores = has_host || hpt__ledger_place(&g, &run->ledger, &cores, true);
+    // Cores are this run's own: who lacks them waits for nobody.
+    hpt__claims_want(c, has_host ? (d->n_gpus > 0 ? d : NULL) : has_cores ? &host : NULL);
     run->claims_tried = now;
     run->held_up = c->n_runs > 0 && fits_alone(run, d);
     watch(run, run->held_up);

@@ -310,7 +310,8 @@ static int conclude(hpt__run *run, hpt__running *t) {
         (void)snprintf(reason, sizeof reason, "ran longer than %g s", run->sweep->trial_timeout);
         return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_TIMEOUT, reason, log, HPT__BAD_RETRY);
     case HPT__STOP_SILENT:
-        (void)snprintf(reason, sizeof reason, "no report for %g s", run->sweep->silent_timeout);
+        (void)snprintf(reason, sizeof reason, "no %s for %g s", run->n_metrics > 0 ? "report" : "output",
+                       run->sweep->silent_timeout);
         return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_TIMEOUT, reason, log, HPT__BAD_RETRY);
     case HPT__STOP_OOM_GPU:
         hpt__run_explain_memory(reason, sizeof reason, t);

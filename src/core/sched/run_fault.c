@@ -14,11 +14,16 @@
 // A point that always faults thus costs two shared faults and is then found; an innocent one waits once for an empty GPU. No
 // trial can go on for ever.
 //
+// Clients of other runs that use the same server (run_mps_serve.c) are neighbours too, and part of S: who they are is known by the
+// controller's list, and that there are some by the other runs' claims. Each run judges its own; so a fault is collateral in both.
+//
 //   evidence                                           what follows
 //   a look at the controller says FAULT                a fault: S as above
 //   two fail within TOGETHER, with an Xid, or both     a fault: all clients were gone before anybody could look
 //   with words of a fatal fault (fault_words.inc)
 //   such words or an Xid, and one fails                the driver contained it: failed, charged
+//   the same, and other runs' clients that were        a fault: they are among S. One of them that is still served says that the driver
+//   beside it are gone too                             contained it
 //   such words of one that began before the last       collateral: its context died in that fault, it only noticed later
 //   shared fault of its server
 //   such words within TOGETHER of a client's SIGKILL   collateral: a kill amidst device work breaks the server as a fault does
@@ -42,11 +47,13 @@
 #include "../base/clock.h"
 #include "run_impl.h"
 
+#include <errno.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 static const double VERDICT = 6.0, TOGETHER = 2.0, NOTICE = 5.0, EXCLUDED = 600.0, STUCK = 10.0;
 enum { FAULTS_MAX = 3, COLLATERAL_MAX = 5 };
@@ -102,6 +109,18 @@ static void begin(hpt__run *run, int64_t k, bool running) {
         l->n_present == 1 ? "s" : "ve");
 }
 
+// beside: how many clients of other runs suffered it too.
+static void fault(hpt__run *run, int64_t k, bool running, int64_t beside) {
+    hpt__mps_looks *l = &run->mps_looks[k];
+    begin(run, k, running);
+    l->n_beside = beside;
+    l->n_faults += l->n_present == 1 && beside > 0;
+}
+
+static bool was_shared(const hpt__mps_looks *l) {
+    return l->n_present + l->n_beside > 1;
+}
+
 static void exclude(hpt__run *run, int64_t k) {
     hpt__mps *m = &run->mps.items[k];
     hpt__mps_looks *l = &run->mps_looks[k];
@@ -132,17 +151,65 @@ static bool any_in_fault(const hpt__run *run, int64_t k) {
     return false;
 }
 
+static bool is_ours(const hpt__run *run, pid_t pid) {
+    for (int64_t i = 0; i < run->n_slots; i++)
+        if (run->slots[i].trial && getsid(pid) == run->slots[i].pid) return true; // most are
+    for (int64_t i = 0; i < run->n_slots; i++) {
+        const hpt__family family = hpt__run_family(run, &run->slots[i]);
+        if (run->slots[i].trial && hpt__proc_is_of(pid, &family)) return true;
+    }
+    return false;
+}
+
+// The clients of other runs, as of the look that has just been answered. *had: of the look before; *stayed: in both.
+static void note_strangers(int64_t *had, int64_t *stayed, const hpt__run *run, int64_t k) {
+    const hpt__mps *m = &run->mps.items[k];
+    hpt__mps_looks *l = &run->mps_looks[k];
+    pid_t now[HPT__STRANGERS];
+    int64_t n = 0;
+    *stayed = 0;
+    for (int64_t i = 0; i < m->n_clients && n < HPT__STRANGERS; i++) {
+        const pid_t pid = m->clients[i].pid;
+        const bool dead =
+            kill(pid, 0) < 0 && errno == ESRCH; // perhaps one of ours, of which nothing can be known any more
+        if (!dead && !is_ours(run, pid)) now[n++] = pid;
+    }
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < l->n_strangers; j++) *stayed += l->strangers[j] == now[i];
+    *had = l->n_strangers;
+    l->n_strangers = n;
+    memcpy(l->strangers, now, (size_t)n * sizeof *now);
+}
+
+// A trial that has a GPU to itself has it in all runs (claims.c).
+static bool any_alone(const hpt__run *run, int64_t k) {
+    for (int64_t i = 0; i < run->n_slots; i++)
+        if (is_on(run, &run->slots[i], k) && run->slots[i].grant.demand.gpu >= HPT__GPU_UNITS) return true;
+    return false;
+}
+
 void hpt__run_fault_looked(hpt__run *run, int64_t k) {
     const hpt__mps *m = &run->mps.items[k];
     hpt__mps_looks *l = &run->mps_looks[k];
+    int64_t had, stayed;
     hpt__run_fault_events(run);
-    for (int64_t i = 0; i < run->n_slots; i++)
-        if (is_on(run, &run->slots[i], k) && run->slots[i].ended && run->slots[i].ended_at <= l->began)
-            run->slots[i].looked = true;
-    if (m->fault && l->fault_at > 0)
+    note_strangers(&had, &stayed, run, k);
+    const bool new_fault = m->fault && l->fault_at <= 0, alone = any_alone(run, k);
+    int others = alone ? 0 : had > 0 ? 1 : -1; // whether other runs had trials there; -1: not asked yet
+    for (int64_t i = 0; i < run->n_slots; i++) {
+        hpt__running *t = &run->slots[i];
+        if (!is_on(run, t, k) || !t->ended || t->looked || t->ended_at > l->began) continue;
+        if (others < 0) others = hpt__run_mps_others(run, k, true);
+        t->looked = true;
+        t->beside = others > 0 && stayed == 0;
+    }
+    if (new_fault && others < 0) others = hpt__run_mps_others(run, k, true);
+    if (m->fault && l->fault_at > 0) {
         mark(run, k, true); // one that came between
-    else if (m->fault)
-        begin(run, k, true);
+    } else if (m->fault) {
+        const int64_t least = others > 0, seen = had > l->n_strangers ? had : l->n_strangers;
+        fault(run, k, true, alone ? 0 : seen > least ? seen : least);
+    }
     if (l->fault_at <= 0 || any_in_fault(run, k)) return;
     if (!m->fault && !m->starting) {
         end(run, k);
@@ -184,7 +251,7 @@ static bool was_killed(const hpt__running *t) {
 
 // Whether what it says of a fault is the end of something that broke its context before.
 static bool is_late(const hpt__mps_looks *l, const hpt__running *t) {
-    const bool late = l->n_present > 1 && l->broke_at > t->started && l->broke_at < t->ended_at;
+    const bool late = was_shared(l) && l->broke_at > t->started && l->broke_at < t->ended_at;
     return t->said == HPT__SAID_FAULT && !was_killed(t) && (late || fabs(t->ended_at - l->killed_at) < TOGETHER);
 }
 
@@ -215,7 +282,8 @@ bool hpt__run_fault_waits(hpt__run *run, hpt__running *t) {
         hpt__run_fault_events(run);
     }
     const bool xid = l->xid_at > 0 && fabs(l->xid_at - t->ended_at) < VERDICT;
-    if (((xid && another) || both) && t->looked && l->fault_at <= 0) begin(run, k, false);
+    const bool beside = t->beside && (xid || t->said == HPT__SAID_FAULT);
+    if (((xid && another) || both || beside) && t->looked && l->fault_at <= 0) fault(run, k, false, t->beside);
     if (t->in_fault || now >= t->verdict_at) return false;
     return !t->looked || ((xid || t->said == HPT__SAID_FAULT) && now < t->ended_at + TOGETHER);
 }
@@ -247,7 +315,7 @@ int hpt__run_collateral(bool *is, hpt__run *run, hpt__running *t, const char *lo
     char reason[96];
     const bool lost = hpt__run_lost_any(run, t), refused = t->verdict_at > 0 && t->said == HPT__SAID_REFUSED;
     *is =
-        lost || refused || t->late || (t->in_fault && run->mps_looks[hpt__run_mps_index(run, &t->grant)].n_present > 1);
+        lost || refused || t->late || (t->in_fault && was_shared(&run->mps_looks[hpt__run_mps_index(run, &t->grant)]));
     if (!*is) return 0;
     int rc = hpt__run_note_interrupted(&n, run, t, "collateral");
     if (rc < 0) return rc;

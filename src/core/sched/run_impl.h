@@ -14,6 +14,7 @@
 //   run_ask.c      asks, in a thread of their own                      run_share.c   cores, limits, use
 //   run_oom.c      lack of memory                                      run_disk.c    a disk that is nearly full
 //   run_mps.c      tiers of GPU shares                                  run_mps_end.c  killing under MPS
+//   run_mps_serve.c  which controllers, beside other runs              run_mps_again.c  those that were lost
 //   run_watchdog.c memory of shares that nothing holds                 run_status.c  what the socket tells of it all
 //   run_fault.c    faults of shared GPUs                               run_lost.c    GPUs that stop answering
 //   run_oom_retry.c  more GPU memory                                    run_learn.c   gpu_memory: learn
@@ -73,16 +74,27 @@ typedef enum hpt__end { // run_mps_end.c: before SIGKILL
     HPT__END_DONE,    // as far as can be
 } hpt__end;
 
+enum { HPT__STRANGERS = 64 };
+
 typedef struct hpt__mps_looks { // what is known of a controller, and when it is asked next; times of hpt__now_mono
     double next, gap, began;    // began: the last look
     // ---- run_fault.c
-    double fault_at;             // since when its server has failed; 0: it has not
-    int64_t n_present, n_faults; // clients then; faults with more than one client
-    double broke_at;             // last fault: contexts of before are dead
-    double killed_at;            // when SIGKILL last ended a client
-    double xid_at;               // last critical event of its GPU; 0: none
+    double fault_at;                 // since when its server has failed; 0: it has not
+    int64_t n_present, n_faults;     // clients then; faults with more than one client
+    int64_t n_beside;                // clients of other runs then
+    pid_t strangers[HPT__STRANGERS]; // clients at the last look that are no trials of this run
+    int64_t n_strangers;
+    double broke_at;  // last fault: contexts of before are dead
+    double killed_at; // when SIGKILL last ended a client
+    double xid_at;    // last critical event of its GPU; 0: none
     int64_t xid;
     double excluded_until; // MPS is not used there; 0: it is
+    // ---- run_mps_again.c
+    double lost_at, again_at,
+        pause;      // it was lost, and is asked or started again then, after that many seconds; 0: it was not
+    bool idle;      // nothing is started there meanwhile
+    bool waited;    // for other runs that use it, and that was told
+    double back_at; // since when it is used again; 0: it never was lost
 } hpt__mps_looks;
 
 typedef enum hpt__said { // what a failed trial wrote of its GPU (fault_words.inc)
@@ -110,6 +122,7 @@ typedef struct hpt__running { // one slot
     pid_t pid;
     int pidfd, fd_out, fd_err, fd_report, watch;
     int64_t read_out, read_report;                    // how far the files were read
+    int64_t n_written;                                // of all files, when that was looked at last
     int64_t stderr_start;                             // where this attempt's part of stderr.log begins
     int64_t punched_out, punched_err, punched_report; // run_log_limit.c: how far space was given back
     hpt__intake_trial steps;
@@ -120,6 +133,7 @@ typedef struct hpt__running { // one slot
     double verdict_at; // when, at the latest, it is known whose failure its failure is; 0: nobody asked
     hpt__said said;    // of why it failed; once it has
     bool looked;       // its controller has been asked since it ended
+    bool beside;       // other runs' clients that were beside it then are gone too
     bool told;         // it has ended and is to be told in this turn
     bool in_fault;     // client of a server that failed
     bool late;         // it failed of what had broken its context before
@@ -400,11 +414,28 @@ void hpt__run_give(hpt__run *run, hpt__grant *grant);                     // not
 void hpt__run_claims_changed(hpt__run *run);                              // another run has changed its claims
 void hpt__run_claims_time(hpt__run *run);                                 // about once a second
 
-// ---- run_mps.c
-// Ends what a killed run left of MPS, and starts a controller on each GPU whose shares it can hold. HPT_E_DEVICE:
+// ---- run_mps_serve.c
+// Ends what killed runs left of MPS, and joins or starts a controller on each GPU whose shares it can hold. HPT_E_DEVICE:
 // run.enforce=required, and one cannot be held.
 HPT_NODISCARD int hpt__run_mps_open(hpt__run *run);
 void hpt__run_mps_close(hpt__run *run);
+void hpt__run_mps_announce(hpt__run *run, int64_t k);  // to other runs, whether controller k is used
+void hpt__run_mps_exclusive(hpt__run *run, int64_t k); // whether controller k's GPU takes one trial: as it is alive
+// Whether another run uses it too, or (trials) has trials there; true also where that cannot be known now.
+bool hpt__run_mps_others(hpt__run *run, int64_t k, bool trials);
+bool hpt__run_mps_beside_others(hpt__run *run,
+                                const hpt__running *t); // whether another run uses the controller of a trial
+typedef enum hpt__renewal {
+    HPT__RENEW_WAIT,   // not to be known now, or another run is about to
+    HPT__RENEW_START,  // it is this run's alone, to be started anew
+    HPT__RENEW_JOINED, // another run has done so, and this one uses that
+    HPT__RENEW_ASK,    // other runs use it; this one does not any more
+} hpt__renewal;
+// What can be done about a controller that is not alive and should be started anew.
+HPT_NODISCARD hpt__renewal hpt__run_mps_renew(hpt__run *run, int64_t k);
+
+// ---- run_mps.c
+bool hpt__run_mps_is_asked_for(const hpt__run *run);                   // there may be trials whose shares it can hold
 hpt__tier hpt__run_tier(const hpt__run *run, const hpt__grant *grant); // of a trial that starts
 const char *hpt__tier_name(hpt__tier tier);
 bool hpt__run_mps_sets(const hpt__run *run, const char *name, size_t n); // a variable that we give
@@ -417,7 +448,15 @@ HPT_NODISCARD int hpt__run_mps_event(hpt__run *run, int64_t controller);
 hpt__family hpt__run_family(const hpt__run *run, const hpt__running *t);  // to tell its processes by
 int64_t hpt__run_mps_index(const hpt__run *run, const hpt__grant *grant); // of its GPU's controller; -1: none
 const char *hpt__run_mps_gpu(const hpt__run *run, int64_t k);             // name of controller k's GPU
-void hpt__run_mps_exclusive(hpt__run *run, int64_t k); // whether controller k's GPU takes one trial: as it is alive
+
+// ---- run_mps_again.c
+void hpt__run_mps_lost(hpt__run *run, int64_t k);               // it is not alive any more, or still not
+void hpt__run_mps_back(hpt__run *run, int64_t k);               // it is used again
+void hpt__run_mps_answered(hpt__run *run, int64_t k);           // a look had an answer; it may be used again
+void hpt__run_mps_settle(hpt__run *run, int64_t k);             // leaves one that this run will not use again
+void hpt__run_mps_unheard_again(hpt__run *run, int64_t k);      // a look had no answer
+double hpt__run_mps_again_due(const hpt__run *run, int64_t k);  // of one that is not alive
+HPT_NODISCARD int hpt__run_mps_again(hpt__run *run, int64_t k); // at that time
 
 // ---- run_mps_end.c
 // Whether SIGKILL has to wait until the trial's work on its GPU has been ended; t->kill_at: for how long at most.
@@ -465,7 +504,9 @@ void hpt__run_learned(hpt__demand *demand, const hpt__run *run); // puts what wa
 void hpt__run_learn_fini(hpt__run *run);
 
 // ---- run_intake.c
-HPT_NODISCARD int hpt__run_pump(hpt__run *run);                   // reads what the running trials wrote
+HPT_NODISCARD int hpt__run_pump(hpt__run *run); // reads what the running trials wrote
+bool hpt__run_heard(hpt__run *run,
+                    hpt__running *t); // a trial without metric that must not fall silent has written something
 HPT_NODISCARD int hpt__run_drain(hpt__run *run, hpt__running *t); // reads an ended trial's files to their end
 HPT_NODISCARD int hpt__run_flush(hpt__run *run);                  // stores reports; then asks the pruner
 int hpt__run_request(hpt__str *reply, const hpt__json *request, void *run);

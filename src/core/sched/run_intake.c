@@ -131,6 +131,20 @@ int hpt__run_flush(hpt__run *run) {
     return 0;
 }
 
+// Without metric nothing is read while a trial runs, and nothing is a report: then all that it writes is a sign of life.
+bool hpt__run_heard(hpt__run *run, hpt__running *t) {
+    const int fd[] = {t->fd_out, t->fd_err, t->fd_report};
+    struct stat st;
+    int64_t n = 0;
+    if (!t->trial || t->ended || run->n_metrics > 0 || run->sweep->silent_timeout <= 0) return false;
+    for (size_t i = 0; i < sizeof fd / sizeof *fd; i++)
+        if (fstat(fd[i], &st) == 0) n += st.st_size;
+    if (n == t->n_written) return false;
+    t->n_written = n;
+    t->silent_at = hpt__now_mono() + run->sweep->silent_timeout;
+    return true;
+}
+
 // ---- socket
 
 static hpt__running *find_running(hpt__run *run, int64_t number) {

@@ -123,6 +123,16 @@ static int reap(hpt__run *run) {
     }
 }
 
+// A trial under MPS whose server other runs use too has its work on the GPU ended first, some seconds at most; the next signal kills.
+static void kill_now(hpt__run *run, hpt__running *t) {
+    const bool first = run->n_signals == 2;
+    if (!t->trial) return;
+    if (first && hpt__run_mps_beside_others(run, t))
+        t->kill_at = hpt__now_mono();
+    else
+        hpt__run_kill_trial(run, t);
+}
+
 static int on_signals(hpt__run *run) {
     struct signalfd_siginfo info;
     while (read(run->signals, &info, sizeof info) == (ssize_t)sizeof info) {
@@ -134,8 +144,7 @@ static int on_signals(hpt__run *run) {
             if (run->n_running > 0)
                 hpt__run_notice(run, "stopping %lld trials; once more ends them at once", (long long)run->n_running);
         } else {
-            for (int64_t i = 0; i < run->n_slots; i++)
-                if (run->slots[i].trial) hpt__run_kill_trial(run, &run->slots[i]);
+            for (int64_t i = 0; i < run->n_slots; i++) kill_now(run, &run->slots[i]);
         }
     }
     return reap(run);
@@ -237,7 +246,7 @@ static int on_time(hpt__run *run) {
         if (!t->trial || t->ended) continue;
         if (t->watch < 0 && run->n_metrics > 0 && now >= run->last_pump + POLL_FILES) run->pump_at = now;
         if (now >= t->timeout_at) hpt__run_stop_trial(run, t, HPT__STOP_TIMEOUT);
-        if (now >= t->silent_at) hpt__run_stop_trial(run, t, HPT__STOP_SILENT);
+        if (now >= t->silent_at && !hpt__run_heard(run, t)) hpt__run_stop_trial(run, t, HPT__STOP_SILENT);
         if (now >= t->kill_at && !hpt__run_mps_end(run, t)) { // again and again, should the group have grown
             hpt__run_kill_trial(run, t);
             t->kill_at = now + KILL_AGAIN;
@@ -254,6 +263,7 @@ static int on_time(hpt__run *run) {
         rc = reap(run);
         if (rc == 0) rc = hpt__run_asked(run); // its thread's call may have failed
         if (rc < 0) return rc;
+        for (int64_t i = 0; i < run->n_slots; i++) (void)hpt__run_heard(run, &run->slots[i]);
         hpt__run_trim_all(run);
         hpt__run_look_at_disk(run);
         hpt__run_watchdog(run);

@@ -13,22 +13,17 @@
 // in two looks running: between the two questions of one look a client may have come.
 //
 // Whole GPUs and several of them are not put under MPS (but is_shared): there is no neighbour to be held from, and a client of two
-// GPUs makes them one fault domain. Where a daemon that is not ours may serve a GPU (an MPS server is on it, somebody listens in the
-// default pipe folder, the user names a pipe folder) ours is not started: two servers on one GPU take turns at best, and in
-// compute mode exclusive_process one of them fails. Trials then join the other one or not, as any program would: advisory.
+// GPUs makes them one fault domain. Which controller serves a GPU: run_mps_serve.c.
 //
 // Ownership: controllers and NVML's handle are the run's. Threads: the loop's. Cost: controllers are started before the loop
 // (at most two limits each); a look is two short processes that the loop waits for as for everything else.
-#include "../base/alloc.h"
 #include "../base/clock.h"
 #include "run_impl.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 // When a look failed the next one comes after AGAIN seconds, then twice as many, at most AGAIN_MOST.
 static const double AGAIN = 0.25, AGAIN_MOST = 2.0;
@@ -79,116 +74,8 @@ const char *hpt__tier_name(hpt__tier tier) {
     return names[tier];
 }
 
-// ---- before the first trial
-
-// Why no controller of ours is started on a GPU; NULL: one is.
-static const char *excluded(const hpt_device_info *d, bool default_taken) {
-    const char *given = getenv("CUDA_MPS_PIPE_DIRECTORY");
-    if (strncmp(d->uuid, "GPU-", 4) != 0) return "it is declared, not found by the driver";
-    if (given && *given) return "CUDA_MPS_PIPE_DIRECTORY names a controller that is not this run's";
-    if (d->mps) return "somebody else's MPS server is on it";
-    if (default_taken) return "an MPS controller that is not this run's listens in /tmp/nvidia-mps";
-    return NULL;
-}
-
-static bool is_default_taken(void) {
-    hpt_mps_info *list = NULL;
-    int64_t n = 0;
-    bool taken = false;
-    if (hpt_mps_list(&list, &n) < 0) return false;
-    for (int64_t i = 0; i < n; i++)
-        taken =
-            taken || (strcmp(list[i].role, "control") == 0 && strcmp(list[i].pipe_directory, "/tmp/nvidia-mps") == 0);
-    hpt__free(list);
-    return taken;
-}
-
-static void note(hpt__run *run, const char *name, const char *why) {
-    if (!run->mps_note[0])
-        (void)snprintf(run->mps_note, sizeof run->mps_note, "shares of %.32s are not held by MPS: %.300s", name, why);
-}
-
-// Whether another run has its controller there; else none will have before this one.
-static bool is_served(hpt__run *run, int64_t gpu) {
-    hpt__claims *c = &run->claims;
-    bool served = true;
-    if (!c->dir) return false;
-    if (!hpt__claims_begin(c)) return true; // not to be known just now
-    served = run->ledger.gpus[gpu].others.serves;
-    c->serves[gpu] = !served;
-    hpt__claims_end(c);
-    return served;
-}
-
-// In compute mode exclusive_process a GPU takes one process, which our server is, with as many clients as it may have.
-void hpt__run_mps_exclusive(hpt__run *run, int64_t k) {
-    for (int64_t i = 0; i < run->ledger.n_gpus; i++) {
-        hpt__ledger_gpu *g = &run->ledger.gpus[i];
-        if (run->mps_of[i] == k)
-            g->exclusive = strcmp(g->info.compute_mode, "exclusive_process") == 0 && !run->mps.items[k].alive;
-    }
-}
-
-static int start_on(hpt__run *run, int64_t gpu, const char *missing, bool default_taken) {
-    const hpt_device_info *d = &run->ledger.gpus[gpu].info;
-    const char *why =
-        is_served(run, gpu) ? "another run of yours has its MPS controller on it" : excluded(d, default_taken);
-    int64_t k = -1;
-    if (d->profile[0] || d->capacity <= 0) return 0;
-    if (!why) why = missing;
-    if (!why) {
-        int rc = hpt__mps_start(&k, &run->mps, &run->dir, d->uuid);
-        if (rc < 0) return rc;
-        if (!run->mps.items[k].alive) why = run->mps.items[k].why;
-    }
-    if (!why) {
-        run->mps_of[gpu] = k;
-        hpt__run_mps_exclusive(run, k);
-        return 0;
-    }
-    if (run->claims.serves && run->claims.serves[gpu]) {
-        run->claims.serves[gpu] = false;
-        hpt__claims_given(&run->claims);
-    }
-    if (strncmp(d->uuid, "GPU-", 4) == 0) note(run, d->name, why); // what is declared is known to be so
-    if (run->enforce != HPT__ENFORCE_REQUIRED) return 0;
-    return hpt__fail(HPT_E_DEVICE, "run.enforce=required: shares of %s cannot be held: %s", d->name, why);
-}
-
-int hpt__run_mps_open(hpt__run *run) {
-    int rc = 0;
-    int64_t n = 0;
-    char missing[HPT__ERROR_MAX] = "";
-    HPT_TRY(hpt__mps_end_leftovers(&n, &run->dir));
-    run->n_leftover += n;
-    if (run->enforce == HPT__ENFORCE_OFF || run->demand.n_gpus == 0) return 0;
-    bool detected = false;
-    for (int64_t i = 0; i < run->ledger.n_gpus; i++) detected = detected || run->ledger.gpus[i].info.uuid[0];
-    if (detected && hpt__nvml_open(&run->nvml) < 0) run->nvml = NULL; // nobody is known to escape or to take too much
-    HPT_TRY(hpt__run_lost_open(run));
-    if (!is_fraction(&run->demand) && !run->sweep->gpu_follows) return 0;
-    run->mps_of = hpt__malloc(((size_t)run->ledger.n_gpus + 1) * sizeof *run->mps_of);
-    run->mps_looks = hpt__calloc((size_t)run->ledger.n_gpus + 1, sizeof *run->mps_looks);
-    if (!run->mps_of || !run->mps_looks) return hpt__fail_memory();
-    for (int64_t i = 0; i < run->ledger.n_gpus; i++) run->mps_of[i] = -1;
-    if (hpt__mps_open(&run->mps) < 0) hpt__error_copy(missing);
-    const bool default_taken = is_default_taken();
-    for (int64_t i = 0; i < run->ledger.n_gpus; i++)
-        HPT_TRY(start_on(run, i, *missing ? missing : NULL, default_taken));
-    for (int64_t k = 0; run->nvml && k < run->mps.n; k++) // where the driver tells no faults, the servers' state does
-        if (hpt__nvml_watch_faults(run->nvml, run->mps.items[k].uuid) < 0) continue;
-    rc = 0;
-out:
-    return rc;
-}
-
-void hpt__run_mps_close(hpt__run *run) {
-    hpt__mps_close(&run->mps, &run->dir);
-    hpt__nvml_close(run->nvml);
-    hpt__gpu_load_fini(&run->load);
-    hpt__free(run->mps_of);
-    hpt__free(run->mps_looks);
-    hpt__free(run->answers);
+bool hpt__run_mps_is_asked_for(const hpt__run *run) {
+    return is_fraction(&run->demand) || run->sweep->gpu_follows;
 }
 
 // ---- the trial's environment
@@ -263,26 +150,18 @@ static void judge(hpt__run *run, hpt__mps *m) {
     bool polled = false, known = false;
     for (int64_t i = 0; i < run->n_slots; i++) {
         hpt__running *t = &run->slots[i];
-        if (!watched(run, t, m) || t->tier == HPT__TIER_MPS) continue;
+        if (!t->trial || t->tier != HPT__TIER_MPS_UNVERIFIED || controller_of(run, &t->grant) != m) continue;
         const hpt__family family = hpt__run_family(run, t);
         if (is_client(m, &family)) {
-            t->tier = HPT__TIER_MPS;
+            t->tier = HPT__TIER_MPS; // also of one that has ended since the controller was asked
             continue;
         }
+        if (t->ended) continue;
         if (!polled && run->nvml) known = hpt__nvml_poll(&run->load, run->nvml, m->uuid) == 0;
         polled = true;
         t->n_escaped = known && is_on_gpu(&run->load, &family) ? t->n_escaped + 1 : 0;
         if (t->n_escaped >= ESCAPED_LOOKS) escaped(run, t, m);
     }
-}
-
-static void lost(hpt__run *run, const hpt__mps *m) {
-    run->mps_looks[m - run->mps.items].fault_at = 0;
-    hpt__run_mps_readmit(run, m - run->mps.items);
-    if (run->enforce == HPT__ENFORCE_REQUIRED)
-        hpt__run_break(run, hpt__fail(HPT_E_DEVICE, "run.enforce=required: %s; run again to go on", m->why));
-    else
-        hpt__run_notice(run, "%s; shares of this GPU are advisory from now on", m->why);
 }
 
 static void plan_look(hpt__run *run, int64_t k, double now) {
@@ -295,12 +174,15 @@ static void plan_look(hpt__run *run, int64_t k, double now) {
     l->next = hpt__run_fault_asks(run, k) || hpt__run_mps_end_wanted(run, k) ? now : now + l->gap;
 }
 
-// Controller k had no good answer: a busy daemon is asked again soon, one that was given up no more (was: before).
+// Controller k had no good answer: a busy daemon is asked again soon, one that was given up (was alive: before) ever more rarely.
 static void unheard(hpt__run *run, int64_t k, bool was) {
     const hpt__mps *m = &run->mps.items[k];
     const int64_t n = m->n_failed < 8 ? m->n_failed : 8;
     run->mps_looks[k].next = hpt__now_mono() + fmin(AGAIN * (double)(1 << (n > 0 ? n - 1 : 0)), AGAIN_MOST);
-    if (was && !m->alive) lost(run, m);
+    if (was && !m->alive)
+        hpt__run_mps_lost(run, k);
+    else
+        hpt__run_mps_unheard_again(run, k);
     hpt__run_mps_end_unheard(run, k);
 }
 
@@ -319,15 +201,15 @@ static int go_on(hpt__run *run, int64_t k) {
     }
     if (step >= HPT__MPS_QUITTING && state != HPT__MPS_BUSY) {
         if (state == HPT__MPS_FAILED)
-            lost(run, m);
+            hpt__run_mps_lost(run, k);
         else
-            hpt__run_mps_readmit(run, k);
-        if (state == HPT__MPS_ANSWERED) hpt__run_notice(run, "%s is used with MPS again", hpt__run_mps_gpu(run, k));
+            hpt__run_mps_back(run, k);
         return 0;
     }
     if (state == HPT__MPS_BUSY && m->step != step) // the next question
         return hpt__run_watch(run, m->call.pidfd, HPT__SOURCE_MPS, k, EPOLLIN);
     if (state == HPT__MPS_ANSWERED) {
+        hpt__run_mps_answered(run, k);
         if (m->alive) judge(run, m);
         if (m->alive) hpt__run_fault_looked(run, k);
         if (hpt__run_mps_end_next(run, k)) return hpt__run_watch(run, m->call.pidfd, HPT__SOURCE_MPS, k, EPOLLIN);
@@ -354,9 +236,7 @@ static double due(const hpt__run *run, int64_t k) {
     const hpt__mps *m = &run->mps.items[k];
     if (m->step != HPT__MPS_NOTHING) return m->call.until;
     if (hpt__run_mps_end_wanted(run, k)) return run->mps_looks[k].next;
-    if (!m->alive && run->mps_looks[k].excluded_until > 0)
-        return hpt__run_fault_any(run, k) ? INFINITY : run->mps_looks[k].excluded_until;
-    if (!m->alive) return hpt__run_mps_is_drained(run, k) ? 0 : INFINITY;
+    if (!m->alive) return hpt__run_mps_again_due(run, k);
     if (run->mps_looks[k].fault_at > 0 || hpt__run_fault_asks(run, k)) return run->mps_looks[k].next;
     for (int64_t i = 0; i < run->n_slots; i++)
         if (watched(run, &run->slots[i], m)) return run->mps_looks[k].next;
@@ -374,20 +254,21 @@ int hpt__run_mps_time(hpt__run *run, double now) {
     hpt__run_fault_time(run, now);
     for (int64_t k = 0; rc == 0 && k < run->mps.n; k++) {
         hpt__mps *m = &run->mps.items[k];
+        hpt__run_mps_settle(run, k);
         if (now < due(run, k)) continue;
         if (m->step != HPT__MPS_NOTHING) {
             rc = go_on(run, k);
             continue;
         }
         const bool was = m->alive;
-        const bool anew = !was && !hpt__run_mps_end_wanted(run, k); // it is drained, or its time of exclusion is over
+        if (!was && !hpt__run_mps_end_wanted(run, k)) {
+            rc = hpt__run_mps_again(run, k);
+            continue;
+        }
         run->mps_looks[k].began = now;
-        if (anew) run->mps_looks[k].excluded_until = 0;
-        if (!anew) hpt__run_mps_looking(run, k);
-        if ((anew ? hpt__mps_restart_begin(&run->mps, m) : hpt__mps_look_begin(&run->mps, m)) == 0)
+        hpt__run_mps_looking(run, k);
+        if (hpt__mps_look_begin(&run->mps, m) == 0)
             rc = hpt__run_watch(run, m->call.pidfd, HPT__SOURCE_MPS, k, EPOLLIN);
-        else if (anew)
-            lost(run, m);
         else
             unheard(run, k, was);
     }

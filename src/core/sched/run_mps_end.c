@@ -105,8 +105,9 @@ void hpt__run_mps_end_answered(hpt__run *run, int64_t k, bool good) {
 void hpt__run_mps_drain(hpt__run *run, int64_t k, const char *what, const char *why) {
     const int n = (int)strcspn(why, "\n");
     hpt__mps *m = &run->mps.items[k];
-    if (!m->alive) return;
+    if (!m->alive && run->mps_looks[k].again_at <= 0) return;
     m->alive = false;
+    run->mps_looks[k].again_at = run->mps_looks[k].lost_at = 0;
     hpt__run_notice(
         run,
         "the MPS controller of %s %s%s%.*s%s: nothing is started there until its trials have ended and it has been "
@@ -124,7 +125,9 @@ bool hpt__run_mps_is_drained(const hpt__run *run, int64_t k) {
 
 void hpt__run_undrain(hpt__run *run, int64_t gpu) {
     const int64_t k = run->mps_of ? run->mps_of[gpu] : -1;
-    if (k >= 0 && (run->mps_looks[k].fault_at > 0 || !run->mps.items[k].alive)) return; // it is drained for that
+    const hpt__mps_looks *l = k >= 0 ? &run->mps_looks[k] : NULL;
+    if (l && (l->fault_at > 0 || (!run->mps.items[k].alive && (l->again_at <= 0 || l->idle))))
+        return; // it is drained for that
     run->ledger.gpus[gpu].drained = false;
     run->ledger.given++;
 }

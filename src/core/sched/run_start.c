@@ -226,7 +226,7 @@ static int begin(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__gr
     }
     if (rc < 0) goto out;
     t->started = hpt__now_mono();
-    if (run->sweep->silent_timeout > 0 && run->n_metrics > 0) t->silent_at = t->started + run->sweep->silent_timeout;
+    if (run->sweep->silent_timeout > 0) t->silent_at = t->started + run->sweep->silent_timeout;
     hpt__run_mps_started(run, t);
     if (run->sweep->trial_timeout > 0) t->timeout_at = t->started + run->sweep->trial_timeout;
     hpt__run_emit(run, (hpt_run_event){.kind = HPT_RUN_TRIAL_STARTED, .number = t->number, .value = NAN});
