@@ -20,6 +20,9 @@ enum { CUDA__GROW = 64, CUDA__SUM_ROWS = 1024 }; // capacities; rows of partial 
 #ifndef CUDA__APART
 #define CUDA__APART 8192 // points up to which a likelihood has a second square
 #endif
+#ifndef CUDA__AGAIN
+#define CUDA__AGAIN 256 // candidates that a screening scores again at least
+#endif
 #ifndef CUDA__INVERT_ROOM
 #define CUDA__INVERT_ROOM (CUDA__STRIP_BYTES / 8) // numbers of workspace of an inverse at most
 #endif

@@ -106,8 +106,9 @@ typedef struct cuda__moments_args {
     double *value, *by_mean, *by_var;
 } cuda__moments_args;
 
-// What an acquisition of m candidates is at most, from k (n_k x m) and v (n_v x m) in single precision, both of distance ld:
-//   value[j] = acquisition(mean - mean_error |k_j o alpha|, var + var_error |v_j|)
+// Bounds of an acquisition of m candidates, from k (n_k x m) and v (n_v x m) in single precision, both of distance ld:
+//   upper[j] = acquisition(mean - e, var + f), lower[j] = acquisition(mean + e, var - f),
+//   e = mean_error |k_j o alpha|, f = var_error |v_j|
 // k NULL: no mean is wanted. grid: candidates.
 typedef struct cuda__bounds_args {
     cuda__cov cov;
@@ -117,7 +118,7 @@ typedef struct cuda__bounds_args {
     int64_t n_k, n_v, ld;
     double mean_error, var_error;
     hpt__acq acq;
-    double *value;
+    double *upper, *lower;
 } cuda__bounds_args;
 
 // A row more of V = M K(x, c), for the candidates that stay: v_nj = (k_j - l'v_j) / l[n], and var[j] -= v_nj^2. l: n + 1 numbers,

@@ -71,8 +71,10 @@ CUDA__KERNEL(cuda_bounds, cuda__bounds_args, CUDA__THREADS) {
     spread = cuda__block_sum(spread, parts);
     known = cuda__block_sum(known, parts);
     if (threadIdx.x != 0) return;
-    const double var = cuda__left_of_prior(a.cov, a.z.mask[j], known) + a.var_error * sqrt(known);
-    a.value[j] = hpt__acq_value_of(&a.acq, mean - a.mean_error * sqrt(spread), var);
+    const double var = cuda__left_of_prior(a.cov, a.z.mask[j], known);
+    const double e = a.mean_error * sqrt(spread), f = a.var_error * sqrt(known);
+    a.upper[j] = hpt__acq_value_of(&a.acq, mean - e, var + f);
+    a.lower[j] = hpt__acq_value_of(&a.acq, mean + e, var - f);
 }
 
 CUDA__KERNEL(cuda_pool_row, cuda__pool_row_args, CUDA__THREADS) {

@@ -5,20 +5,21 @@
 // In double: values of all (cuda_predict.c), ordered on the device; n^2 m flops. On GPUs whose double rate is a 32nd or a 64th of their
 // single one (GeForce, L4, L40S) nearly all of an ask's time. There single precision throws out what cannot be among the best:
 //
-//   V = fl(M) fl(K) by cublasStrmm (n x m), sums in double -> mean_j, var_j, and of each candidate
-//   bound_j = acquisition(mean_j - 6 u |k_j o alpha|, var_j + 8 u s^2 |v_j| / sigma)
-//   the R = max(256, 4 k) with the largest bounds are scored again in double; the k best of them are the answer if
-//     none of the R has a value above its bound, and the last of the k has one above the smallest bound of the R,
+//   V = fl(M) fl(K) by cublasStrmm (n x m), sums in double -> mean_j, var_j, and of each candidate two bounds
+//   upper_j, lower_j = acquisition(mean_j -+ e_j, var_j +- f_j),   e_j = 6 u |k_j o alpha|,  f_j = 8 u s^2 |v_j| / sigma
+//   the R = max(256, 4 k) with the largest upper bounds are scored again in double; the k best of them are the answer if
+//     all of the R lie within their bounds, and the last of the k lies above the smallest upper bound of the R,
 //   which those that were thrown out do not exceed. Otherwise all are scored in double.
 //
 // u = 2^-24; s^2: the sum of the amplitudes; sigma^2: noise and jitter. Acquisitions fall with the mean and rise with the variance.
-// So the answer is what double precision gives as long as the two errors are within their bounds:
+// So the answer is what double precision gives as long as the errors are within e and f:
 //   mean  entries of K are computed in double and rounded once, so errors are independent: at most 1.8 u |k o alpha| was measured
 //   var   a row of M has a norm of 1 / sigma at most, so an entry of V errs by a few u s^2 / sigma whatever n is, and var by a few times
 //         2 |v| that (N. J. Higham, T. Mary, A new approach to probabilistic rounding error analysis, SIAM J. Sci. Comput. 41, 2019): at
 //         most 2.9 u s^2 |v| / sigma was measured (n = 200 to 3,000, d = 2 and 8, half of the points in a cluster, noise 1e-4 to 1e-1)
 // Guard: sigma^2 >= max(1e-3, 0.4 n u) s^2. Below (0.1 to 0.4) n u single precision fails as a factor (measured), and below 1e-3 the error
-// of a variance near data is as large as the variance: bounds would throw out little.
+// of a variance near data is as large as the variance: bounds would throw out little. Both sides are looked at since candidates with an error
+// upwards are chosen: a library that computes more coarsely than it was asked to (TF32) shows in the lower bounds.
 // The rounded copy of M (4 n^2 bytes, one a context) is made when it is first wanted; rows are added as they come. It is given up where
 // memory is short, and without room for it all is done in double.
 // TF32 and BF16 (errors of 5e-4 and more) are never asked for. Threads: as its context.
@@ -29,11 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    RATIO = 8,      // single rate to double rate from which single precision pays
-    ROWS = 512,     // of the factor, below which launches take the time
-    AGAIN_MIN = 256 // candidates that are scored again at least
-};
+enum { RATIO = 8, ROWS = 512 }; // single rate to double rate, and rows of the factor, from which single precision pays
 static const double SINGLE_ROUNDOFF = 0x1p-24, MEAN_ERRORS = 6, VAR_ERRORS = 8, NOISE_MIN = 1e-3, NOISE_OF_POINT = 0.4;
 
 int cuda__screening_set(cuda__ctx *c) {
@@ -147,7 +144,7 @@ static float *floats(CUdeviceptr at) {
 // How many are scored again; 0: all are, single precision is not safe or gains nothing.
 static int64_t scored_again(const cuda__model *m, const hpt__acq *acq, int64_t n_z, int64_t k) {
     const cuda__screening screening = m->ctx->screening;
-    const int64_t again = 4 * k > AGAIN_MIN ? 4 * k : AGAIN_MIN;
+    const int64_t again = 4 * k > CUDA__AGAIN ? 4 * k : CUDA__AGAIN;
     const bool needs_var = acq->kind != HPT__ACQ_MEAN; // without it there is no product of matrices
     const bool rises = acq->beta >= 0 || (acq->kind != HPT__ACQ_LCB && acq->kind != HPT__ACQ_PE);
     const double least = fmax(NOISE_MIN, NOISE_OF_POINT * SINGLE_ROUNDOFF * (double)m->rows);
@@ -178,7 +175,7 @@ out:
     return rc;
 }
 
-// Bounds of candidates from .. from + width - 1 in place of their values.
+// Bounds of candidates from .. from + width - 1: the upper ones as their values, the lower ones as by_mean.
 static int bound_strip(const cuda__prediction *p, int64_t from, int64_t width) {
     static const float one = 1;
     const cuda__model *m = p->m;
@@ -206,7 +203,8 @@ static int bound_strip(const cuda__prediction *p, int64_t from, int64_t width) {
                                                           .var_error = VAR_ERRORS * SINGLE_ROUNDOFF * m->fit.variance /
                                                                        sqrt(m->fit.noise + m->jitter),
                                                           .acq = *p->acq,
-                                                          .value = p->value + from}));
+                                                          .upper = p->value + from,
+                                                          .lower = p->by_mean + from}));
 out:
     return rc;
 }
@@ -224,29 +222,31 @@ out:
     return rc;
 }
 
-typedef struct twice {         // candidates that are scored again, best bound first
-    double *bound, *value, *z; // z: rows of d
+typedef struct twice {         // n candidates that are scored again, best upper bound first
+    double *z, *upper, *value; // n x d; n
+    double *lower;             // of all n_z candidates
     int64_t *index;
     uint64_t *zmask;
     ranked *order;
-    int64_t n;
 } twice;
 
 static void twice_fini(twice *t) {
-    void *all[] = {t->bound, t->value, t->z, t->index, t->zmask, t->order};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) hpt__free(all[i]);
+    hpt__free(t->z);
+    hpt__free(t->index);
+    hpt__free(t->zmask);
+    hpt__free(t->order);
 }
 
-static int twice_init(twice *t, int64_t n, int64_t d) {
-    const size_t r = (size_t)n;
-    *t = (twice){.bound = hpt__malloc(r * sizeof *t->bound),
-                 .value = hpt__malloc(r * sizeof *t->value),
-                 .z = hpt__malloc(r * (size_t)d * sizeof *t->z),
-                 .index = hpt__malloc(r * sizeof *t->index),
-                 .zmask = hpt__malloc(r * sizeof *t->zmask),
-                 .order = hpt__malloc(r * sizeof *t->order),
-                 .n = n};
-    return t->bound && t->value && t->z && t->index && t->zmask && t->order ? HPT_OK : hpt__fail_memory();
+static int twice_init(twice *t, int64_t n, int64_t n_z, int64_t d) {
+    *t = (twice){.z = hpt__malloc((size_t)(n * (d + 2) + n_z) * sizeof *t->z),
+                 .index = hpt__malloc((size_t)n * sizeof *t->index),
+                 .zmask = hpt__malloc((size_t)n * sizeof *t->zmask),
+                 .order = hpt__malloc((size_t)n * sizeof *t->order)};
+    if (!t->z || !t->index || !t->zmask || !t->order) return hpt__fail_memory();
+    t->upper = t->z + n * d;
+    t->value = t->upper + n;
+    t->lower = t->value + n;
+    return HPT_OK;
 }
 
 // HPT_S_NOTHING: the bounds do not decide.
@@ -256,10 +256,11 @@ static int screen_single(cuda__model *m, const hpt__acq *acq, const double *z, c
     cuda__prediction all = cuda__prediction_of(m, acq, n_z, false), few = cuda__prediction_of(m, acq, again, false);
     twice t;
     int rc = HPT_OK;
-    HPT_TRY(twice_init(&t, again, d));
+    HPT_TRY(twice_init(&t, again, n_z, d));
     HPT_TRY(cuda__predict_begin(&all, z, zmask, choice_bytes(n_z, again)));
     HPT_TRY(bound(&all));
-    HPT_TRY(best(&all, again, t.index, t.bound));
+    HPT_TRY(best(&all, again, t.index, t.upper));
+    HPT_TRY(cuda__download(m->ctx, t.lower, (CUdeviceptr)(uintptr_t)all.by_mean, 8 * n_z));
     for (int64_t i = 0; i < again; i++) {
         memcpy(t.z + i * d, z + t.index[i] * d, (size_t)d * sizeof *z);
         t.zmask[i] = zmask[t.index[i]];
@@ -269,11 +270,11 @@ static int screen_single(cuda__model *m, const hpt__acq *acq, const double *z, c
     HPT_TRY(cuda__download(m->ctx, t.value, (CUdeviceptr)(uintptr_t)few.value, 8 * again));
     bool decided = true;
     for (int64_t i = 0; i < again; i++) {
-        decided = decided && t.value[i] <= t.bound[i];
+        decided = decided && t.value[i] <= t.upper[i] && t.value[i] >= t.lower[t.index[i]];
         t.order[i] = (ranked){t.value[i], t.index[i]};
     }
     qsort(t.order, (size_t)again, sizeof *t.order, by_rank);
-    if (!decided || !(t.order[k - 1].value > t.bound[again - 1])) {
+    if (!decided || !(t.order[k - 1].value > t.upper[again - 1])) {
         rc = HPT_S_NOTHING;
         goto out;
     }
