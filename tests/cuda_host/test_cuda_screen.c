@@ -271,52 +271,55 @@ Test(cuda_screen, a_word_that_is_no_precision_is_an_error_that_names_them)
     cr_assert_not_null(strstr(hpt_last_error(), "'half'; one of auto, double, single"), "%s", hpt_last_error());
 }
 
-// The rounded copy of the inverse follows the factor: rows more, rows less, others in their place, another theta, another model.
+// The rounded copy of the inverse follows the factor: rows more and more room, rows less and others in their place, another theta,
+// another model. Wherever it did not, the bounds would not hold.
 Test(cuda_screen, appends_cuts_and_new_factors_are_seen)
 {
-    both b, other;
-    uint64_t *zmask, *other_mask;
+    both b, large;
+    uint64_t *zmask, *large_mask;
     double logdet, jitter;
-    const int64_t m = 200, n = 200, d = 3;
-    both_init(&b, 9, HPT__COV_MATERN52, d, 2, n, 0.02);
-    both_points(&other, 10, HPT__COV_MATERN32, d, 1, 90, 0.02);
-    memcpy(other.devices, b.devices, sizeof b.devices);
-    both_tell(&other, 90);
-    double *z = candidates(&b, &zmask, m), *other_z = candidates(&other, &other_mask, m);
+    const int64_t m = 200, n = 200, d = 3, first = 50;
+    static const int64_t to[] = {60, 61, 64, 65, 70, 40, 130, 90, 91, 200}; // points; beyond the first room, too
+    both_init(&large, 10, HPT__COV_MATERN32, d, 1, n, 0.02);
+    both_points(&b, 9, HPT__COV_MATERN52, d, 2, n, 0.02);
+    memcpy(b.devices, large.devices, sizeof b.devices);
+    both_tell(&b, first);
+    double *z = candidates(&b, &zmask, m), *large_z = candidates(&large, &large_mask, m);
 #define ON_BOTH(call)                           \
     for (int i_ = 0; i_ < DEVICES; i_++) {      \
         hpt__model *const model = b.models[i_]; \
         OK(call);                               \
     }
 #define SEEN() cr_assert_eq(agree(&b, &logei, z, zmask, m, 10), DECIDED)
+#define LARGE_SEEN() cr_assert_eq(agree(&large, &logei, large_z, large_mask, m, 10), DECIDED)
+    LARGE_SEEN(); // there is room for a copy of 200 rows from now on
     SEEN();
-    static const int64_t to[] = {60, 61, 64, 65, 70, 40, 41, 130, 200}; // points; beyond the first room, too
-    ON_BOTH(hpt__model_truncate(model, 50));
-    ON_BOTH(hpt__model_set_y(model, b.y, 50));
-    SEEN();
-    for (int64_t at = 0, from = 50; at < COUNT(to); from = to[at++]) {
-        if (to[at] < from) { // others in the place of those that are cut
+    for (int64_t at = 0, from = first; at < COUNT(to); from = to[at++]) {
+        if (to[at] < from) { // and no screening before others are in the place of those that are cut
             ON_BOTH(hpt__model_truncate(model, to[at]));
             for (int64_t i = to[at] * d; i < n * d; i++) b.x[i] = hpt__rng_uniform(&b.p.rng);
-        } else {
-            ON_BOTH(hpt__model_set_points(model, from, b.x + from * d, b.mask + from, to[at] - from));
-            ON_BOTH(hpt__model_append(model, &logdet));
+            continue;
         }
+        ON_BOTH(hpt__model_set_points(model, from, b.x + from * d, b.mask + from, to[at] - from));
+        ON_BOTH(hpt__model_append(model, &logdet));
         if (at != 3) ON_BOTH(hpt__model_set_y(model, b.y, to[at] - (at == 1))); // once the last one is pending
         SEEN();
-        if (at % 3 == 2) cr_assert_eq(agree(&other, &logei, other_z, other_mask, m, 10), DECIDED);
+        if (at == 4) {
+            LARGE_SEEN();
+            SEEN();
+        }
     }
     for (int64_t c = 0; c < d; c++) b.p.theta[c] += 0.4;
     ON_BOTH(hpt__model_factor(model, b.p.theta, &jitter, &logdet));
     ON_BOTH(hpt__model_set_y(model, b.y, n));
     SEEN();
-    both_free(&other);
-    cr_assert_eq(agree(&b, &logei, z, zmask, m, 10), DECIDED);
+    both_free(&b);
+    LARGE_SEEN();
     free(z);
     free(zmask);
-    free(other_z);
-    free(other_mask);
-    both_fini(&b);
+    free(large_z);
+    free(large_mask);
+    both_fini(&large);
 }
 
 // ---- memory
@@ -356,8 +359,9 @@ static void live(life *l, const both *b, int which, limit by, int64_t bytes, boo
     if (!whole) goto out;
     STEP(hpt__model_mll(model, b->p.theta, b->y, told, &l->numbers[3], NULL));
     STEP(hpt__model_set_points(model, told, b->x + told * d, b->mask + told, 30));
-    STEP(hpt__model_append(model, &l->numbers[4])); // beyond the first room
+    STEP(hpt__model_append(model, &l->numbers[4])); // past 128 beyond the first room
     STEP(hpt__model_screen(model, &logei, z, zmask, m, 3, index, l->numbers + 5));
+    STEP(hpt__model_posterior(model, z, zmask, m, moments, moments + m, NULL, NULL)); // wider strips
 out:
     free(moments);
     hpt__model_destroy(model);
@@ -370,12 +374,14 @@ static void live_in_least(life *single, limit by, bool whole) {
     both b;
     life full;
     uint64_t *zmask;
-    const int64_t m = 400, steps = whole ? 10 : 6; // more candidates than a model's need counts on
-    int64_t low = 0, high = INT64_C(1) << 24;
+    // What a study may have is held against what a model needs first, which counts on 2,560 columns of the rows that there is room
+    // for: these take more.
+    const int64_t m = by == OF_THE_STUDY ? 1900 : 300, steps = whole ? 11 : 6;
+    int64_t low = 0, high = INT64_C(8) << 20;
     find_hooks();
-    both_points(&b, 11, HPT__COV_MATERN52, 2, 1, 130, 0.02);
+    both_points(&b, 11, HPT__COV_MATERN52, 2, 1, by == OF_THE_STUDY ? 128 : 130, 0.02);
     double *z = candidates(&b, &zmask, m);
-    while (high - low > 1) {
+    while (high - low > 4096) {
         const int64_t bytes = low + (high - low) / 2;
         live(&full, &b, DOUBLE, by, bytes, whole, z, zmask, m);
         if (full.steps == steps)
@@ -384,6 +390,7 @@ static void live_in_least(life *single, limit by, bool whole) {
             low = bytes;
     }
     live(&full, &b, DOUBLE, by, high, whole, z, zmask, m);
+    cr_assert_eq(full.steps, steps);
     live(single, &b, SINGLE, by, high, whole, z, zmask, m);
     cr_assert_eq(single->steps, steps, "step %d of %d fails with %lld bytes", single->steps, (int)steps,
                  (long long)high);
