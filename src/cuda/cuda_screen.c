@@ -16,13 +16,15 @@
 //   mean  entries of K are computed in double and rounded once, so errors are independent: at most 1.8 u |k o alpha| was measured
 //   var   a row of M has a norm of 1 / sigma at most, so an entry of V errs by a few u s^2 / sigma whatever n is, and var by a few times
 //         2 |v| that (N. J. Higham, T. Mary, A new approach to probabilistic rounding error analysis, SIAM J. Sci. Comput. 41, 2019): at
-//         most 2.9 u s^2 |v| / sigma was measured (n = 200 to 3,000, d = 2 and 8, half of the points in a cluster, noise 1e-4 to 1e-1)
-// Guard: sigma^2 >= max(1e-3, 0.4 n u) s^2. Below (0.1 to 0.4) n u single precision fails as a factor (measured), and below 1e-3 the error
-// of a variance near data is as large as the variance: bounds would throw out little. Both sides are looked at since candidates with an error
-// upwards are chosen: a library that computes more coarsely than it was asked to (TF32) shows in the lower bounds.
+//         most 2.9 u s^2 |v| / sigma was measured (OpenBLAS and one running sum, n = 200 to 3,000, d = 2 to 8, half of the points in a
+//         cluster or none, noise 1e-4 to 1e-1, l = 0.1 to 10)
+// Why lower bounds: the candidates that are scored again are those whose errors are upwards. A library that computes more coarsely than
+// it was asked to (TF32 by an override: 5e-4) shows in the lower ones.
+// Guard: sigma^2 >= max(1e-3, 0.4 n u) s^2. A factor in single precision fails below (0.1 to 0.4) n u s^2, and below 1e-3 s^2 the error of
+// a variance near data reaches the variance (both measured): bounds would then throw out little.
 // The rounded copy of M (4 n^2 bytes, one a context) is made when it is first wanted; rows are added as they come. It is given up where
 // memory is short, and without room for it all is done in double.
-// TF32 and BF16 (errors of 5e-4 and more) are never asked for. Threads: as its context.
+// Cost: n^2 m flops in single precision and n^2 R in double, with n m covariances in double. Threads: as its context.
 #include "cuda_impl.h"
 
 #include "../core/base/alloc.h"
