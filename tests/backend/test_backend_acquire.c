@@ -209,10 +209,10 @@ BACKEND_TEST(screen, gives_the_true_best_with_ties_by_index) {
 // On an accelerator; in `ref` and `cpu` the word means nothing.
 BACKEND_TEST(screen, in_single_precision_gives_what_ref_gives) {
     hpt__device *single = NULL, *ref = testing_device("ref");
-    enum { M = 600, K = 20 };
+    enum { M = 400, K = 20 };
     setenv("HPT_CUDA_SCREEN", "single", 1);
     OK(hpt__device_open(&single, hpt__device_name(device), NULL, NULL));
-    for (int64_t s = 0; s < 6; s++) {
+    for (int64_t s = 0; s < 4; s++) {
         fitted got, want;
         const int64_t d = 2 + s;
         fitted_init(&got, single, (uint64_t)s, (hpt__cov_kind)(s % 3), d, 1 + s % 4, 60 + 20 * s);
