@@ -57,7 +57,8 @@
     X(blas, cublasDgemmStridedBatched_64) \
     X(blas, cublasDsyrk_v2_64)            \
     X(blas, cublasDtrmm_v2_64)            \
-    X(blas, cublasDtrsm_v2_64)
+    X(blas, cublasDtrsm_v2_64)            \
+    X(blas, cublasStrmm_v2_64)
 
 #define CUDA__SOLVER_FUNCTIONS(X)          \
     X(solver, cusolverDnCreate)            \

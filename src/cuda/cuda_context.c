@@ -129,9 +129,11 @@ int cuda__describe(hpt__device_desc *out, int64_t index) {
     CUDA__DRIVE(&c, cuDeviceGetAttribute(&out->compute_major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, c.device));
     CUDA__DRIVE(&c, cuDeviceGetAttribute(&out->compute_minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, c.device));
     CUDA__DRIVE(&c, cuDriverGetVersion(&version));
+    HPT_TRY(cuda__screening_set(&c));
     out->memory_bytes = (int64_t)memory;
-    (void)snprintf(out->library, sizeof out->library, "CUDA driver %d.%d, built with toolkit %d.%d", version / 1000,
-                   version % 1000 / 10, CUDA_VERSION / 1000, CUDA_VERSION % 1000 / 10);
+    (void)snprintf(out->library, sizeof out->library, "CUDA driver %d.%d, built with toolkit %d.%d%s", version / 1000,
+                   version % 1000 / 10, CUDA_VERSION / 1000, CUDA_VERSION % 1000 / 10,
+                   c.screening == CUDA__SCREEN_DOUBLE ? "" : ", screens in single precision");
 out:
     return rc;
 }
@@ -183,6 +185,7 @@ int cuda__open(void **ctx, int64_t index, const hpt__ctx_options *options) {
     HPT_FAIL_IF(!c->api, HPT_E_DEVICE, "%s", why);
     HPT_TRY(load_libraries());
     CUDA__DRIVE(c, cuDeviceGet(&c->device, (int)index));
+    HPT_TRY(cuda__screening_set(c));
     CUDA__DRIVE(c, cuDevicePrimaryCtxRetain(&c->context, c->device));
     HPT_TRY(cuda__enter(c));
     entered = true;
@@ -212,7 +215,7 @@ void cuda__close(void *ctx) {
     if (c->context) {
         const bool current = api->cuCtxPushCurrent_v2(c->context) == CUDA_SUCCESS;
         if (c->stream) (void)api->cuStreamSynchronize(c->stream);
-        cuda__buf *bufs[] = {&c->strips[0], &c->strips[1], &c->small, &c->inverting, &c->solver_device};
+        cuda__buf *bufs[] = {&c->strips[0], &c->strips[1], &c->small, &c->inverting, &c->single, &c->solver_device};
         for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++) cuda__release(c, bufs[i]);
         if (c->params) (void)api->cusolverDnDestroyParams(c->params);
         if (c->solver) (void)api->cusolverDnDestroy(c->solver);
@@ -249,13 +252,23 @@ void cuda__release(cuda__ctx *c, cuda__buf *b) {
     *b = (cuda__buf){0, 0};
 }
 
+// What can be made again makes room for the rest; whether there was anything. Work that is queued has it until it is done: cuMemFree waits.
+static bool give_up(cuda__ctx *c) {
+    const bool any = c->single.bytes > 0;
+    cuda__release(c, &c->single);
+    c->single_of = NULL;
+    return any;
+}
+
 static int allocate(cuda__ctx *c, cuda__buf *b, int64_t bytes, const char *what) {
     int rc = HPT_OK;
+    if (bytes > c->limit - c->used) (void)give_up(c);
     if (bytes > c->limit - c->used)
         return hpt__fail(HPT_E_MEMORY,
                          "%s: %lld KiB are needed on the GPU beside %lld KiB in use, and %lld KiB are allowed", what,
                          (long long)(bytes / 1024), (long long)(c->used / 1024), (long long)(c->limit / 1024));
-    const CUresult status = c->api->cuMemAlloc_v2(&b->at, (size_t)bytes);
+    CUresult status = c->api->cuMemAlloc_v2(&b->at, (size_t)bytes);
+    if (status == CUDA_ERROR_OUT_OF_MEMORY && give_up(c)) status = c->api->cuMemAlloc_v2(&b->at, (size_t)bytes);
     if (status == CUDA_ERROR_OUT_OF_MEMORY) {
         b->at = 0;
         return hpt__fail(HPT_E_MEMORY, "%s: the GPU has no %lld KiB left beside the %lld KiB in use here", what,

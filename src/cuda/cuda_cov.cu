@@ -46,9 +46,9 @@ CUDA__KERNEL(cuda_lower, cuda__lower_args, CUDA__THREADS) {
         }
 }
 
-CUDA__KERNEL(cuda_cross, cuda__cross_args, CUDA__THREADS) {
-    CUDA__SHARED(double, xs, COV_CHUNK);
-    CUDA__SHARED(double, zs, COV_CHUNK);
+// Args: cuda__cross_args, or the one in single precision; entries are computed in double and rounded once.
+template <class Args, class Number>
+CUDA__DEVICE void cuda__cross_tile(const Args &a, Number *out, double *xs, double *zs) {
     const int tx = (int)threadIdx.x % CUDA__SIDE, ty = (int)threadIdx.x / CUDA__SIDE;
     const int64_t i0 = (int64_t)blockIdx.x * CUDA__TILE, j0 = (int64_t)blockIdx.y * CUDA__TILE;
     double k[COV_EDGE][COV_EDGE];
@@ -56,6 +56,18 @@ CUDA__KERNEL(cuda_cross, cuda__cross_args, CUDA__THREADS) {
     CUDA__EACH (s, COV_EDGE)
         CUDA__EACH (r, COV_EDGE) {
             const int64_t i = i0 + tx + CUDA__SIDE * r, j = j0 + ty + CUDA__SIDE * s;
-            if (i < a.x.n && j < a.z.n) a.k[i + j * a.ldk] = k[r][s];
+            if (i < a.x.n && j < a.z.n) out[i + j * a.ldk] = (Number)k[r][s];
         }
+}
+
+CUDA__KERNEL(cuda_cross, cuda__cross_args, CUDA__THREADS) {
+    CUDA__SHARED(double, xs, COV_CHUNK);
+    CUDA__SHARED(double, zs, COV_CHUNK);
+    cuda__cross_tile(a, a.k, xs, zs);
+}
+
+CUDA__KERNEL(cuda_cross_single, cuda__cross_single_args, CUDA__THREADS) {
+    CUDA__SHARED(double, xs, COV_CHUNK);
+    CUDA__SHARED(double, zs, COV_CHUNK);
+    cuda__cross_tile(a, a.k, xs, zs);
 }

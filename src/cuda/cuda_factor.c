@@ -129,6 +129,7 @@ static int grow_factor(cuda__model *m) {
     int rc = HPT_OK;
     const int64_t ld = m->points.ld, bytes = 8 * ld * ld;
     if (m->ld == ld) return HPT_OK;
+    m->single_rows = 0;
     HPT_TRY(cuda__reserve_kept(c, &m->alpha, 8 * ld, 1, 8 * m->n_y, 8 * ld, 8 * ld, "weights of a model"));
     if (m->rows == 0) {
         m->ld = m->inverse_rows = 0;
@@ -155,6 +156,7 @@ int cuda__need_inverse(cuda__model *m) {
     cuda__ctx *c = m->ctx;
     int rc = HPT_OK;
     if (m->inverse_rows == m->rows) return HPT_OK;
+    m->single_rows = 0;
     double *inverse = cuda__doubles(m->inverse.at);
     HPT_TRY(cuda__copy(c, inverse, m->ld, cuda__doubles(m->factor.at), m->ld, m->rows, m->rows, 1, false, true));
     HPT_TRY(cuda__invert_triangle(c, inverse, m->ld, m->rows));

@@ -21,6 +21,9 @@ enum { CUDA__GROW = 64, CUDA__SUM_ROWS = 1024 }; // capacities; rows of partial 
 #ifndef CUDA__APART
 #define CUDA__APART 8192 // points up to which a likelihood has a second square
 #endif
+#ifndef CUDA__AGAIN
+#define CUDA__AGAIN 256 // candidates that a screening scores again at least
+#endif
 #ifndef CUDA__INVERT_ROOM
 #define CUDA__INVERT_ROOM (CUDA__STRIP_BYTES / 8) // numbers of workspace of an inverse at most
 #endif
@@ -33,6 +36,13 @@ typedef struct cuda__buf { // device memory that its context counts; grows, neve
     int64_t bytes;
 } cuda__buf;
 
+typedef enum cuda__screening { // precision in which candidates are screened (cuda_screen.c)
+    CUDA__SCREEN_DOUBLE = 0,
+    CUDA__SCREEN_WORTH,  // single where it is faster
+    CUDA__SCREEN_SINGLE, // single where it is safe
+} cuda__screening;
+
+struct cuda__model;
 typedef struct cuda__ctx {
     const cuda__api *api;
     CUdevice device;
@@ -48,7 +58,10 @@ typedef struct cuda__ctx {
     char lost_by[160];          // the line of the error that did it
     cuda__buf strips[2], small; // workspaces of one operation: two strips; vectors, sums, indices
     cuda__buf inverting;        // cuda_invert.c's
-    cuda__buf solver_device;    // cuSOLVER's, on the device and on the host
+    cuda__screening screening;
+    cuda__buf single; // L^-1 of one model in single precision (ld x room); given up where memory is short
+    const struct cuda__model *single_of;
+    cuda__buf solver_device; // cuSOLVER's, on the device and on the host
     void *solver_host;
     size_t solver_host_bytes;
 } cuda__ctx;
@@ -106,7 +119,7 @@ CUDA__KERNELS(CUDA__LAUNCHER)
 typedef struct cuda__kernel { // a covariance on the device with its hyperparameters
     cuda__cov dev;
     cuda__buf buf;
-    double noise;
+    double noise, variance; // variance: the sum of the amplitudes
 } cuda__kernel;
 
 typedef struct cuda__sorting { // columns by block, and the groups of columns that cuda_slopes takes
@@ -133,6 +146,7 @@ typedef struct cuda__model {
     cuda__buf pool, pool_moments;        // V (pool_ld x m); variances and means of m
     int64_t pool_ld, pool_rows;          // room and rows of V
     int64_t ld, rows, inverse_rows, n_y; // of the factor; rows that L^-1 has; points with weights
+    int64_t single_rows;                 // of L^-1 that ctx->single has, if it is this model's
     double jitter;
 } cuda__model;
 
@@ -147,7 +161,7 @@ bool cuda__supports(hpt__op op, const hpt__model_shape *shape);
 
 int cuda__sorting_init(cuda__sorting *s, const hpt__cov *cov);
 void cuda__sorting_fini(cuda__sorting *s);
-// With several: noise is the first's.
+// With several: noise and variance are the first's.
 int cuda__kernel_set(cuda__ctx *c, cuda__kernel *k, const hpt__cov *cov, const cuda__sorting *s, const double *theta);
 int cuda__kernel_set_many(cuda__ctx *c, cuda__kernel *k, const hpt__cov *cov, const cuda__sorting *s,
                           const hpt__mll_job *jobs, int64_t n);
@@ -216,10 +230,32 @@ int cuda__posterior(void *model, const double *z, const uint64_t *zmask, int64_t
 int cuda__acquire(void *model, const hpt__acq *acq, const double *z, const uint64_t *zmask, int64_t m, double *value,
                   double *grad);
 int cuda__joint(void *model, const double *z, const uint64_t *zmask, int64_t m, double *mean, double *cov, int64_t ldc);
-int cuda__screen(void *model, const hpt__acq *acq, const double *z, const uint64_t *zmask, int64_t m, int64_t k,
-                 int64_t *index, double *value);
 // How many of m candidates a strip holds against n points.
 int64_t cuda__strip_width(int64_t n, int64_t m);
+
+// c->small during a prediction: what is wanted of each candidate, on the device, and behind it at `after` what else an
+// operation needs.
+typedef struct cuda__prediction {
+    cuda__model *m;
+    int64_t n_z, n_mean, n_var; // candidates; rows that mean and variance need
+    const hpt__acq *acq;        // NULL: moments only
+    bool gradients;
+    double *mean, *var, *by_mean, *by_var, *value; // n_z each
+    double *grad, *dmean, *dvar;                   // n_z x d each, if gradients; grad right behind value
+    double *parts, *after;
+    int64_t n_parts, part_rows;
+} cuda__prediction;
+cuda__prediction cuda__prediction_of(cuda__model *m, const hpt__acq *acq, int64_t n_z, bool gradients);
+// Uploads candidates and lays out the results. extra: bytes behind them.
+int cuda__predict_begin(cuda__prediction *p, const double *z, const uint64_t *zmask, int64_t extra);
+// Moments, values and gradients as wanted. Queued.
+int cuda__predict(const cuda__prediction *p);
+
+// ---- cuda_screen.c
+// Sets c->screening by HPT_CUDA_SCREEN and the rates of c->device.
+int cuda__screening_set(cuda__ctx *c);
+int cuda__screen(void *model, const hpt__acq *acq, const double *z, const uint64_t *zmask, int64_t m, int64_t k,
+                 int64_t *index, double *value);
 
 // ---- cuda_path.c
 int cuda__paths(void *model, const hpt__paths *paths, const double *z, const uint64_t *zmask, int64_t m, double *out,

@@ -61,6 +61,21 @@ typedef struct cuda__cross_args {
     int64_t ldk;
 } cuda__cross_args;
 
+// The same rounded to single precision.
+typedef struct cuda__cross_single_args {
+    cuda__cov cov;
+    cuda__points x, z;
+    float *k;
+    int64_t ldk;
+} cuda__cross_single_args;
+
+// Rows first .. n - 1 of a lower triangle rounded to single precision; both have distance ld. grid: 256 rows; 32 columns.
+typedef struct cuda__single_args {
+    const double *from;
+    float *to;
+    int64_t first, n, ld;
+} cuda__single_args;
+
 // out (n x s, ldo) = M B, transposed: M'B, with M (n x n, ldm) lower, B (n x s, ldb); M has anything above its diagonal.
 // grid: cuda_thin: 32 rows a block; cuda_thin_transposed: 32 columns; columns of B by CUDA__THIN.
 typedef struct cuda__thin_args {
@@ -91,6 +106,21 @@ typedef struct cuda__moments_args {
     hpt__acq acq;
     double *value, *by_mean, *by_var;
 } cuda__moments_args;
+
+// Bounds of an acquisition of m candidates, from k (n_k x m) and v (n_v x m) in single precision, both of distance ld:
+//   upper[j] = acquisition(mean - e, var + f), lower[j] = acquisition(mean + e, var - f),
+//   e = mean_error |k_j o alpha|, f = var_error |v_j|
+// k NULL: no mean is wanted. grid: candidates.
+typedef struct cuda__bounds_args {
+    cuda__cov cov;
+    cuda__points z;
+    const float *k, *v;
+    const double *alpha;
+    int64_t n_k, n_v, ld;
+    double mean_error, var_error;
+    hpt__acq acq;
+    double *upper, *lower;
+} cuda__bounds_args;
 
 // A row more of V = M K(x, c), for the candidates that stay: v_nj = (k_j - l'v_j) / l[n], and var[j] -= v_nj^2. l: n + 1 numbers,
 // the factor's new row. grid: candidates.
@@ -232,10 +262,13 @@ typedef struct cuda__top_args {
 #define CUDA__KERNELS(X)                                         \
     X(cuda_lower, cuda__lower_args, CUDA__THREADS)               \
     X(cuda_cross, cuda__cross_args, CUDA__THREADS)               \
+    X(cuda_cross_single, cuda__cross_single_args, CUDA__THREADS) \
+    X(cuda_single, cuda__single_args, CUDA__THREADS)             \
     X(cuda_thin, cuda__thin_args, CUDA__THIN_THREADS)            \
     X(cuda_thin_transposed, cuda__thin_args, CUDA__THIN_THREADS) \
     X(cuda_append_row, cuda__append_row_args, CUDA__THREADS)     \
     X(cuda_moments, cuda__moments_args, CUDA__THREADS)           \
+    X(cuda_bounds, cuda__bounds_args, CUDA__THREADS)             \
     X(cuda_pool_row, cuda__pool_row_args, CUDA__THREADS)         \
     X(cuda_waves, cuda__waves_args, CUDA__THREADS)               \
     X(cuda_slopes, cuda__slopes_args, CUDA__THREADS)             \

@@ -84,6 +84,8 @@ int cuda__kernel_set_many(cuda__ctx *c, cuda__kernel *k, const hpt__cov *cov, co
                          .categorical = whole + blocks + 1 + d,
                          .step = step};
     k->noise = exp(jobs[0].theta[d + terms]);
+    k->variance = 0;
+    for (int64_t t = 0; t < terms; t++) k->variance += exp(jobs[0].theta[d + t]);
 out:
     hpt__free(packed);
     return rc;
@@ -188,6 +190,7 @@ void cuda__model_destroy(void *model) {
     cuda__model *m = model;
     if (!m) return;
     cuda__ctx *c = m->ctx;
+    if (c->single_of == m) c->single_of = NULL;
     const bool current = c->api->cuCtxPushCurrent_v2(c->context) == CUDA_SUCCESS;
     (void)c->api->cuStreamSynchronize(c->stream);
     for (int64_t i = 0; i < BUFS; i++) cuda__release(c, (cuda__buf *)((char *)m + bufs[i]));
@@ -206,6 +209,7 @@ int64_t cuda__model_bytes(const void *model) {
 static void cut_rows(cuda__model *m, int64_t n) {
     if (m->rows > n) m->rows = n;
     if (m->inverse_rows > n) m->inverse_rows = n;
+    if (m->single_rows > n) m->single_rows = n;
     if (m->n_y > n) m->n_y = 0;
 }
 

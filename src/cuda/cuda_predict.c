@@ -1,31 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// cuda_predict.c: posterior moments, gradients and acquisition values of m candidates, the best of them, joint posteriors.
+// cuda_predict.c: posterior moments, gradients and acquisition values of m candidates, joint posteriors.
 //
 //   strip of candidates:  K = K(x, z) (n x width) -> mean = K' alpha;  V = M K -> var = k(z, z) - column sums of V o V
 //                         gradients: U = M' V into K's place, then one block per candidate and 8 columns (cuda_predict.cu)
 // A strip is as wide as 256 MB of covariances allow, so that the m x n matrix never exists as a whole.
-// Candidates go to the device once, results come back once; acquisition values and the choice of the best are made there.
+// Candidates go to the device once, results come back once; acquisition values are made there.
 // Cost: n^2 m flops, twice that with gradients. Threads: as its context.
 #include "cuda_impl.h"
 
 #include "../core/base/alloc.h"
-#include <stdlib.h>
 #include <string.h>
 
 static const double one = 1, minus_one = -1;
 
-// c->small during a prediction: what is wanted of each candidate, on the device, and behind it at `after` what else an
-// operation needs.
-typedef struct prediction {
-    cuda__model *m;
-    int64_t n_z, n_mean, n_var; // candidates; rows that mean and variance need
-    const hpt__acq *acq;        // NULL: moments only
-    bool gradients;
-    double *mean, *var, *by_mean, *by_var, *value; // n_z each
-    double *grad, *dmean, *dvar;                   // n_z x d each, if gradients; grad right behind value
-    double *parts, *after;
-    int64_t n_parts, part_rows;
-} prediction;
+typedef cuda__prediction prediction;
 
 // Few candidates make few blocks of cuda_slopes: the points are cut into parts of at least PART_ROWS until they fill a device.
 enum { PART_ROWS = 512, PARTS_MAX = 16, BLOCKS_WANTED = 256 };
@@ -37,8 +25,7 @@ static void cut(prediction *p) {
     p->n_parts = (n + p->part_rows - 1) / p->part_rows;
 }
 
-// Uploads candidates and lays out the results. extra: bytes behind them.
-static int begin(prediction *p, const double *z, const uint64_t *zmask, int64_t extra) {
+int cuda__predict_begin(prediction *p, const double *z, const uint64_t *zmask, int64_t extra) {
     cuda__model *m = p->m;
     cuda__ctx *c = m->ctx;
     const int64_t n_z = p->n_z, d = m->cov->d;
@@ -161,7 +148,7 @@ int64_t cuda__strip_width(int64_t n, int64_t m) {
     return strips > 1 ? (m + strips - 1) / strips : m; // as wide as each other: a thin last one would be slow
 }
 
-static int predict(const prediction *p) {
+int cuda__predict(const prediction *p) {
     cuda__ctx *c = p->m->ctx;
     const int64_t n = p->n_mean > p->n_var ? p->n_mean : p->n_var, width = cuda__strip_width(n, p->n_z);
     int rc = HPT_OK;
@@ -192,8 +179,8 @@ int cuda__posterior(void *model, const double *z, const uint64_t *zmask, int64_t
     if (m == 0 || (!p.n_mean && !p.n_var)) return HPT_OK;
     rc = cuda__enter(c);
     if (rc < 0) return rc;
-    HPT_TRY(begin(&p, z, zmask, 0));
-    HPT_TRY(predict(&p));
+    HPT_TRY(cuda__predict_begin(&p, z, zmask, 0));
+    HPT_TRY(cuda__predict(&p));
     HPT_TRY(fetch(c, mean, p.mean, m));
     HPT_TRY(fetch(c, var, p.var, m));
     HPT_TRY(fetch(c, dmean, p.dmean, m * d));
@@ -203,7 +190,7 @@ out:
     return rc;
 }
 
-static prediction of_acquisition(cuda__model *m, const hpt__acq *acq, int64_t n_z, bool gradients) {
+prediction cuda__prediction_of(cuda__model *m, const hpt__acq *acq, int64_t n_z, bool gradients) {
     return (prediction){.m = m,
                         .n_z = n_z,
                         .acq = acq,
@@ -216,15 +203,15 @@ int cuda__acquire(void *model, const hpt__acq *acq, const double *z, const uint6
                   double *grad) {
     cuda__model *own = model;
     cuda__ctx *c = own->ctx;
-    prediction p = of_acquisition(own, acq, m, grad != NULL);
+    prediction p = cuda__prediction_of(own, acq, m, grad != NULL);
     const int64_t d = own->cov->d;
     double *both = NULL;
     int rc = HPT_OK;
     if (m == 0) return HPT_OK;
     rc = cuda__enter(c);
     if (rc < 0) return rc;
-    HPT_TRY(begin(&p, z, zmask, 0));
-    HPT_TRY(predict(&p));
+    HPT_TRY(cuda__predict_begin(&p, z, zmask, 0));
+    HPT_TRY(cuda__predict(&p));
     if (!grad) {
         HPT_TRY(fetch(c, value, p.value, m));
         goto out;
@@ -255,7 +242,7 @@ int cuda__joint(void *model, const double *z, const uint64_t *zmask, int64_t m, 
     if (m == 0) return HPT_OK;
     rc = cuda__enter(c);
     if (rc < 0) return rc;
-    HPT_TRY(begin(&p, z, zmask, 8 * m * m));
+    HPT_TRY(cuda__predict_begin(&p, z, zmask, 8 * m * m));
     HPT_TRY(cuda__need_inverse(own));
     HPT_TRY(cuda__reserve(c, &c->strips[0], 8 * n * m, "a joint posterior"));
     HPT_TRY(cuda__reserve(c, &c->strips[1], 8 * n * m, "a joint posterior"));
@@ -274,87 +261,5 @@ int cuda__joint(void *model, const double *z, const uint64_t *zmask, int64_t m, 
     }
 out:
     cuda__leave(c);
-    return rc;
-}
-
-// ---- the best candidates
-
-typedef struct ranked {
-    double value;
-    int64_t index;
-} ranked;
-
-static int by_rank(const void *left, const void *right) {
-    const ranked *a = left, *b = right;
-    if (a->value != b->value) return a->value > b->value ? -1 : 1;
-    return a->index < b->index ? -1 : 1;
-}
-
-// More than half a block's values are wanted: on the host.
-static int choose_here(const prediction *p, int64_t k, int64_t *index, double *value) {
-    const int64_t m = p->n_z;
-    int rc = HPT_OK;
-    double *all = hpt__malloc((size_t)m * sizeof *all);
-    ranked *order = hpt__malloc((size_t)m * sizeof *order);
-    if (!all || !order) {
-        rc = hpt__fail_memory();
-        goto out;
-    }
-    HPT_TRY(fetch(p->m->ctx, all, p->value, m));
-    for (int64_t j = 0; j < m; j++) order[j] = (ranked){all[j], j};
-    qsort(order, (size_t)m, sizeof *order, by_rank);
-    for (int64_t j = 0; j < k; j++) {
-        index[j] = order[j].index;
-        value[j] = order[j].value;
-    }
-out:
-    hpt__free(all);
-    hpt__free(order);
-    return rc;
-}
-
-// Rounds of cuda_top, each leaving k of every CUDA__SORT values, between two places of `room` numbers and indices.
-static int choose(const prediction *p, int64_t room, int64_t k, int64_t *index, double *value) {
-    cuda__ctx *c = p->m->ctx;
-    double *best[2] = {p->after, p->after + room};
-    int64_t *best_index[2] = {(int64_t *)(void *)(p->after + 2 * room), (int64_t *)(void *)(p->after + 3 * room)};
-    const double *from = p->value;
-    const int64_t *from_index = NULL;
-    int64_t left = p->n_z;
-    int rc = HPT_OK;
-    for (int turn = 0;; turn = !turn) {
-        const int64_t blocks = (left + CUDA__SORT - 1) / CUDA__SORT;
-        HPT_TRY(cuda__launch_cuda_top(c, blocks, 1,
-                                      &(cuda__top_args){.value = from,
-                                                        .index = from_index,
-                                                        .best = best[turn],
-                                                        .best_index = best_index[turn],
-                                                        .m = left,
-                                                        .k = k}));
-        from = best[turn];
-        from_index = best_index[turn];
-        left = blocks * k;
-        if (blocks == 1) break;
-    }
-    HPT_TRY(fetch(c, value, from, k));
-    HPT_TRY(cuda__download(c, index, (CUdeviceptr)(uintptr_t)from_index, 8 * k));
-out:
-    return rc;
-}
-
-int cuda__screen(void *model, const hpt__acq *acq, const double *z, const uint64_t *zmask, int64_t m, int64_t k,
-                 int64_t *index, double *value) {
-    cuda__model *own = model;
-    prediction p = of_acquisition(own, acq, m, false);
-    const int64_t room = (m + CUDA__SORT - 1) / CUDA__SORT * k;
-    int rc = HPT_OK;
-    if (m == 0 || k == 0) return HPT_OK;
-    rc = cuda__enter(own->ctx);
-    if (rc < 0) return rc;
-    HPT_TRY(begin(&p, z, zmask, 8 * 4 * room));
-    HPT_TRY(predict(&p));
-    HPT_TRY(k > CUDA__SORT / 2 ? choose_here(&p, k, index, value) : choose(&p, room, k, index, value));
-out:
-    cuda__leave(own->ctx);
     return rc;
 }

@@ -12,6 +12,14 @@
 #define HPT__ACQ_NDTR normcdf
 #include "../core/backend/acq_formulas.h"
 
+// The prior variance of a point with this mask less `known`, and never negative.
+CUDA__DEVICE double cuda__left_of_prior(const cuda__cov &cov, uint64_t mask, double known) {
+    double prior = 0;
+    for (int t = 0; t < cov.n_terms; t++)
+        if (cuda__active(cov, t, mask)) prior += cov.amplitude[t];
+    return prior - known > 0 ? prior - known : 0;
+}
+
 CUDA__KERNEL(cuda_moments, cuda__moments_args, CUDA__THREADS) {
     CUDA__SHARED(double, parts, CUDA__WARPS);
     const int64_t j = blockIdx.x;
@@ -26,13 +34,7 @@ CUDA__KERNEL(cuda_moments, cuda__moments_args, CUDA__THREADS) {
     mean = cuda__block_sum(mean, parts);
     var = cuda__block_sum(var, parts);
     if (threadIdx.x != 0) return;
-    if (a.v) {
-        double prior = 0;
-        for (int t = 0; t < a.cov.n_terms; t++)
-            if (cuda__active(a.cov, t, a.z.mask[j])) prior += a.cov.amplitude[t];
-        var = prior - var > 0 ? prior - var : 0;
-        a.var[j] = var;
-    }
+    if (a.v) a.var[j] = var = cuda__left_of_prior(a.cov, a.z.mask[j], var);
     if (a.k) a.mean[j] = mean;
     if (a.value) a.value[j] = hpt__acq_value_of(&a.acq, mean, var);
     if (!a.by_mean) return;
@@ -40,6 +42,39 @@ CUDA__KERNEL(cuda_moments, cuda__moments_args, CUDA__THREADS) {
     hpt__acq_derivatives_of(&by_mean, &by_var, &a.acq, mean, var);
     a.by_mean[j] = by_mean;
     a.by_var[j] = by_var;
+}
+
+// ---- screening in single precision (cuda_screen.c): sums and acquisition in double
+
+CUDA__KERNEL(cuda_single, cuda__single_args, CUDA__THREADS) {
+    const int64_t i = a.first + (int64_t)blockIdx.x * CUDA__THREADS + threadIdx.x,
+                  j0 = (int64_t)blockIdx.y * CUDA__WARP;
+    if (i >= a.n) return;
+    for (int64_t j = j0; j < j0 + CUDA__WARP && j <= i; j++) a.to[i + j * a.ld] = (float)a.from[i + j * a.ld];
+}
+
+CUDA__KERNEL(cuda_bounds, cuda__bounds_args, CUDA__THREADS) {
+    CUDA__SHARED(double, parts, CUDA__WARPS);
+    const int64_t j = blockIdx.x;
+    double mean = 0, spread = 0, known = 0;
+    if (a.k)
+        for (int64_t i = threadIdx.x; i < a.n_k; i += CUDA__THREADS) {
+            const double product = (double)a.k[i + j * a.ld] * a.alpha[i];
+            mean += product;
+            spread += product * product;
+        }
+    for (int64_t i = threadIdx.x; i < a.n_v; i += CUDA__THREADS) {
+        const double v = a.v[i + j * a.ld];
+        known += v * v;
+    }
+    mean = cuda__block_sum(mean, parts);
+    spread = cuda__block_sum(spread, parts);
+    known = cuda__block_sum(known, parts);
+    if (threadIdx.x != 0) return;
+    const double var = cuda__left_of_prior(a.cov, a.z.mask[j], known);
+    const double e = a.mean_error * sqrt(spread), f = a.var_error * sqrt(known);
+    a.upper[j] = hpt__acq_value_of(&a.acq, mean - e, var + f);
+    a.lower[j] = hpt__acq_value_of(&a.acq, mean + e, var - f);
 }
 
 CUDA__KERNEL(cuda_pool_row, cuda__pool_row_args, CUDA__THREADS) {

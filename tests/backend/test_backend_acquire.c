@@ -205,3 +205,38 @@ BACKEND_TEST(screen, gives_the_true_best_with_ties_by_index) {
         fitted_fini(&f);
     }
 }
+
+// On an accelerator; in `ref` and `cpu` the word means nothing.
+BACKEND_TEST(screen, in_single_precision_gives_what_ref_gives) {
+    hpt__device *single = NULL, *ref = testing_device("ref");
+    enum { M = 400, K = 20 };
+    setenv("HPT_CUDA_SCREEN", "single", 1);
+    OK(hpt__device_open(&single, hpt__device_name(device), NULL, NULL));
+    for (int64_t s = 0; s < 4; s++) {
+        fitted got, want;
+        const int64_t d = 2 + s;
+        fitted_init(&got, single, (uint64_t)s, (hpt__cov_kind)(s % 3), d, 1 + s % 4, 60 + 20 * s);
+        fitted_init(&want, ref, (uint64_t)s, (hpt__cov_kind)(s % 3), d, 1 + s % 4, 60 + 20 * s);
+        double *z = numbers(M * d), best[2][K];
+        uint64_t *zmask = words(M);
+        int64_t index[2][K];
+        problem_points(&got.p, z, zmask, M);
+        for (int64_t k = 0; k < COUNT(kinds); k++) {
+            const hpt__acq acq = {kinds[k], -0.2, 2, 0, 0.01};
+            OK(hpt__model_screen(got.model, &acq, z, zmask, M, K, index[0], best[0]));
+            OK(hpt__model_screen(want.model, &acq, z, zmask, M, K, index[1], best[1]));
+            for (int64_t i = 0; i < K; i++) {
+                const double apart =
+                    i == 0 ? INFINITY : fmin(best[1][i - 1] - best[1][i], i + 1 < K ? best[1][i] - best[1][i + 1] : 0);
+                near_number(best[0][i], best[1][i], 1e-9, 1e-9, "value", i);
+                if (apart > 1e-8) cr_assert_eq(index[0][i], index[1][i], "place %lld", (long long)i);
+            }
+        }
+        free(z);
+        free(zmask);
+        fitted_fini(&got);
+        fitted_fini(&want);
+    }
+    hpt__device_close(single);
+    hpt__device_close(ref);
+}

@@ -32,6 +32,7 @@ typedef enum mock_fault {
 //   HPT_MOCK_MEMORY=bytes        of a device (1 GiB)
 //   HPT_MOCK_FAIL=k:kind         memory, launch, lost, uninitialised, value
 //   HPT_MOCK_MISSING=name,...    libraries that cannot be loaded: driver, blas, solver
+//   HPT_MOCK_RATIO=r             rate of single to that of double precision, as the driver tells it (2)
 void mock_reset(void);
 enum { MOCK_DEVICES = 4 };
 // 0 .. MOCK_DEVICES devices (1 at first); `free` bytes of `total` are what others leave.
@@ -41,8 +42,10 @@ bool mock_loaded(cuda__library library);
 
 // The k-th call from now fails (k from 1; 0: none). Calls are all but those that only name an error.
 void mock_fail_at(int64_t k, mock_fault kind);
-int64_t mock_calls(void); // since mock_fail_at or mock_reset
-bool mock_fired(void);    // the fault has happened
+int64_t mock_calls(void);      // since mock_fail_at or mock_reset
+bool mock_fired(void);         // the fault has happened
+void mock_coarse(bool coarse); // products in single precision round their operands as TF32 does; no by mock_reset
+int64_t mock_calls_of(const char *function); // by its name in cuda_api.h, since mock_reset
 
 size_t mock_bytes(void); // allocated now, on all devices
 size_t mock_peak(void);  // at most, since mock_reset
@@ -54,5 +57,7 @@ void hpt_mock_reset(void);
 void hpt_mock_devices(int n, size_t total, size_t free);
 void hpt_mock_fail_at(int64_t k, int kind);
 int64_t hpt_mock_calls(void);
+void hpt_mock_coarse(bool coarse);
+int64_t hpt_mock_calls_of(const char *function);
 
 #endif

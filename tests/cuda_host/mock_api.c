@@ -65,3 +65,11 @@ EXPORT void hpt_mock_fail_at(int64_t k, int kind) {
 EXPORT int64_t hpt_mock_calls(void) {
     return mock_calls();
 }
+
+EXPORT int64_t hpt_mock_calls_of(const char *function) {
+    return mock_calls_of(function);
+}
+
+EXPORT void hpt_mock_coarse(bool coarse) {
+    mock_coarse(coarse);
+}

@@ -35,15 +35,14 @@ static int64_t to_row(const mock_matrix *a, int64_t j) {
 
 bool mock__matrix_live(const char *call, const mock_matrix *a) {
     if (a->rows == 0 || a->cols == 0) return true;
-    return mock__on_device(call, a->name, a->at, (size_t)((a->cols - 1) * a->ld + a->rows) * sizeof(double));
+    return mock__on_device(call, a->name, a->at, (size_t)((a->cols - 1) * a->ld + a->rows) * a->size);
 }
 
 bool mock__apart(const char *call, const mock_matrix *a, const mock_matrix *b) {
     if (a->rows == 0 || b->rows == 0) return true;
     for (int64_t j = 0; j < a->cols; j++) {
         // Column j of A begins `at` elements after B; the columns of B that can reach into it begin at most b->rows before it.
-        const int64_t at =
-            ((int64_t)(uintptr_t)a->at - (int64_t)(uintptr_t)b->at) / (int64_t)sizeof(double) + j * a->ld;
+        const int64_t at = ((int64_t)(uintptr_t)a->at - (int64_t)(uintptr_t)b->at) / (int64_t)a->size + j * a->ld;
         const int64_t low = at + from_row(a, j), high = at + to_row(a, j);
         int64_t q = low - b->rows < 0 ? 0 : (low - b->rows) / b->ld;
         for (; q < b->cols && q * b->ld < high; q++) {
@@ -101,8 +100,8 @@ static bool fits(int64_t ld, int64_t rows) {
     return ld >= rows && ld >= 1;
 }
 
-static bool scalar(const char *call, const char *name, const double *at) { // in host pointer mode
-    return mock__on_host(call, name, at, sizeof *at);
+static bool scalar(const char *call, const char *name, const void *at, size_t size) { // in host pointer mode
+    return mock__on_host(call, name, at, size);
 }
 
 static mock_part part_of(cublasFillMode_t uplo) {
@@ -176,11 +175,11 @@ cublasStatus_t mock_cublasDgemm_v2_64(cublasHandle_t handle, cublasOperation_t t
     REQUIRE(fits(lda, ta ? k : m));
     REQUIRE(fits(ldb, tb ? n : k));
     REQUIRE(fits(ldc, m));
-    PRESUME(scalar(CALL, "alpha", alpha) && scalar(CALL, "beta", beta));
+    PRESUME(scalar(CALL, "alpha", alpha, sizeof *alpha) && scalar(CALL, "beta", beta, sizeof *beta));
     if (m == 0 || n == 0) return CUBLAS_STATUS_SUCCESS;
-    const mock_matrix ma = {"A", a, ta ? k : m, ta ? m : k, lda, MOCK__FULL};
-    const mock_matrix mb = {"B", b, tb ? n : k, tb ? k : n, ldb, MOCK__FULL};
-    const mock_matrix mc = {"C", c, m, n, ldc, MOCK__FULL};
+    const mock_matrix ma = {"A", a, ta ? k : m, ta ? m : k, lda, MOCK__FULL, sizeof *a};
+    const mock_matrix mb = {"B", b, tb ? n : k, tb ? k : n, ldb, MOCK__FULL, sizeof *b};
+    const mock_matrix mc = {"C", c, m, n, ldc, MOCK__FULL, sizeof *c};
     PRESUME(mock__matrix_live(CALL, &mc));
     if (*alpha != 0)
         PRESUME(mock__matrix_live(CALL, &ma) && mock__matrix_live(CALL, &mb) && mock__apart(CALL, &mc, &ma) &&
@@ -203,21 +202,21 @@ cublasStatus_t mock_cublasDgemmStridedBatched_64(cublasHandle_t handle, cublasOp
     REQUIRE(fits(lda, ta ? k : m));
     REQUIRE(fits(ldb, tb ? n : k));
     REQUIRE(fits(ldc, m));
-    PRESUME(scalar(CALL, "alpha", alpha) && scalar(CALL, "beta", beta));
+    PRESUME(scalar(CALL, "alpha", alpha, sizeof *alpha) && scalar(CALL, "beta", beta, sizeof *beta));
     if (m == 0 || n == 0) return CUBLAS_STATUS_SUCCESS;
     for (int64_t i = 0; i < count; i++) {
-        const mock_matrix mc = {"C", c + i * stride_c, m, n, ldc, MOCK__FULL};
+        const mock_matrix mc = {"C", c + i * stride_c, m, n, ldc, MOCK__FULL, sizeof *c};
         PRESUME(mock__matrix_live(CALL, &mc));
         for (int64_t j = 0; j < count; j++) {
-            const mock_matrix ma = {"A", a + j * stride_a, ta ? k : m, ta ? m : k, lda, MOCK__FULL};
-            const mock_matrix mb = {"B", b + j * stride_b, tb ? n : k, tb ? k : n, ldb, MOCK__FULL};
-            const mock_matrix other = {"another C", c + j * stride_c, m, n, ldc, MOCK__FULL};
+            const mock_matrix ma = {"A", a + j * stride_a, ta ? k : m, ta ? m : k, lda, MOCK__FULL, sizeof *a};
+            const mock_matrix mb = {"B", b + j * stride_b, tb ? n : k, tb ? k : n, ldb, MOCK__FULL, sizeof *b};
+            const mock_matrix other = {"another C", c + j * stride_c, m, n, ldc, MOCK__FULL, sizeof *c};
             PRESUME(mock__matrix_live(CALL, &ma) && mock__matrix_live(CALL, &mb) && mock__apart(CALL, &mc, &ma) &&
                     mock__apart(CALL, &mc, &mb) && (i == j || mock__apart(CALL, &mc, &other)));
         }
     }
     for (int64_t i = 0; i < count; i++) {
-        const mock_matrix mc = {"C", c + i * stride_c, m, n, ldc, MOCK__FULL};
+        const mock_matrix mc = {"C", c + i * stride_c, m, n, ldc, MOCK__FULL, sizeof *c};
         scale(&mc, c + i * stride_c, *beta);
         if (*alpha != 0)
             mock__gemm(ta, tb, m, n, k, *alpha, a + i * stride_a, lda, b + i * stride_b, ldb, c + i * stride_c, ldc);
@@ -234,9 +233,10 @@ cublasStatus_t mock_cublasDsyrk_v2_64(cublasHandle_t handle, cublasFillMode_t up
     REQUIRE(n >= 0 && k >= 0);
     REQUIRE(fits(lda, ta ? k : n));
     REQUIRE(fits(ldc, n));
-    PRESUME(scalar(CALL, "alpha", alpha) && scalar(CALL, "beta", beta));
+    PRESUME(scalar(CALL, "alpha", alpha, sizeof *alpha) && scalar(CALL, "beta", beta, sizeof *beta));
     if (n == 0) return CUBLAS_STATUS_SUCCESS;
-    const mock_matrix ma = {"A", a, ta ? k : n, ta ? n : k, lda, MOCK__FULL}, mc = {"C", c, n, n, ldc, part_of(uplo)};
+    const mock_matrix ma = {"A", a, ta ? k : n, ta ? n : k, lda, MOCK__FULL, sizeof *a},
+                      mc = {"C", c, n, n, ldc, part_of(uplo), sizeof *c};
     PRESUME(mock__matrix_live(CALL, &mc));
     if (*alpha != 0) PRESUME(mock__matrix_live(CALL, &ma) && mock__apart(CALL, &mc, &ma));
     scale(&mc, c, *beta);
@@ -258,10 +258,11 @@ cublasStatus_t mock_cublasDtrmm_v2_64(cublasHandle_t handle, cublasSideMode_t si
     REQUIRE(fits(lda, order));
     REQUIRE(fits(ldb, m));
     REQUIRE(fits(ldc, m));
-    PRESUME(scalar(CALL, "alpha", alpha));
+    PRESUME(scalar(CALL, "alpha", alpha, sizeof *alpha));
     if (m == 0 || n == 0) return CUBLAS_STATUS_SUCCESS;
-    const mock_matrix ma = {"A", a, order, order, lda, part_of(uplo)}, mb = {"B", b, m, n, ldb, MOCK__FULL};
-    const mock_matrix mc = {"C", c, m, n, ldc, MOCK__FULL};
+    const mock_matrix ma = {"A", a, order, order, lda, part_of(uplo), sizeof *a},
+                      mb = {"B", b, m, n, ldb, MOCK__FULL, sizeof *b};
+    const mock_matrix mc = {"C", c, m, n, ldc, MOCK__FULL, sizeof *c};
     PRESUME(mock__matrix_live(CALL, &mc));
     if (*alpha == 0) {
         scale(&mc, c, 0);
@@ -286,13 +287,36 @@ cublasStatus_t mock_cublasDtrsm_v2_64(cublasHandle_t handle, cublasSideMode_t si
     REQUIRE(m >= 0 && n >= 0);
     REQUIRE(fits(lda, order));
     REQUIRE(fits(ldb, m));
-    PRESUME(scalar(CALL, "alpha", alpha));
+    PRESUME(scalar(CALL, "alpha", alpha, sizeof *alpha));
     if (m == 0 || n == 0) return CUBLAS_STATUS_SUCCESS;
-    const mock_matrix ma = {"A", a, order, order, lda, part_of(uplo)}, mb = {"B", b, m, n, ldb, MOCK__FULL};
+    const mock_matrix ma = {"A", a, order, order, lda, part_of(uplo), sizeof *a},
+                      mb = {"B", b, m, n, ldb, MOCK__FULL, sizeof *b};
     PRESUME(mock__matrix_live(CALL, &mb));
     if (*alpha != 0) PRESUME(mock__matrix_live(CALL, &ma) && mock__apart(CALL, &mb, &ma));
     const mock_triangle t = {
         a, order, lda, uplo == CUBLAS_FILL_MODE_LOWER, trans != CUBLAS_OP_N, diag == CUBLAS_DIAG_UNIT};
     mock__trsm(&t, right, m, n, *alpha, b, ldb);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+// The one form that the backend asks for. Sums are in single precision, as those of a GPU without TF32.
+cublasStatus_t mock_cublasStrmm_v2_64(cublasHandle_t handle, cublasSideMode_t side, cublasFillMode_t uplo,
+                                      cublasOperation_t trans, cublasDiagType_t diag, int64_t m, int64_t n,
+                                      const float *alpha, const float *a, int64_t lda, const float *b, int64_t ldb,
+                                      float *c, int64_t ldc) {
+    BEGIN();
+    REQUIRE(side == CUBLAS_SIDE_LEFT && uplo == CUBLAS_FILL_MODE_LOWER && trans == CUBLAS_OP_N);
+    REQUIRE(diag == CUBLAS_DIAG_NON_UNIT && b != c);
+    REQUIRE(m >= 0 && n >= 0);
+    REQUIRE(fits(lda, m));
+    REQUIRE(fits(ldb, m));
+    REQUIRE(fits(ldc, m));
+    PRESUME(scalar(CALL, "alpha", alpha, sizeof *alpha));
+    if (m == 0 || n == 0) return CUBLAS_STATUS_SUCCESS;
+    const mock_matrix ma = {"A", a, m, m, lda, MOCK__LOWER, sizeof *a}, mb = {"B", b, m, n, ldb, MOCK__FULL, sizeof *b};
+    const mock_matrix mc = {"C", c, m, n, ldc, MOCK__FULL, sizeof *c};
+    PRESUME(mock__matrix_live(CALL, &ma) && mock__matrix_live(CALL, &mb) && mock__matrix_live(CALL, &mc));
+    PRESUME(mock__apart(CALL, &mc, &ma) && mock__apart(CALL, &mc, &mb));
+    mock__trmm_single(a, lda, m, n, *alpha, b, ldb, c, ldc);
     return CUBLAS_STATUS_SUCCESS;
 }

@@ -121,6 +121,10 @@ CUresult mock_cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUd
     };
     ENTER(MOCK__INIT);
     DEVICE(device);
+    if (attribute == CU_DEVICE_ATTRIBUTE_SINGLE_TO_DOUBLE_PRECISION_PERF_RATIO) {
+        *value = mock__ratio();
+        return CUDA_SUCCESS;
+    }
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (known[i].attribute != attribute) continue;
         *value = known[i].value;

@@ -50,6 +50,8 @@ CUresult mock__break(void);
 void mock__init(bool worked);
 bool mock__is_missing(cuda__library library);
 int mock__device_count(void);
+int mock__ratio(void); // of single to double precision
+bool mock__is_coarse(void);
 int mock__device(void); // of the current context
 CUresult mock__retain(int device, CUcontext *context);
 CUresult mock__release(int device);
@@ -87,9 +89,10 @@ bool mock__deliver(CUstream stream, bool deliver);
 typedef enum mock_part { MOCK__FULL, MOCK__LOWER, MOCK__UPPER } mock_part;
 typedef struct mock_matrix {
     const char *name;
-    const double *at;
+    const void *at;
     int64_t rows, cols, ld;
     mock_part part;
+    size_t size; // of an element
 } mock_matrix;
 bool mock__matrix_live(const char *call, const mock_matrix *a);
 // Whether the two have no element in common; misuse recorded where they have.
@@ -111,6 +114,9 @@ typedef struct mock_triangle {
 // C (m x n) = alpha op(A) B, or alpha B op(A) where right. B may be C.
 void mock__trmm(const mock_triangle *t, bool right, int64_t m, int64_t n, double alpha, const double *b, int64_t ldb,
                 double *c, int64_t ldc);
+// C (n x s) = alpha A B in single precision, with A lower. C is not B.
+void mock__trmm_single(const float *a, int64_t lda, int64_t n, int64_t s, float alpha, const float *b, int64_t ldb,
+                       float *c, int64_t ldc);
 // B = alpha op(A)^-1 B, or alpha B op(A)^-1 where right.
 void mock__trsm(const mock_triangle *t, bool right, int64_t m, int64_t n, double alpha, double *b, int64_t ldb);
 // A = L L' in the lower triangle: 0, or the order of the first minor that is not positive, with the columns before it done.

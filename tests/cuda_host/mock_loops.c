@@ -8,6 +8,7 @@
 #include "mock_impl.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { TILE = 64 };
 
@@ -136,6 +137,31 @@ void mock__trmm(const mock_triangle *t, bool right, int64_t m, int64_t n, double
         trmm_right(t, m, alpha, b, ldb, c, ldc);
     } else {
         trmm_left(t, n, alpha, b, ldb, c, ldc);
+    }
+}
+
+// To 10 bits behind the leading one, as TF32 has them.
+static float coarse(float v) {
+    uint32_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    bits = (bits + (UINT32_C(1) << 12)) & ~((UINT32_C(1) << 13) - 1);
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
+void mock__trmm_single(const float *a, int64_t lda, int64_t n, int64_t s, float alpha, const float *b, int64_t ldb,
+                       float *c, int64_t ldc) {
+    for (int64_t j = 0; j < s; j++) {
+        float *restrict to = c + j * ldc;
+        for (int64_t i = 0; i < n; i++) to[i] = 0;
+        for (int64_t k = 0; k < n; k++) {
+            const float by = alpha * b[k + j * ldb], *column = a + k * lda;
+            if (mock__is_coarse()) {
+                for (int64_t i = k; i < n; i++) to[i] += coarse(column[i]) * coarse(by);
+            } else {
+                for (int64_t i = k; i < n; i++) to[i] += column[i] * by;
+            }
+        }
     }
 }
 

@@ -112,8 +112,9 @@ static cusolverStatus_t take(const char *call, const mock_matrix *a, const works
                            w->device_bytes, w->host_bytes, device, host);
         return CUSOLVER_STATUS_INVALID_WORKSPACE;
     }
-    const mock_matrix device_doubles = {"workspace", w->device,      (int64_t)(w->device_bytes / sizeof(double)),
-                                        1,           INT64_MAX / 16, MOCK__FULL};
+    const mock_matrix device_doubles = {
+        "workspace", w->device,     (int64_t)(w->device_bytes / sizeof(double)), 1, INT64_MAX / 16,
+        MOCK__FULL,  sizeof(double)};
     PRESUME(mock__on_device(call, "workspace", w->device, w->device_bytes) &&
             mock__on_host(call, "the host's workspace", w->host, w->host_bytes) &&
             mock__on_device(call, "info", w->info, sizeof *w->info) && mock__matrix_live(call, a) &&
@@ -144,7 +145,7 @@ cusolverStatus_t mock_cusolverDnXpotrf(cusolverDnHandle_t handle, cusolverDnPara
         return CUSOLVER_STATUS_NOT_INITIALIZED;
     if (!shape_known(CALL, uplo, n, type, lda)) return CUSOLVER_STATUS_INVALID_VALUE;
     REQUIRE(compute == CUDA_R_64F);
-    const mock_matrix ma = {"A", a, n, n, lda, MOCK__LOWER};
+    const mock_matrix ma = {"A", a, n, n, lda, MOCK__LOWER, sizeof(double)};
     const workspace w = {device, device_bytes, host, host_bytes, info};
     const cusolverStatus_t rc = take(CALL, &ma, &w);
     if (rc == CUSOLVER_STATUS_SUCCESS) *info = (int)mock__potrf(n, a, lda);

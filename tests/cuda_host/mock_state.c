@@ -42,6 +42,14 @@ typedef struct device {
     bool lost, push_failed;
 } device;
 
+#define ONE_MORE(library, symbol) +1
+enum { TALLIES = 0 CUDA__FUNCTIONS(ONE_MORE) };
+
+typedef struct tally { // how often a function was called since mock_reset
+    const char *call;
+    int64_t n;
+} tally;
+
 static struct {
     pthread_mutex_t lock;
     bool ready, init_tried, init;
@@ -52,6 +60,9 @@ static struct {
     pending *pendings;
     uintptr_t last_handle; // never goes back
     int64_t calls, fail_at;
+    tally tallies[TALLIES];
+    int ratio;
+    bool coarse;
     mock_fault fail_kind;
     bool fired;
     int pushed; // by all threads
@@ -101,7 +112,13 @@ static const char *const library_names[CUDA__LIBRARIES] = {"driver", "blas", "so
 
 static void read_environment(void) {
     const char *memory = getenv("HPT_MOCK_MEMORY"), *fail = getenv("HPT_MOCK_FAIL"), *list = getenv("HPT_MOCK_MISSING");
+    const char *ratio = getenv("HPT_MOCK_RATIO");
     char *end = NULL;
+    mock.ratio = 2;
+    if (ratio) {
+        mock.ratio = (int)strtol(ratio, &end, 10);
+        if (mock.ratio < 1 || *end) (void)mock__misuse("HPT_MOCK_RATIO", "'%s' is no ratio", ratio);
+    }
     if (memory) {
         const unsigned long long bytes = strtoull(memory, &end, 10);
         if (!bytes || *end) (void)mock__misuse("HPT_MOCK_MEMORY", "'%s' is no number of bytes", memory);
@@ -212,7 +229,9 @@ void mock_reset(void) {
     mock.fail_kind = MOCK_NONE;
     mock.pushed = 0;
     mock.peak = 0;
+    mock.coarse = false;
     memset(mock.missing, 0, sizeof mock.missing);
+    memset(mock.tallies, 0, sizeof mock.tallies);
     mock.misuse[0] = 0;
     start();
     unlock();
@@ -227,6 +246,27 @@ void mock_devices(int n, size_t total, size_t free_bytes) {
         mock.devices[i].free = free_bytes;
     }
     unlock();
+}
+
+void mock_coarse(bool coarse) {
+    lock();
+    mock.coarse = coarse;
+    unlock();
+}
+
+bool mock__is_coarse(void) {
+    lock();
+    const bool coarse = mock.coarse;
+    unlock();
+    return coarse;
+}
+
+int mock__ratio(void) {
+    lock();
+    start();
+    const int ratio = mock.ratio;
+    unlock();
+    return ratio;
 }
 
 void mock_missing(cuda__library library, bool missing) {
@@ -343,9 +383,27 @@ static CUresult inject(const char *call) {
     return codes[mock.fail_kind];
 }
 
+static void count(const char *call) {
+    int i = 0;
+    while (i < TALLIES && mock.tallies[i].call && strcmp(mock.tallies[i].call, call) != 0) i++;
+    if (i == TALLIES) return;
+    mock.tallies[i].call = call;
+    mock.tallies[i].n++;
+}
+
+int64_t mock_calls_of(const char *call) {
+    int64_t n = 0;
+    lock();
+    for (int i = 0; i < TALLIES && mock.tallies[i].call; i++)
+        if (strcmp(mock.tallies[i].call, call) == 0) n = mock.tallies[i].n;
+    unlock();
+    return n;
+}
+
 CUresult mock__enter(const char *call, mock_need need) {
     lock();
     start();
+    count(call);
     CUresult rc = CUDA_SUCCESS;
     const device *d = current();
     if (++mock.calls == mock.fail_at) {

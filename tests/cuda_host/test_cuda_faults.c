@@ -5,49 +5,17 @@
 //
 // A life is everything that a model can be asked. A step that fails is asked again at once, on the same model: where memory
 // ran out that has to work, and end in the same bits; where a device broke it may be refused, with a reason.
-#include "../backend/backend_testing.h"
+#include "testing_hooks.h"
 
-#include "mock.h"
-#include <dlfcn.h>
 #include <pthread.h>
 
-#define HOOK(name) __typeof__(hpt_mock_##name) *name
-static struct hooks { // of the plugin
-    HOOK(check);
-    HOOK(reset);
-    HOOK(devices);
-    HOOK(fail_at);
-    HOOK(calls);
-} mock;
-
-static void find_hooks(void) {
-    void *library = dlopen(HPT_BINARY_DIR "/lib/libhpt_gpu_cuda_mock.so", RTLD_NOW | RTLD_LOCAL);
-    cr_assert_not_null(library, "%s", dlerror());
-#define FIND(name)                                        \
-    do {                                                  \
-        void *symbol = dlsym(library, "hpt_mock_" #name); \
-        cr_assert_not_null(symbol, "hpt_mock_" #name);    \
-        memcpy(&mock.name, &symbol, sizeof symbol);       \
-    } while (0)
-    FIND(check);
-    FIND(reset);
-    FIND(devices);
-    FIND(fail_at);
-    FIND(calls);
-}
-
-static void expect_clean(const char *when) {
-    char why[300] = "";
-    cr_assert_eq(mock.check(why, sizeof why), 0, "%s: %s", when, why);
-}
-
-enum { N = 70, D = 3, M = 9, SIZE = 20000, STEPS = 32 };
+enum { N = 70, D = 3, M = 9, MANY = 24, SIZE = 20000, STEPS = 32 }; // MANY: of them single precision leaves out some
 
 typedef struct life {
     problem p;
     waves w;
-    double x[N * D], y[N];
-    uint64_t mask[N];
+    double x[N * D], y[N], many[MANY * D];
+    uint64_t mask[N], many_mask[MANY];
     double out[SIZE];
     int64_t written;
     int64_t end[STEPS]; // of out after each step that succeeded
@@ -64,6 +32,9 @@ static life *life_new(void) {
     for (int i = 0; i < N; i++) l->mask[i] = i % 3 ? 3 : 1;
     for (int i = 0; i < N * D; i++) l->x[i] = l->p.categorical[i % D] ? i / D % 3 : hpt__rng_uniform(&l->p.rng);
     problem_values(&l->p, l->y, N);
+    for (int i = 0; i < MANY * D; i++) l->many[i] = hpt__rng_uniform(&l->p.rng);
+    for (int i = 0; i < MANY; i++) l->many_mask[i] = i % 3 ? 3 : 1;
+    l->p.theta[l->p.p - 1] = log(0.1); // single precision is safe
     waves_init(&l->w, &l->p, 2, N, 5);
     return l;
 }
@@ -158,6 +129,10 @@ static int run(life *l, const char *request) {
     STEP(hpt__model_screen(m, &acq, x, mask, M, 3, index, v));
     v = take(l, 3);
     for (int i = 0; i < 3; i++) v[i] = (double)index[i];
+    v = take(l, 3);
+    STEP(hpt__model_screen(m, &acq, l->many, l->many_mask, MANY, 3, index, v));
+    v = take(l, 3);
+    for (int i = 0; i < 3; i++) v[i] = (double)index[i];
     v = take(l, N * 2);
     STEP(solve(m, x, v));
     v = take(l, N * N);
@@ -196,10 +171,12 @@ static void every_call(int kind, int status, bool passes) {
     char when[80];
     int failures = 0;
     setenv("XDG_CACHE_HOME", "/dev/null/nowhere", 1);
+    setenv("HPT_CUDA_SCREEN", "single", 1);
     find_hooks();
     mock.reset();
     cr_assert_eq(run(want, "cuda:mock"), 0, "%s", hpt_last_error());
     expect_clean("without a fault");
+    cr_assert_eq(mock.calls_of("cublasStrmm_v2_64"), 1);
     for (int64_t k = 1;; k++) {
         mock.reset();
         mock.fail_at(k, kind);

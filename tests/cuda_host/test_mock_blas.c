@@ -221,6 +221,53 @@ Test(mock_blas, trmm_is_the_product_in_place_and_apart_for_all_flags)
     expect_clean();
 }
 
+// Order n and s columns; the same call in double on the same numbers. NaN: above the diagonal.
+Test(mock_blas, a_product_in_single_precision_is_that_in_double_to_its_roundoff_and_worse_where_it_is_coarse)
+{
+    enum { N = 70, S = 5, LD = N + 2 };
+    static float a[N * LD], b[S * LD], c[S * LD];
+    const float two = 2, one = 1;
+    CUdeviceptr at[3];
+    gpu g = gpu_open();
+    hpt__rng rng;
+    hpt__rng_init(&rng, 4, 9);
+    for (int i = 0; i < N * LD; i++)
+        a[i] = i % LD >= i / LD && i % LD < N ? (float)(hpt__rng_uniform(&rng) - 0.5) : NAN;
+    for (int i = 0; i < S * LD; i++) b[i] = i % LD < N ? (float)(hpt__rng_uniform(&rng) - 0.5) : NAN;
+    OK(g.api->cuMemAlloc_v2(&at[0], sizeof a));
+    OK(g.api->cuMemAlloc_v2(&at[1], sizeof b));
+    OK(g.api->cuMemAlloc_v2(&at[2], sizeof c));
+    OK(g.api->cuMemcpyHtoDAsync_v2(at[0], a, sizeof a, g.stream));
+    OK(g.api->cuMemcpyHtoDAsync_v2(at[1], b, sizeof b, g.stream));
+    float *const pa = (float *)(uintptr_t)at[0], *const pb = (float *)(uintptr_t)at[1],
+                 *const pc = (float *)(uintptr_t)at[2];
+    for (int coarse = 0; coarse < 2; coarse++) {
+        double most = 0;
+        mock_coarse(coarse);
+        OK(g.api->cublasStrmm_v2_64(g.blas, CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_N, CUBLAS_DIAG_NON_UNIT,
+                                    N, S, &two, pa, LD, pb, LD, pc, LD));
+        OK(g.api->cuMemcpyDtoHAsync_v2(c, at[2], sizeof c, g.stream));
+        OK(g.api->cuStreamSynchronize(g.stream));
+        for (int j = 0; j < S; j++)
+            for (int i = 0; i < N; i++) {
+                double sum = 0;
+                for (int k = 0; k <= i; k++) sum += 2 * (double)a[i + k * LD] * (double)b[k + j * LD];
+                most = fmax(most, fabs((double)c[i + j * LD] - sum));
+            }
+        cr_assert(coarse ? most > 1e-5 && most < 1e-2 : most > 0 && most < 2e-6, "%g", most);
+        cr_assert(isnan(c[N]), "between columns");
+    }
+    mock_coarse(false);
+    GIVES(CUBLAS_STATUS_INVALID_VALUE,
+          g.api->cublasStrmm_v2_64(g.blas, CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_N, CUBLAS_DIAG_NON_UNIT,
+                                   N, S, &one, pa, N - 1, pb, LD, pc, LD));
+    cr_assert_eq(mock_calls_of("cublasStrmm_v2_64"), 3);
+    cr_assert_eq(mock_calls_of("cublasDtrmm_v2_64"), 0);
+    for (int i = 0; i < 3; i++) OK(g.api->cuMemFree_v2(at[i]));
+    gpu_close(&g);
+    expect_misuse("lda");
+}
+
 Test(mock_blas, trsm_undoes_the_product_for_all_flags)
 {
     static const int64_t shapes[][2] = {{1, 1}, {5, 3}, {67, 130}, {129, 66}};
