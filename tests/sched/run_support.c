@@ -51,6 +51,21 @@ void run_enter(void) {
     memset(&record, 0, sizeof record);
 }
 
+void run_enter_mps(void) {
+    static const char *const unset[] = {"FAKE_MPS",
+                                        "FAKE_MPS_LOG",
+                                        "CUDA_MPS_PIPE_DIRECTORY",
+                                        "XLA_PYTHON_CLIENT_MEM_FRACTION",
+                                        "TF_FORCE_GPU_ALLOW_GROWTH",
+                                        "SLURM_JOB_ID"};
+    run_enter();
+    run_file("gpus", "gpu GPU-aaaa-1 40960 model=NVIDIA_A100\n", false);
+    setenv("HPT_NVML_PATH", HPT_BINARY_DIR "/tests/fake/libfake_nvml.so", 1);
+    setenv("FAKE_NVML_SCRIPT", "gpus", 1);
+    setenv("HPT_MPS_CONTROL", HPT_BINARY_DIR "/tests/fake/nvidia-cuda-mps-control", 1);
+    for (size_t i = 0; i < sizeof unset / sizeof *unset; i++) unsetenv(unset[i]);
+}
+
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw) {
     (void)st;
     (void)kind;

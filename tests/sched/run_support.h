@@ -30,8 +30,9 @@ typedef struct run_record {
 extern run_record record;
 extern void (*run_patch)(hpt_sweep *sweep); // changes a sweep after it was read; NULL: nothing
 
-void run_enter(void); // Criterion .init: a new working folder, a clean environment, an alarm
-void run_leave(void); // .fini: removes the folder
+void run_enter(void);     // Criterion .init: a new working folder, a clean environment, an alarm
+void run_enter_mps(void); // and one GPU of 40 GiB with a control program of MPS, both fakes: files gpus, GPU-aaaa-1
+void run_leave(void);     // .fini: removes the folder
 
 // Writes text to a file of the working folder.
 void run_file(const char *name, const char *text, bool executable);

@@ -16,18 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void enter(void) {
-    run_enter();
-    run_file("gpus", "gpu GPU-aaaa-1 40960 model=NVIDIA_A100\n", false);
-    setenv("HPT_NVML_PATH", HPT_BINARY_DIR "/tests/fake/libfake_nvml.so", 1);
-    setenv("FAKE_NVML_SCRIPT", "gpus", 1);
-    setenv("HPT_MPS_CONTROL", HPT_BINARY_DIR "/tests/fake/nvidia-cuda-mps-control", 1);
-    static const char *const unset[] = {
-        "FAKE_MPS",     "CUDA_VISIBLE_DEVICES",           "CUDA_MPS_PIPE_DIRECTORY",   "HPT_FAKE_DEVICES",
-        "FAKE_MPS_LOG", "XLA_PYTHON_CLIENT_MEM_FRACTION", "TF_FORCE_GPU_ALLOW_GROWTH", "SLURM_JOB_ID"};
-    for (size_t i = 0; i < sizeof unset / sizeof *unset; i++) unsetenv(unset[i]);
-}
-TestSuite(run_mps, .init = enter, .fini = run_leave);
+TestSuite(run_mps, .init = run_enter_mps, .fini = run_leave);
 
 static const char QUARTER[] = "hpt: {resources: {gpu: 0.25, cpu: 0.1}}\n";
 static const char NO_CUDA[] = "env > $HPT_TRIAL_DIR/env; echo loss=1";

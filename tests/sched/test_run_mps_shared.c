@@ -13,16 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void enter(void) {
-    run_enter();
-    run_file("gpus", "gpu GPU-aaaa-1 40960\n", false);
-    setenv("HPT_NVML_PATH", HPT_BINARY_DIR "/tests/fake/libfake_nvml.so", 1);
-    setenv("FAKE_NVML_SCRIPT", "gpus", 1);
-    setenv("HPT_MPS_CONTROL", HPT_BINARY_DIR "/tests/fake/nvidia-cuda-mps-control", 1);
-    static const char *const unset[] = {"FAKE_MPS", "CUDA_MPS_PIPE_DIRECTORY", "SLURM_JOB_ID"};
-    for (size_t i = 0; i < sizeof unset / sizeof *unset; i++) unsetenv(unset[i]);
-}
-TestSuite(run_mps_shared, .init = enter, .fini = run_leave);
+TestSuite(run_mps_shared, .init = run_enter_mps, .fini = run_leave);
 
 #define SHARE(part) "hpt: {resources: {gpu: " part ", cpu: 0.1}, grace: 1}\n"
 #define CLIENT "d=$CUDA_MPS_PIPE_DIRECTORY; > $d/client.$$; while [ ! -e $d/seen.$$ ]; do sleep 0.02; done; "
