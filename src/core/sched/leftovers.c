@@ -12,7 +12,8 @@
 // every user may make one.
 //
 // A process on its way through exec shows an empty environment for a moment (the kernel sets its place after the new
-// memory is in use); one that has none is therefore looked at again for a short while before it counts as foreign.
+// memory is in use). Where many processes want the cores that moment may last: one whose environment has no place yet is looked at
+// again for as long as EXEC_SECONDS before it counts as foreign. One that cleared its environment has a place.
 //
 // A pidfd is opened before a process is looked at, and the signal goes through it: a number that another process has taken
 // meanwhile hits nobody. Waiting uses it too; never longer than the given time, because a process
@@ -21,6 +22,7 @@
 #include "../base/alloc.h"
 #include "../base/clock.h"
 #include "../base/error.h"
+#include "../base/file.h"
 #include "../base/str.h"
 #include "../devices/proc_walk.h"
 #include "process.h"
@@ -38,7 +40,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const double EXEC_SECONDS = 0.1; // how long a process without environment is looked at again
+static const double EXEC_SECONDS = 1.0; // how long a process amidst exec is looked at again
 
 static void pause_for_exec(void) {
     nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
@@ -49,6 +51,18 @@ static bool has_program(pid_t pid) {
     char path[64], target[8];
     (void)snprintf(path, sizeof path, "/proc/%ld/exe", (long)pid);
     return readlink(path, target, sizeof target) > 0;
+}
+
+// Whether the environment has no place yet (field 50 of stat); it is 0 too for who may not know.
+static bool is_in_exec(pid_t pid) {
+    enum { ENV_START = 50, STATE = 3 };
+    char path[64], text[1024], *rest = NULL;
+    (void)snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+    if (!hpt__read_start(text, sizeof text, NULL, path)) return false;
+    char *p = strrchr(text, ')');
+    p = p ? strtok_r(p + 1, " ", &rest) : NULL;
+    for (int field = STATE; p && field < ENV_START; field++) p = strtok_r(NULL, " ", &rest);
+    return p && strcmp(p, "0") == 0;
 }
 
 static bool is_zombie(pid_t pid) {
@@ -96,7 +110,7 @@ int hpt__leftovers_end(int64_t *n, const char *run_id, const char *run_dir, doub
             if (pid == getpid() || stat(path, &st) < 0 || st.st_uid != geteuid()) continue;
             const int fd = open_process(pid);
             hpt__proc_environment(&text, pid);
-            if (text.len == 0 && has_program(pid)) unsure = true;
+            if (text.len == 0 && has_program(pid) && is_in_exec(pid)) unsure = true;
             if (hpt__proc_has_entry(&text, "HPT_RUN_ID", run_id) &&
                 hpt__proc_has_entry(&text, "HPT_RUN_DIR", run_dir) && !is_zombie(pid)) {
                 kill_and_wait(pid, fd, until);
@@ -158,7 +172,7 @@ int hpt__orphans_end(int64_t *n, const hpt__orphan_query *q, double seconds) {
             if (!mine) {
                 hpt__proc_environment(&text, pid);
                 HPT_TRY(hpt__str_status(&text));
-                if (text.len == 0 && has_program(pid)) unsure = true;
+                if (text.len == 0 && has_program(pid) && is_in_exec(pid)) unsure = true;
                 mine = hpt__proc_has_entry(&text, "HPT_TRIAL", number) &&
                        hpt__proc_has_entry(&text, "HPT_RUN_ID", q->run_id);
             }
