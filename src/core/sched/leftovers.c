@@ -11,9 +11,10 @@
 // Not found: a process that both leaves the session and clears its environment. Only a cgroup would hold it, and not
 // every user may make one.
 //
-// A process on its way through exec shows an empty environment for a moment (the kernel sets its place after the new
-// memory is in use). Where many processes want the cores that moment may last: one whose environment has no place yet is looked at
-// again for as long as EXEC_SECONDS before it counts as foreign. One that cleared its environment has a place.
+// A process on its way through exec shows an empty environment for a moment (the kernel sets its place after the new memory is in
+// use), and one on its way out has none while its children are not handed over yet. Where many processes want the cores, or much memory
+// is given back, such a moment lasts: they are looked at again for as long as CHANGE_SECONDS. Once a process is a zombie
+// its children are ours, so that another look follows on each that became one. Who cleared its environment is neither.
 //
 // A pidfd is opened before a process is looked at, and the signal goes through it: a number that another process has taken
 // meanwhile hits nobody. Waiting uses it too; never longer than the given time, because a process
@@ -40,9 +41,9 @@
 #include <time.h>
 #include <unistd.h>
 
-static const double EXEC_SECONDS = 1.0; // how long a process amidst exec is looked at again
+static const double CHANGE_SECONDS = 1.0;
 
-static void pause_for_exec(void) {
+static void pause_for_change(void) {
     nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
@@ -53,16 +54,27 @@ static bool has_program(pid_t pid) {
     return readlink(path, target, sizeof target) > 0;
 }
 
-// Whether the environment has no place yet (field 50 of stat); it is 0 too for who may not know.
-static bool is_in_exec(pid_t pid) {
-    enum { ENV_START = 50, STATE = 3 };
+typedef enum stage { // of a process that shows no environment
+    STAYS,           // it has none, or it is not for us to read
+    IN_EXEC,         // its environment has no place yet
+    EXITS,           // it has no memory any more; kernel threads too
+    GONE,            // a zombie at most
+} stage;
+
+static stage stage_of(pid_t pid) {
+    enum { STATE = 3, VSIZE = 23, ENV_START = 50 }; // fields of stat; the last is 0 too for who may not know
     char path[64], text[1024], *rest = NULL;
     (void)snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
-    if (!hpt__read_start(text, sizeof text, NULL, path)) return false;
+    if (!hpt__read_start(text, sizeof text, NULL, path)) return GONE;
     char *p = strrchr(text, ')');
     p = p ? strtok_r(p + 1, " ", &rest) : NULL;
-    for (int field = STATE; p && field < ENV_START; field++) p = strtok_r(NULL, " ", &rest);
-    return p && strcmp(p, "0") == 0;
+    for (int field = STATE; p && field <= ENV_START; field++) {
+        if (field == STATE && (*p == 'Z' || *p == 'X')) return GONE;
+        if (field == VSIZE && strcmp(p, "0") == 0) return EXITS;
+        if (field == ENV_START && strcmp(p, "0") == 0 && has_program(pid)) return IN_EXEC;
+        p = strtok_r(NULL, " ", &rest);
+    }
+    return STAYS;
 }
 
 static bool is_zombie(pid_t pid) {
@@ -93,7 +105,7 @@ int hpt__leftovers_end(int64_t *n, const char *run_id, const char *run_dir, doub
     int rc = 0;
     hpt__pids all = {0};
     hpt__str text = HPT__STR_INIT;
-    const double until = hpt__now_mono() + seconds, exec_until = hpt__now_mono() + EXEC_SECONDS;
+    const double until = hpt__now_mono() + seconds, change_until = hpt__now_mono() + CHANGE_SECONDS;
     int64_t found;
     bool unsure;
     *n = 0;
@@ -110,7 +122,7 @@ int hpt__leftovers_end(int64_t *n, const char *run_id, const char *run_dir, doub
             if (pid == getpid() || stat(path, &st) < 0 || st.st_uid != geteuid()) continue;
             const int fd = open_process(pid);
             hpt__proc_environment(&text, pid);
-            if (text.len == 0 && has_program(pid) && is_in_exec(pid)) unsure = true;
+            if (text.len == 0 && stage_of(pid) == IN_EXEC) unsure = true;
             if (hpt__proc_has_entry(&text, "HPT_RUN_ID", run_id) &&
                 hpt__proc_has_entry(&text, "HPT_RUN_DIR", run_dir) && !is_zombie(pid)) {
                 kill_and_wait(pid, fd, until);
@@ -120,8 +132,8 @@ int hpt__leftovers_end(int64_t *n, const char *run_id, const char *run_dir, doub
             HPT_TRY(hpt__str_status(&text));
         }
         *n += found;
-        unsure = unsure && hpt__now_mono() < exec_until;
-        if (unsure) pause_for_exec();
+        unsure = unsure && hpt__now_mono() < change_until;
+        if (unsure) pause_for_change();
     } while (unsure || (found > 0 && hpt__now_mono() < until));
     rc = 0;
 out:
@@ -154,13 +166,13 @@ int hpt__orphans_end(int64_t *n, const hpt__orphan_query *q, double seconds) {
     hpt__pids children = {0}, threads = {0};
     hpt__str text = HPT__STR_INIT;
     char number[24];
-    const double until = hpt__now_mono() + seconds, exec_until = hpt__now_mono() + EXEC_SECONDS;
-    int64_t found;
+    const double until = hpt__now_mono() + seconds, change_until = hpt__now_mono() + CHANGE_SECONDS;
+    int64_t found, zombies, known_zombies = 0;
     bool unsure;
     (void)snprintf(number, sizeof number, "%lld", (long long)q->trial);
     *n = 0;
     do {
-        found = 0;
+        found = zombies = 0;
         unsure = false;
         HPT_TRY(list_children(&children, &threads, &text));
         for (int64_t i = 0; i < children.n; i++) {
@@ -172,7 +184,9 @@ int hpt__orphans_end(int64_t *n, const hpt__orphan_query *q, double seconds) {
             if (!mine) {
                 hpt__proc_environment(&text, pid);
                 HPT_TRY(hpt__str_status(&text));
-                if (text.len == 0 && has_program(pid) && is_in_exec(pid)) unsure = true;
+                const stage now = text.len == 0 ? stage_of(pid) : STAYS;
+                unsure = unsure || now == IN_EXEC || now == EXITS;
+                zombies += now == GONE;
                 mine = hpt__proc_has_entry(&text, "HPT_TRIAL", number) &&
                        hpt__proc_has_entry(&text, "HPT_RUN_ID", q->run_id);
             }
@@ -183,8 +197,10 @@ int hpt__orphans_end(int64_t *n, const hpt__orphan_query *q, double seconds) {
             if (waitpid(pid, NULL, WNOHANG) == pid) found++;
         }
         *n += found;
-        unsure = unsure && hpt__now_mono() < exec_until;
-        if (unsure) pause_for_exec();
+        unsure = unsure || zombies != known_zombies;
+        known_zombies = zombies;
+        unsure = unsure && hpt__now_mono() < change_until;
+        if (unsure) pause_for_change();
     } while (unsure || (found > 0 && hpt__now_mono() < until));
     rc = 0;
 out:
