@@ -149,7 +149,8 @@ static void learners(const int *mib) {
         snprintf(text + strlen(text), sizeof text - strlen(text), "process GPU-aaaa-1 @pid.%d %d\n", i, mib[i]);
     run_file("gpus", text, false);
 }
-#define LEARN NOTE "echo $$ > pid.$HPT_TRIAL; while [ ! -e go.$HPT_TRIAL ]; do sleep 0.02; done; "
+#define LEARN \
+    NOTE "echo $$ > p.$HPT_TRIAL; mv p.$HPT_TRIAL pid.$HPT_TRIAL; while [ ! -e go.$HPT_TRIAL ]; do sleep 0.02; done; "
 
 // Trials are looked at once a second, and a tick comes five times. After enough of them every trial that has told its
 // number has been looked at, and may end.
