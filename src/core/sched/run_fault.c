@@ -90,35 +90,28 @@ static void mark(hpt__run *run, int64_t k, bool running) {
     }
 }
 
-static void begin(hpt__run *run, int64_t k, bool running) {
-    hpt__mps_looks *l = &run->mps_looks[k];
-    char xid[32] = "";
-    l->fault_at = l->broke_at = hpt__now_mono();
-    l->n_present = 0;
-    mark(run, k, running);
-    l->n_faults += l->n_present > 1;
-    if (run->mps.items[k].n_failed == 0) l->next = l->fault_at; // else it is soon
-    if (l->xid_at > 0 && l->fault_at - l->xid_at < VERDICT)
-        (void)snprintf(xid, sizeof xid, ", Xid %lld", (long long)l->xid);
-    set_drained(run, k, true);
-    hpt__run_notice(
-        run,
-        "a trial's work on %s failed and its MPS server with it%s; nothing is started there until the %lld trial%s "
-        "that it served ha%s ended",
-        hpt__run_mps_gpu(run, k), xid, (long long)l->n_present, l->n_present == 1 ? "" : "s",
-        l->n_present == 1 ? "s" : "ve");
+static bool was_shared(const hpt__mps_looks *l) {
+    return l->n_present + l->n_beside > 1;
 }
 
 // beside: how many clients of other runs suffered it too.
-static void fault(hpt__run *run, int64_t k, bool running, int64_t beside) {
+static void begin(hpt__run *run, int64_t k, bool running, int64_t beside) {
     hpt__mps_looks *l = &run->mps_looks[k];
-    begin(run, k, running);
+    char xid[32] = "", whose[64] = "it is in order again";
+    l->fault_at = l->broke_at = hpt__now_mono();
+    l->n_present = 0;
     l->n_beside = beside;
-    l->n_faults += l->n_present == 1 && beside > 0;
-}
-
-static bool was_shared(const hpt__mps_looks *l) {
-    return l->n_present + l->n_beside > 1;
+    mark(run, k, running);
+    l->n_faults += l->n_present > 0 && was_shared(l);
+    if (run->mps.items[k].n_failed == 0) l->next = l->fault_at; // else it is soon
+    if (l->xid_at > 0 && l->fault_at - l->xid_at < VERDICT)
+        (void)snprintf(xid, sizeof xid, ", Xid %lld", (long long)l->xid);
+    if (l->n_present > 0)
+        (void)snprintf(whose, sizeof whose, "the %lld trial%s that it served ha%s ended", (long long)l->n_present,
+                       l->n_present == 1 ? "" : "s", l->n_present == 1 ? "s" : "ve");
+    set_drained(run, k, true);
+    hpt__run_notice(run, "a trial's work on %s failed and its MPS server with it%s; nothing is started there until %s",
+                    hpt__run_mps_gpu(run, k), xid, whose);
 }
 
 static void exclude(hpt__run *run, int64_t k) {
@@ -208,7 +201,7 @@ void hpt__run_fault_looked(hpt__run *run, int64_t k) {
         mark(run, k, true); // one that came between
     } else if (m->fault) {
         const int64_t least = others > 0, seen = had > l->n_strangers ? had : l->n_strangers;
-        fault(run, k, true, alone ? 0 : seen > least ? seen : least);
+        begin(run, k, true, alone ? 0 : seen > least ? seen : least);
     }
     if (l->fault_at <= 0 || any_in_fault(run, k)) return;
     if (!m->fault && !m->starting) {
@@ -283,7 +276,7 @@ bool hpt__run_fault_waits(hpt__run *run, hpt__running *t) {
     }
     const bool xid = l->xid_at > 0 && fabs(l->xid_at - t->ended_at) < VERDICT;
     const bool beside = t->beside && (xid || t->said == HPT__SAID_FAULT);
-    if (((xid && another) || both || beside) && t->looked && l->fault_at <= 0) fault(run, k, false, t->beside);
+    if (((xid && another) || both || beside) && t->looked && l->fault_at <= 0) begin(run, k, false, t->beside);
     if (t->in_fault || now >= t->verdict_at) return false;
     return !t->looked || ((xid || t->said == HPT__SAID_FAULT) && now < t->ended_at + TOGETHER);
 }
