@@ -7,7 +7,7 @@
 #     --build  folder of a build: hpt and gpu_share_probe in its bin (default: build/gpu)
 #     --out    where results go (default: bench/results)
 #     --commit, --deps  as for gpu-check.sh
-#     --only   these checks: inventory half quarter escape required deaf kill fault pair advisory engine oom
+#     --only   these checks: inventory half quarter escape required advisory learn foreign deaf engine oom fault pair lost kill
 #     --limit  of the whole, in seconds (default: 120); checks for which too little is left are left out
 #     --mock   the script itself, tried over the fakes of tests/nvml, tests/mps and tests/gpu (tests/gpu/test_gpu_share.sh)
 # Each line is ok, FAIL (expected and seen) or note (a fact without a verdict). Ends with 0 only if nothing failed.
@@ -164,6 +164,7 @@ printed() { grep -ohE "(^| )$2=[^ ]*" "$1" 2>/dev/null | tail -n 1 | sed 's/^ *[
 errors_of() { tail -qn 1 "$1/trials/$(printf %06d "$2")/stderr.log" 2>/dev/null; }
 reports() { [ -n "$(said "$1" "$2" loss)" ]; }
 has() { grep -qsF -- "$2" "$1"; }
+more_than() { [ "$(grep -csF -- "$3" "$2")" -gt "$1" ]; } # lines, in a file, with a text
 gone() { ! kill -0 "$1" 2>/dev/null; }
 between() { [ -n "$1" ] && [ "$1" -ge "$2" ] && [ "$1" -le "$3" ]; }
 either() { [ "$1" = "$2" ] || [ "$1" = "$3" ]; }
@@ -404,7 +405,82 @@ pair() {
     holds pair_tier mps "$(cell pair_b 1 tier)" [ "$(cell pair_b 1 tier)" = mps ]
     holds pair_outlives "the second run's trial computes after the first has ended" "step $steps" [ "${steps%%,*}" != "${steps##* }" ]
     holds pair_done "done, and done twice" "$(cells pair_a outcome), $(cells pair_b outcome)" [ "$(cells pair_a outcome) $(cells pair_b outcome)" = "done done done" ]
-    note pair_fault "first run: $(grep -F collateral pair_a.out | cut -d' ' -f2- | tr '\n' '|'); second: $(grep -F collateral pair_b.out | cut -d' ' -f2- | tr '\n' '|')"
+    collateral() { hpt export --run "$1" --format jsonl 2>/dev/null | grep -o collateral | wc -l; }
+    note pair_fault "times that a trial was collateral: first run $(collateral pair_a), second $(collateral pair_b)"
+}
+
+# A control daemon that does not answer for a while, then one that is killed: its GPU comes back under MPS each time.
+lost() {
+    local root daemon before after pid again="is used with MPS again"
+    sweep lost 100 "gpu: 0.5" "if [ -e $log/lost.long -a ! -e $log/lost.go ]; then exec $probe spin 60 $log/lost.go; fi; exec $probe spin 1"
+    start lost 90
+    await 15 reports lost 1
+    root=$(cut -d' ' -f2 lost/mps.txt)
+    daemon() { daemon=$(cat "$root"/*.[0-9]/nvidia-cuda-mps-control.pid 2>/dev/null | head -n 1); }
+    daemon
+    if [ $device = cuda ]; then # the fakes answer without their daemon
+        kill -STOP "${daemon:-0}"
+        await 30 has lost.out "until it answers again"
+        sleep 1
+        kill -CONT "${daemon:-0}"
+        await 30 has lost.out "$again"
+        sleep 2
+        holds lost_silent "advisory until it answers, then used again" "$(grep -F MPS lost.out | cut -d' ' -f2- | tr '\n' '|')" has lost.out "$again"
+    fi
+    before=$(grep -cF "$again" lost.out)
+    touch lost.long
+    sleep 5
+    daemon
+    kill -KILL "${daemon:-0}"
+    steps() { # the last of each trial that has not ended
+        local file
+        for file in lost/trials/*/stdout.log; do grep -q end= "$file" || printf '%s ' "$(printed "$file" step)"; done
+    }
+    sleep 1
+    after=$(steps)
+    sleep 2
+    note lost_clients "clients of the daemon that was killed: steps $after, 2 s later $(steps)$(tail -qn 1 lost/trials/*/stderr.log | sort | uniq -c | tr '\n' '|')"
+    touch lost.go
+    await 45 more_than "$before" lost.out "$again"
+    sleep 4
+    pid=$(tr -dc 0-9 <lost/run.lock 2>/dev/null)
+    [ -z "$pid" ] || kill -TERM "$pid"
+    finish lost
+    keep "lost: lines of the run" lost.out
+    holds lost_again "a line" "$(grep -F MPS lost.out | tail -n 3 | cut -d' ' -f2- | tr '\n' '|')" more_than "$before" lost.out "$again"
+    holds lost_tier "mps, at last" "$(cells lost tier)" [ "$(awk -F, 'NR > 1 && $3 == "done" { t = $4 } END { print t }' lost.trials)" = mps ]
+    note lost_outcomes "$(cells lost outcome | tr ' ' '\n' | sort | uniq -c | tr '\n' ' ')"
+}
+
+# What trials are seen to take, and what later ones get.
+learn() {
+    local first last peak
+    sweep learn 8 "gpu: 0.25, gpu_memory: learn" "exec $probe hold 3 0.05"
+    run learn 40
+    first=$(cell learn 0 gpu_memory) last=$(cell learn 7 gpu_memory) peak=$(awk '$1 == 7 { print $2 $3 }' learn.peaks)
+    holds learn_done "done 8 times" "$(cells learn outcome)" [ "$(cells learn outcome | tr ' ' '\n' | grep -c 'done')" = 8 ]
+    holds learn_less "less than half of what the first had" "$first bytes, the last $last, its peak $peak" [ "${last:-0}" -gt 0 -a "${last:-0}" -lt $((${first:-0} / 2)) ]
+    sweep whole 2 "gpu: 1" "exec $probe hold 3 0.05"
+    run whole 20
+    note learn_whole "peaks of trials of a whole GPU that hold a twentieth of it: $(tail -n +2 whole.peaks | tr -s ' \n' ' ')"
+}
+
+# Memory that a program has which is no trial's.
+foreign() {
+    local text="programs that are no trials have it" mib pid
+    "$probe" hold 60 0.1 >foreign.txt 2>&1 &
+    pid=$!
+    await 15 has foreign.txt holds=
+    sleep 0.5
+    sweep foreign 1 "gpu: 0.5" "exec $probe report 1"
+    start foreign 20
+    wait "$job"
+    { kill -KILL $pid && wait $pid; } 2>/dev/null
+    finish foreign
+    mib=$(($(cell foreign 0 gpu_memory) / 1048576))
+    holds foreign_line "a line" "$(head -n 3 foreign.out | cut -d' ' -f2- | tr '\n' '|')" has foreign.out "$text"
+    holds foreign_share "half of what is left" "$mib MiB" between "$mib" $((total_mib / 3)) $((total_mib * 46 / 100))
+    holds foreign_done "done" "$(cells foreign outcome)" [ "$(cells foreign outcome)" = "done" ]
 }
 
 advisory() {
@@ -486,7 +562,8 @@ timeout 30 "$probe" report 0.1 >whole.txt 2>whole.err || { cat whole.txt whole.e
 keep "the probe, alone and without MPS" whole.txt
 uuid=$(printed whole.txt uuid)
 whole_multiprocessors=$(printed whole.txt multiprocessors)
-note whole "$uuid: $whole_multiprocessors multiprocessors, $(printed whole.txt allocatable_mib) of $(printed whole.txt total_mib) MiB can be allocated"
+total_mib=$(printed whole.txt total_mib)
+note whole "$uuid: $whole_multiprocessors multiprocessors, $(printed whole.txt allocatable_mib) of $total_mib MiB can be allocated"
 
 # What may spoil a GPU for others comes last.
 check inventory 5 inventory
@@ -495,11 +572,14 @@ check quarter 10 quarter
 check escape 12 escape
 check required 12 required
 check advisory 12 advisory
+check learn 20 learn
+check foreign 12 foreign
 check deaf 15 deaf
 check engine 12 engine
 check oom 20 oom
 check fault 15 fault
 check pair 20 pair
+check lost 60 lost
 check kill 12 killed
 
 # ---- nothing is left

@@ -5,7 +5,7 @@
 //   spin SECONDS [FILE]     short kernels whose results are checked; ends early once FILE exists
 //   deaf SECONDS            likewise with kernels of half a second; ignores SIGTERM
 //   fault STEPS             as spin, and after STEPS a kernel that writes to an illegal address
-//   hold SECONDS            all memory that is left, to the last megabyte
+//   hold SECONDS [PART]     that part of the device's memory; without it all that is left, to the last megabyte
 //   grow TO [FROM]          holds FROM of the device's memory, then a hundredth more each 0.6 s until TO, then 20 s
 //   escape SECONDS [FILE]   as spin, without the variables that lead to the MPS server
 //   ptx                     prints the kernels; needs no GPU
@@ -236,10 +236,17 @@ static int allocatable(const probe *p) {
     return 0;
 }
 
-static int hold(const probe *p, double seconds) {
+static int hold(const probe *p, double seconds, const char *part) {
     static CUdeviceptr large[PIECES], small[PIECES];
-    (void)take(p, large, PIECE);
-    (void)take(p, small, LEAST_PIECE);
+    size_t total = 0;
+    CUdeviceptr piece;
+    if (part) {
+        CALL(cuDeviceTotalMem_v2, &total, p->device);
+        CALL(cuMemAlloc_v2, &piece, (size_t)(strtod(part, NULL) * (double)total));
+    } else {
+        (void)take(p, large, PIECE);
+        (void)take(p, small, LEAST_PIECE);
+    }
     printf("holds=%.3f\n", now());
     pause_for(seconds);
     return 0;
@@ -310,7 +317,7 @@ static int run(probe *p, const char *mode, double amount, const char *last) {
     int rc = begin(p);
     if (rc) return rc;
     if (strcmp(mode, "report") == 0) return report(p, amount);
-    if (strcmp(mode, "hold") == 0) return hold(p, amount);
+    if (strcmp(mode, "hold") == 0) return hold(p, amount, last);
     if (strcmp(mode, "grow") == 0) return grow(p, amount, last ? strtod(last, NULL) : 0);
     if (strcmp(mode, "deaf") == 0) return spin(p, amount, LONG_KERNEL, NULL);
     if (strcmp(mode, "fault") != 0) return spin(p, amount, SHORT_KERNEL, last);
@@ -328,8 +335,9 @@ int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "ptx") == 0) return fputs(PTX, stdout) < 0 ? FAILED : 0;
     const double amount = argc > 2 ? strtod(argv[2], &end) : 0;
     if (!known || argc > 4 || (end && (*end || !(amount >= 0)))) {
-        (void)fprintf(stderr,
-                      "usage: gpu_share_probe report|spin|deaf|fault|hold|grow|escape|ptx [AMOUNT [FILE or FROM]]\n");
+        (void)fprintf(
+            stderr,
+            "usage: gpu_share_probe report|spin|deaf|fault|hold|grow|escape|ptx [AMOUNT [FILE, PART or FROM]]\n");
         return USAGE;
     }
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
