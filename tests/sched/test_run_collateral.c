@@ -248,15 +248,28 @@ Test(run_collateral, a_gpu_that_faults_again_and_again_is_used_without_mps_for_a
 
 // ---- who is refused, and GPUs that are lost
 
-Test(run_collateral, who_was_refused_by_a_recovering_server_is_not_charged)
+Test(run_collateral, who_was_refused_by_a_recovering_server_or_has_lost_it_is_not_charged)
 {
     run_sweep_file(
-        "[ $HPT_RESUME = 1 ] && exec echo loss=1; echo 'CUDA error: the MPS server is not ready to accept new MPS "
-        "client requests' >&2; exit 1",
-        1, QUARTER);
+        "[ $HPT_RESUME = 1 ] && exec echo loss=1; case $HPT_TRIAL in "
+        "0) echo 'CUDA error: the MPS server is not ready to accept new MPS client requests';; "
+        "1) echo 'RuntimeError: CUDA error: the remote procedural call between the MPS server and the MPS client failed';; "
+        "2) echo 'cuInit: CUDA_ERROR_MPS_CONNECTION_FAILED';; esac >&2; exit 1",
+        3, QUARTER);
     const hpt_run_summary s = run_ok(NULL);
-    cr_assert(s.n_done == 1 && s.n_failed == 0);
-    cr_has(run_attr("t", 0, "s:hpt:attempts"), "collateral");
+    cr_assert(s.n_done == 3 && s.n_failed == 0);
+    for (int i = 0; i < 3; i++) cr_has(run_attr("t", i, "s:hpt:attempts"), "collateral");
+}
+
+Test(run_collateral, clients_whose_control_daemon_has_ended_are_not_charged)
+{
+    run_sweep_file(
+        "[ $HPT_RESUME = 1 ] && exec echo loss=1; p=$(cat $CUDA_MPS_PIPE_DIRECTORY/nvidia-cuda-mps-control.pid); " CLIENTS(
+            "2") "[ $HPT_TRIAL = 0 ] && kill -9 $p; while kill -0 $p 2>/dev/null; do sleep 0.02; done; exit 1",
+        2, QUARTER);
+    const hpt_run_summary s = run_ok(NULL);
+    cr_assert(s.n_done == 2 && s.n_failed == 0);
+    for (int i = 0; i < 2; i++) cr_has(run_attr("t", i, "s:hpt:attempts"), "collateral");
 }
 
 // Seconds pass with each tick; files tell the trials what was told.

@@ -7,6 +7,7 @@
 #include <hpt/client.h>
 #include <hpt/status.h>
 #include <math.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -240,6 +241,70 @@ Test(run_stop, the_callers_signals_are_given_back)
     cr_assert_eq(child.sa_handler, SIG_IGN);
     prctl(PR_GET_CHILD_SUBREAPER, &subreaper);
     cr_assert_eq(subreaper, 0);
+}
+
+// Lets every signal through, as threads of drivers and numerical libraries may that were started before the run.
+static void *of_a_library(void *payload) {
+    while (!*(volatile bool *)payload) pause();
+    return NULL;
+}
+
+static int sent; // what on_tick_send sends, once
+static void on_tick_send(const hpt_run_event *e) {
+    if (e->kind != HPT_RUN_TICK || sent == 0) return;
+    const int number = sent;
+    sent = 0;
+    kill(getpid(), number);
+}
+
+Test(run_stop, a_signal_that_another_thread_lets_through_stops_the_run)
+{
+    pthread_t thread;
+    bool over = false;
+    cr_assert_eq(pthread_create(&thread, NULL, of_a_library, &over), 0);
+    run_sweep_file("sleep 60", 1, NULL);
+    record.hook = on_tick_send;
+    sent = SIGTERM;
+    cr_assert_eq(run_ok(NULL).end, HPT_RUN_END_STOPPED);
+    cr_assert_eq(run_processes(), 0);
+}
+
+Test(run_stop, what_the_caller_ignores_does_not_stop_it_as_under_nohup)
+{
+    run_sweep_file("sleep 1; echo loss=1", 2, NULL);
+    record.hook = on_tick_send;
+    sent = SIGHUP;
+    signal(SIGHUP, SIG_IGN);
+    cr_assert_eq(run_ok(NULL).end, HPT_RUN_END_CAP);
+    cr_assert_eq(sent, 0);
+    cr_assert_eq(signal(SIGHUP, SIG_DFL), SIG_IGN);
+}
+
+static bool child_ended;
+static void on_tick_fork(const hpt_run_event *e) {
+    int fd[2];
+    sigset_t all;
+    if (e->kind != HPT_RUN_TICK || child_ended) return;
+    cr_assert_eq(pipe(fd), 0);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        sigfillset(&all);
+        pthread_sigmask(SIG_UNBLOCK, &all, NULL);
+        for (;;) pause();
+    }
+    close(fd[1]);
+    kill(pid, SIGTERM);
+    child_ended = poll(&(struct pollfd){.fd = fd[0], .events = POLLIN}, 1, 20000) == 1;
+    kill(pid, SIGKILL);
+    close(fd[0]);
+}
+
+Test(run_stop, a_process_that_the_caller_forks_meanwhile_ends_at_a_signal)
+{
+    run_sweep_file("sleep 1; echo loss=1", 1, NULL);
+    record.hook = on_tick_fork;
+    run_ok(NULL);
+    cr_assert(child_ended);
 }
 
 // A thread that is not the main one, whose process lets SIGCHLD through elsewhere: ends are noticed all the same.

@@ -17,6 +17,7 @@
 #include "../base/alloc.h"
 #include "../base/error.h"
 #include "../base/str.h"
+#include "signals.h"
 
 #include <errno.h>
 #include <linux/close_range.h>
@@ -52,7 +53,7 @@ static _Noreturn void child(const hpt__spawn *s, pid_t parent, volatile int *err
     if (s->data_limit > 0 && (!*entered || s->keeps_limit)) limit_data((rlim_t)s->data_limit);
     (void)syscall(SYS_close_range, 4U, ~0U, CLOSE_RANGE_CLOEXEC); // kernels before 5.11: our own are marked anyway
     (void)sigaction(SIGPIPE, &usual, NULL);
-    (void)sigaction(SIGCHLD, &usual, NULL);
+    hpt__signals_reset();
     (void)sigprocmask(SIG_SETMASK, &s->mask, NULL);
     execvpe(s->path, s->argv, s->envp); // runs a script without #! by the shell, as a user at a prompt is used to
     *error_number = errno;

@@ -20,7 +20,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -229,31 +228,19 @@ static int make_trials_folder(const hpt__run *run) {
 // ---- the process's own state, restored afterwards
 
 typedef struct process_state {
-    sigset_t mask;
-    struct sigaction child;
     int subreaper;
     char *sweep_dir; // HPT_SWEEP_DIR before
 } process_state;
 
 static void enter(hpt__run *run, process_state *p) {
-    sigset_t mask;
-    const struct sigaction usual = {.sa_handler = SIG_DFL};
-    (void)sigemptyset(&mask);
-    (void)sigaddset(&mask, SIGINT);
-    (void)sigaddset(&mask, SIGTERM);
-    (void)sigaddset(&mask, SIGHUP);
-    (void)sigaddset(&mask, SIGCHLD);
-    (void)pthread_sigmask(SIG_BLOCK, &mask, &p->mask);
-    run->old_mask = p->mask;
-    (void)sigaction(SIGCHLD, &usual, &p->child); // ignored, children could not be waited for
+    hpt__signals_enter(&run->held);
     (void)prctl(PR_GET_CHILD_SUBREAPER, &p->subreaper);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 
-static void leave(const process_state *p) {
+static void leave(const hpt__run *run, const process_state *p) {
     (void)prctl(PR_SET_CHILD_SUBREAPER, p->subreaper);
-    (void)sigaction(SIGCHLD, &p->child, NULL);
-    (void)pthread_sigmask(SIG_SETMASK, &p->mask, NULL);
+    hpt__signals_leave(&run->held);
 }
 
 // ${envvar:HPT_SWEEP_DIR} in a command is expanded from our own environment.
@@ -443,7 +430,7 @@ int hpt_run_sweep(hpt_run_summary *out, const hpt_sweep *sweep, const hpt_run_op
                     .n_refused = UINT64_MAX};
     names n = {0};
     process_state process = {0};
-    bool entered = false, has_dir_variable = false, prepared = false;
+    bool has_dir_variable = false, prepared = false;
     run.server = (hpt__report_server)HPT__REPORT_SERVER_INIT;
     run.dir = (hpt__run_dir)HPT__RUN_DIR_INIT;
     run.asker = (hpt__asker)HPT__ASKER_INIT;
@@ -459,6 +446,7 @@ int hpt_run_sweep(hpt_run_summary *out, const hpt_sweep *sweep, const hpt_run_op
         return hpt__fail(HPT_E_ARG, "hpt_run_sweep: a number in the options is negative");
     if (atomic_flag_test_and_set(&running))
         return hpt__fail(HPT_E_BUSY, "hpt_run_sweep runs in this process already; one at a time");
+    enter(&run, &process); // before anything is loaded that starts threads
     HPT_TRY(settle_names(&n, sweep, run.o));
     HPT_TRY(settle_folders(&run, &n));
     run.cap = n.n_trials > 0 ? n.n_trials : sweep->run_cap;
@@ -471,8 +459,6 @@ int hpt_run_sweep(hpt_run_summary *out, const hpt_sweep *sweep, const hpt_run_op
     has_dir_variable = true;
     HPT_TRY(hpt__run_check_program(&run));
     HPT_TRY(hpt__run_dir_open(&run.dir, hpt__str_text(&n.run_dir)));
-    enter(&run, &process);
-    entered = true;
     HPT_TRY(prepare(&run, &n));
     prepared = true;
     HPT_TRY(run_trials(out, &run));
@@ -481,7 +467,7 @@ out:;
     hpt__error_copy(message); // closing may fail silently and must not replace it
     run_fini(&run);
     hpt__run_dir_close(&run.dir, rc < 0 && !prepared);
-    if (entered) leave(&process);
+    leave(&run, &process);
     if (has_dir_variable) restore_sweep_dir(&process);
     names_fini(&n);
     atomic_flag_clear(&running);

@@ -28,6 +28,8 @@
 //   shared fault of its server
 //   such words within TOGETHER of a client's SIGKILL   collateral: a kill amidst device work breaks the server as a fault does
 //   CUDA says that the server takes no newcomers       collateral: it is in no state to be anybody's fault
+//   CUDA says that the server is gone, or the control  collateral: a server ends with its daemon, and its clients fail at
+//   daemon is                                          once (seen on an H200)
 //   its GPU does not answer any more (run_lost.c)      collateral
 //   none                                               failed, charged
 // FAULT is seldom seen: on an H200 (driver 580) it lasted 0.12 s at most, and all clients failed within a millisecond. It is
@@ -257,6 +259,7 @@ bool hpt__run_fault_waits(hpt__run *run, hpt__running *t) {
     if (was_killed(t) && t->tier == HPT__TIER_MPS && !t->in_fault && !t->work_ended) l->killed_at = t->ended_at;
     if (!failed(t) || t->in_fault) return false;
     if (t->said == HPT__SAID_NOTHING && t->verdict_at <= 0) t->said = hpt__run_says_fault(t);
+    if (t->said == HPT__SAID_NOTHING && hpt__mps_is_gone(&run->mps.items[k])) t->said = HPT__SAID_REFUSED;
     if (is_late(l, t)) {
         t->late = true;
         return false;
@@ -306,7 +309,7 @@ void hpt__run_fault_time(hpt__run *run, double now) {
 int hpt__run_collateral(bool *is, hpt__run *run, hpt__running *t, const char *log) {
     int64_t n = 0;
     char reason[96];
-    const bool lost = hpt__run_lost_any(run, t), refused = t->verdict_at > 0 && t->said == HPT__SAID_REFUSED;
+    const bool lost = hpt__run_lost_any(run, t), refused = t->said == HPT__SAID_REFUSED;
     *is =
         lost || refused || t->late || (t->in_fault && was_shared(&run->mps_looks[hpt__run_mps_index(run, &t->grant)]));
     if (!*is) return 0;
@@ -317,7 +320,7 @@ int hpt__run_collateral(bool *is, hpt__run *run, hpt__running *t, const char *lo
         return hpt__run_ended_bad(run, t->trial, t, HPT_TRIAL_FAIL, HPT_OUTCOME_FAILED, reason, log, 0);
     }
     const char *text = lost               ? "its GPU is lost; it is started again"
-                       : refused          ? "its GPU's MPS server refused it; it is started again"
+                       : refused          ? "its GPU's MPS server refused it or is gone; it is started again"
                        : n < HPT__SUSPECT ? "its shared GPU failed; it is started again"
                                           : "its shared GPU failed again; it is started again alone";
     return hpt__run_start_again(run, t, HPT_OUTCOME_COLLATERAL, text, log);

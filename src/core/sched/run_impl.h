@@ -37,6 +37,7 @@
 #include "process.h"
 #include "report_socket.h"
 #include "run_dir.h"
+#include "signals.h"
 #include <hpt/sched.h>
 #include <pthread.h>
 #include <sys/resource.h>
@@ -100,7 +101,7 @@ typedef struct hpt__mps_looks { // what is known of a controller, and when it is
 typedef enum hpt__said { // what a failed trial wrote of its GPU (fault_words.inc)
     HPT__SAID_NOTHING,
     HPT__SAID_FAULT,   // a fatal fault, its own or a neighbour's
-    HPT__SAID_REFUSED, // its MPS server takes no newcomers
+    HPT__SAID_REFUSED, // its MPS server takes no newcomers, or is gone
 } hpt__said;
 
 typedef struct hpt__parked { // a trial that waits for its share; its id in the queue is its index
@@ -295,7 +296,7 @@ typedef struct hpt__run {
     pid_t *leaders;       // scratch, n_slots
     int64_t n_slots, n_running;
     int epoll, signals, inotify, null_fd;
-    sigset_t old_mask; // of the calling thread, for the trials
+    hpt__signals held; // .mask is what trials get
     hpt__report_server server;
     char *buffer; // HPT__READ_SIZE
     hpt__study_report *reports;

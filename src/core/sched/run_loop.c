@@ -2,7 +2,7 @@
 // run_loop.c: one epoll loop in the caller's thread. Nothing in it takes long: asks have a thread of their own
 // (run_ask.c).
 //
-// Sources: signals (signalfd: SIGINT, SIGTERM, SIGHUP, SIGCHLD), the end of each trial's first process (pidfd), files
+// Sources: signals (signalfd, see signals.c: SIGINT, SIGTERM, SIGHUP, SIGCHLD), the end of each trial's first process (pidfd), files
 // that trials write (inotify), the socket and its connections, asks that are done; what is timed (limits, grace, ticks) is the timeout of
 // epoll_wait. Nothing is polled while nothing happens. inotify reports once and is armed again after the files of those
 // that wrote were read, at most 25 times a second: a trial that prints a million lines costs reads of a quarter megabyte,
@@ -55,15 +55,9 @@ static void raise_file_limit(int64_t n_slots) {
 
 int hpt__run_open_loop(hpt__run *run) {
     int rc = 0;
-    sigset_t mask;
     raise_file_limit(run->n_slots);
-    (void)sigemptyset(&mask);
-    (void)sigaddset(&mask, SIGINT);
-    (void)sigaddset(&mask, SIGTERM);
-    (void)sigaddset(&mask, SIGHUP);
-    (void)sigaddset(&mask, SIGCHLD);
     run->epoll = epoll_create1(EPOLL_CLOEXEC);
-    run->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+    run->signals = signalfd(-1, &run->held.watched, SFD_CLOEXEC | SFD_NONBLOCK);
     int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     run->null_fd = null_fd >= 0 ? fcntl(null_fd, F_DUPFD_CLOEXEC, 4) : -1;
     if (null_fd >= 0) close(null_fd);

@@ -11,8 +11,9 @@
 // with the longer pauses. One line says that it was lost, one that it is back.
 //
 // What runs is left as it is:
-//   - Clients of a daemon that has ended compute on as long as their server lives; a second server beside it would only take turns with
-//     it. So nothing is started before they have ended, and then what is left of the old one gets SIGKILL.
+//   - A server ends with its daemon, and its clients fail at once (seen on an H200, driver 580; run_fault.c charges none of them). Should
+//     one live on, a second server beside it would only take turns with it: nothing is started before its clients have ended, and then
+//     what is left of the old one gets SIGKILL.
 //   - Trials that began as advisory stay so, and new ones beside them are under MPS: the ledger counts both, so that together they
 //     never hold more than the GPU, in compute or in memory; until the former have ended they and the server take turns. To wait for an
 //     empty GPU instead would leave it idle for as long as a trial takes.

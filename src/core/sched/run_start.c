@@ -163,7 +163,7 @@ static int spawn(hpt__run *run, hpt__running *t, char **argv) {
                     .fd_out = t->fd_out,
                     .fd_err = t->fd_err,
                     .fd_report = t->fd_report,
-                    .mask = run->old_mask};
+                    .mask = run->held.mask};
     hpt__run_limit(&s, run, t);
     rc = hpt__process_spawn(&t->pid, &why, &s);
     hpt__run_limited(run, t, &s);
