@@ -89,8 +89,9 @@ void bench_print(const bench_options *o, const bench_row *r) {
             r->group, r->name, r->sampler, r->storage, (long long)r->d, (long long)r->start, (long long)r->n, r->unit,
             us, lo, hi, *peak ? ", \"peak_mb\": " : "", peak);
     else if (!strcmp(o->format, "csv"))
-        fprintf(o->out, "%s,%s,%s,%s,%lld,%lld,%lld,%s,%.4g,%.4g,%.4g,%.4g,%s\r\n", r->group, r->name, r->sampler,
-                r->storage, (long long)r->d, (long long)r->start, (long long)r->n, r->unit, us, 1e6 / us, lo, hi, peak);
+        fprintf(o->out, "%s,\"%s\",%s,%s,%lld,%lld,%lld,\"%s\",%.4g,%.4g,%.4g,%.4g,%s\r\n", r->group, r->name,
+                r->sampler, r->storage, (long long)r->d, (long long)r->start, (long long)r->n, r->unit, us, 1e6 / us,
+                lo, hi, peak);
     else
         fprintf(o->out, "| %s | %s | %s | %lld | %lld | %lld | %.4g | %.4g..%.4g | %.4g | %s | %s |\n", r->name,
                 r->sampler, r->storage, (long long)r->d, (long long)r->start, (long long)r->n, us, lo, hi, 1e6 / us,

@@ -298,7 +298,7 @@ static void row(const sim_options *o, hpt__policy policy, rule r, law l, const r
         !strcmp(o->format, "jsonl")
             ? "{\"group\": \"sched\", \"policy\": \"%s\", \"rule\": \"%s\", \"durations\": \"%s\", \"utilisation\": %.4f, \"wait_median\": %.0f, \"wait_99\": %.0f, \"wait_most\": %.0f, \"wait_several\": %.0f, \"us_per_start\": %.3g, \"us_median\": %.3g, \"us_99\": %.3g, \"per_second\": %.0f}\n"
         : !strcmp(o->format, "csv")
-            ? "%s,%s,%s,%.4f,%.0f,%.0f,%.0f,%.0f,%.3g,%.3g,%.3g,%.0f\r\n"
+            ? "%s,%s,\"%s\",%.4f,%.0f,%.0f,%.0f,%.0f,%.3g,%.3g,%.3g,%.0f\r\n"
             : "| %s | %s | %s | %.4f | %.0f | %.0f | %.0f | %.0f | %.3g | %.3g | %.3g | %.0f |\n";
     fprintf(o->out, format, name, RULE_NAMES[r], LAW_NAMES[l], x->utilisation, x->wait_median, x->wait_99, x->wait_most,
             x->wait_whole, x->us_start, x->us_median, x->us_99, x->per_second);

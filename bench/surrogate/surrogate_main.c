@@ -91,7 +91,7 @@ void surrogate_print(const surrogate_options *o, const ceilings *c, const surrog
         json_number(o->out, "error", error);
         fprintf(o->out, ", \"bytes\": %lld}\n", (long long)r->memory);
     } else if (!strcmp(o->format, "csv")) {
-        fprintf(o->out, "%s,%s,%lld,%lld,%lld,%.4g,%.4g,%.4g,%s,%s,%s,%s,%s,%lld,%s\r\n", r->name, r->device,
+        fprintf(o->out, "\"%s\",%s,%lld,%lld,%lld,%.4g,%.4g,%.4g,%s,%s,%s,%s,%s,%lld,%s\r\n", r->name, r->device,
                 (long long)r->n, (long long)r->d, (long long)r->m, r->median, r->min, r->max, rate, flops, bytes,
                 product, copy, (long long)r->memory, error);
     } else {

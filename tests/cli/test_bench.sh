@@ -39,6 +39,13 @@ same "$(waits | sed 1d)" "$(sed 's/"us_per_start.*//' sched.jsonl | sed 1d)"
 [ "$(waits --seed 2 | sed 1d)" != "$(waits | sed 1d)" ] || fail "  another seed changes nothing"
 expect 2 "'0' is not a number from 1" hpt-bench sched --gpus 0
 expect 2 'usage: hpt-bench sched' hpt-bench sched --gpu 1
+fact "in CSV every row has the columns of its head, whatever its name holds"
+hpt-bench sched --gpus 4 --trials 100 --waiting 20 -o csv >sched.csv
+hpt-bench surrogate --device ref --n 8 -r 1 -o csv >surrogate.csv
+for file in sched.csv surrogate.csv; do
+    same "$(python3 -c 'import csv, sys; print(*{len(r) for r in csv.reader(open(sys.argv[1]))})' $file)" \
+        "$(head -n 1 $file | tr ',' '\n' | wc -l)"
+done
 fact "arguments that mean nothing end with the usage"
 expect 2 'usage: hpt-bench' hpt-bench --compare a.jsonl
 expect 2 'usage: hpt-bench' hpt-bench engine --compare a.jsonl b.jsonl
