@@ -31,7 +31,6 @@
 // dashes (lspart has all its fields), sick (add, rm and lspart fail)
 #include <ctype.h>
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -102,6 +101,15 @@ static bool exists(const char *name) {
     return access(path, F_OK) == 0;
 }
 
+static bool has_ended(pid_t pid) { // also one that nobody has waited for yet
+    char path[64], state = 'Z';
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *f = fopen(path, "r");
+    if (f && fscanf(f, "%*d (%*[^)]) %c", &state) != 1) state = '?';
+    if (f) (void)fclose(f);
+    return state == 'Z' || state == 'X';
+}
+
 // Calls f for each client that lives; how many there are.
 static int each_client(void (*f)(pid_t)) {
     int n = 0;
@@ -109,7 +117,7 @@ static int each_client(void (*f)(pid_t)) {
     for (const struct dirent *e; d && (e = readdir(d));) {
         if (strncmp(e->d_name, "client.", 7) != 0) continue;
         const pid_t pid = (pid_t)atoi(e->d_name + 7);
-        if (pid <= 0 || (kill(pid, 0) < 0 && errno == ESRCH)) {
+        if (pid <= 0 || has_ended(pid)) {
             forget(e->d_name);
             continue;
         }
@@ -261,8 +269,9 @@ static void add_part(const char *uuid, int chunks) {
     int i = 0;
     while (i < PARTS && chunks_of(i) > 0) i++;
     if (scripted("nopart") || chunks <= 0 || i == PARTS || chunks > number("chunks=", 15) - chunks_used()) {
-        printf("Failed to fulfill the requested SM partition of %d chunks, error CUDA_ERROR_INVALID_RESOURCE_CONFIGURATION\n",
-               chunks);
+        printf(
+            "Failed to fulfill the requested SM partition of %d chunks, error CUDA_ERROR_INVALID_RESOURCE_CONFIGURATION\n",
+            chunks);
         return;
     }
     (void)snprintf(name, sizeof name, "part.%d", i);
@@ -299,7 +308,10 @@ static void list_parts(void) {
     for (int i = 0; i < PARTS; i++) {
         const int n = chunks_of(i);
         if (n > 0)
-            printf("GPU-aa %s%02d%s %d%s %d %s\n", ID_BEGIN, i, dash, n, dash, 8 * n, has_clients(i) ? "Yes" : *dash ? "-" : "No");
+            printf("GPU-aa %s%02d%s %d%s %d %s\n", ID_BEGIN, i, dash, n, dash, 8 * n,
+                   has_clients(i) ? "Yes"
+                   : *dash        ? "-"
+                                  : "No");
     }
 }
 

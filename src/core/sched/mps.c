@@ -149,7 +149,8 @@ static bool can_part(hpt__mps_set *set, hpt__mps *m) {
 static bool parts_fit(const hpt__mps_set *set, hpt__mps *m) {
     hpt__mps_table table;
     char *why = m->no_parts;
-    if (command(set, m, PARTED, set->limit) == HPT__MPS_FAILED || command(set, m, LIST, set->limit) == HPT__MPS_FAILED) {
+    if (command(set, m, PARTED, set->limit) == HPT__MPS_FAILED ||
+        command(set, m, LIST, set->limit) == HPT__MPS_FAILED) {
         (void)snprintf(why, sizeof m->no_parts, "%.140s", hpt__str_text(&m->call.text));
         return false;
     }
@@ -414,7 +415,7 @@ static hpt__mps_state go_on_restart(const hpt__mps_set *set, hpt__mps *m) {
     }
     if (step == HPT__MPS_STARTING)
         return begin_step(set, m, HPT__MPS_CHECKING, m->parts ? LIST : "get_server_list\n") < 0 ? HPT__MPS_FAILED
-                                                                                               : HPT__MPS_BUSY;
+                                                                                                : HPT__MPS_BUSY;
     m->alive = true;
     m->n_failed = 0;
     return HPT__MPS_ANSWERED;

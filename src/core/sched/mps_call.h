@@ -18,8 +18,8 @@ typedef enum hpt__mps_state {
 typedef struct hpt__mps_call { // zeroed before its first use; used again and again
     hpt__mps_state state;
     pid_t pid;
-    int pidfd, fd; // of the process and of what it prints; while BUSY. pidfd becomes readable when it ends
-    double until;  // hpt__now_mono() at which it is given up
+    int pidfd, fd;   // of the process and of what it prints; while BUSY. pidfd becomes readable when it ends
+    double until;    // hpt__now_mono() at which it is given up
     bool any_status; // an exit status says nothing: the text is judged. Set before its first use
     hpt__str text;
 } hpt__mps_call;

@@ -270,11 +270,11 @@ typedef struct hpt__run {
     int64_t cap_parked;
     char engine_options[2][48]; // what the engine's own models may use, as options of the study; "": as they are
     hpt__enforce enforce;
-    hpt__mps_set mps;                    // run_mps.c: controllers
-    int64_t *mps_of;                     // index of each GPU's controller, -1: none; NULL: MPS is not used
-    hpt__mps_looks *mps_looks;           // of each controller
-    hpt__parting parting;                // option run.sm_partitions
-    hpt__part *parts;                    // run_mps_parts.c
+    hpt__mps_set mps;          // run_mps.c: controllers
+    int64_t *mps_of;           // index of each GPU's controller, -1: none; NULL: MPS is not used
+    hpt__mps_looks *mps_looks; // of each controller
+    hpt__parting parting;      // option run.sm_partitions
+    hpt__part *parts;          // run_mps_parts.c
     int64_t n_parts, cap_parts;
     hpt__nvml *nvml;                     // open while there are controllers; NULL: not
     hpt__gpu_answers *answers;           // run_lost.c: of each GPU; NULL: nobody asks
@@ -404,7 +404,8 @@ HPT_NODISCARD int hpt__run_start_trials(hpt__run *run); // as many as there is r
 bool hpt__run_has_more(const hpt__run *run);            // something could be started, were there room
 bool hpt__run_may_start(const hpt__run *run);           // the run goes on
 // Starts a trial in a free slot, with an SM partition (its index + 1) or without (0). Takes ownership of trial and grant.
-HPT_NODISCARD int hpt__run_begin(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__grant *grant, int64_t part);
+HPT_NODISCARD int hpt__run_begin(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__grant *grant,
+                                 int64_t part);
 // Takes ownership of the trial; the grant is the slot's, and *grant holds nothing any more.
 HPT_NODISCARD int hpt__run_start_asked(hpt__run *run, hpt_trial *trial, hpt__grant *grant);
 void hpt__run_clear_slot(hpt__run *run, hpt__running *t);
@@ -488,8 +489,9 @@ const char *hpt__run_mps_gpu(const hpt__run *run, int64_t k);             // nam
 bool hpt__run_part_is_needed(const hpt__run *run, const hpt__grant *grant);
 // Starts the trial when its partition has been made. Takes ownership of trial and grant; the trial counts as running.
 HPT_NODISCARD int hpt__run_part_want(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__grant *grant);
-void hpt__run_part_end(hpt__run *run, hpt__running *t); // the trial is over: takes its grant. Without a partition: no-op
-void hpt__run_part_drop(hpt__run *run);                 // trials that wait stay RUNNING in the study
+void hpt__run_part_end(hpt__run *run,
+                       hpt__running *t); // the trial is over: takes its grant. Without a partition: no-op
+void hpt__run_part_drop(hpt__run *run);  // trials that wait stay RUNNING in the study
 void hpt__run_part_env(hpt__str *s, const hpt__run *run, const hpt__running *t); // its entry, NUL after it
 double hpt__run_part_due(const hpt__run *run);
 HPT_NODISCARD int hpt__run_part_time(hpt__run *run, double now);

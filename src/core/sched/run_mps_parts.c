@@ -383,11 +383,12 @@ void hpt__run_part_close(hpt__run *run) {
         hpt__str_add(&text, "lspart\n");
         bool empty = true; // if nobody else uses it, it is ended with all that it has
         if (run->n_parts > 0 && m->alive && hpt__run_mps_others(run, k, false)) {
-            const bool answered =
-                hpt__mps_part_begin(&run->mps, m, hpt__str_text(&text)) == 0 && hpt__mps_call_wait(&m->parting) == HPT__MPS_ANSWERED;
+            const bool answered = hpt__mps_part_begin(&run->mps, m, hpt__str_text(&text)) == 0 &&
+                                  hpt__mps_call_wait(&m->parting) == HPT__MPS_ANSWERED;
             for (int64_t i = 0; i < run->n_parts; i++)
-                empty = empty && !(run->parts[i].id[0] && is_here(run, &run->parts[i], k) &&
-                                   (!answered || hpt__mps_table_has(hpt__str_text(&m->parting.text), run->parts[i].id)));
+                empty =
+                    empty && !(run->parts[i].id[0] && is_here(run, &run->parts[i], k) &&
+                               (!answered || hpt__mps_table_has(hpt__str_text(&m->parting.text), run->parts[i].id)));
         }
         hpt__str_fini(&text);
         hpt__mps_record_close(&m->record, empty); // what is left is the next run's to remove

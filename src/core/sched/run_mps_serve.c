@@ -118,8 +118,8 @@ static void note_no_parts(hpt__run *run) {
         const hpt__mps *m = &run->mps.items[k];
         if (m->alive && !m->parts && m->no_parts[0])
             (void)snprintf(run->mps_note, sizeof run->mps_note,
-                           "shares of %.32s are held by percentage, not by static SM partitions: %s", hpt__run_mps_gpu(run, k),
-                           m->no_parts);
+                           "shares of %.32s are held by percentage, not by static SM partitions: %s",
+                           hpt__run_mps_gpu(run, k), m->no_parts);
     }
 }
 
