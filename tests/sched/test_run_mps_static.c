@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static void enter(void) {
@@ -380,6 +381,28 @@ Test(run_mps_static, where_they_are_required_its_trials_wait_until_it_answers_ag
     cr_assert_str_eq(tier_of("t", 1), "mps-static");
     cr_assert_eq(record.outcome[1], HPT_OUTCOME_DONE);
     cr_assert_str_eq(run_attr("t", 1, "s:hpt:attempts"), "");
+}
+
+static time_t jumped;
+
+static void keep_until_told(const hpt_run_event *e) {
+    if (e->kind == HPT_RUN_TRIAL_STARTED && e->number == 0) setenv("FAKE_MPS", "version=13010 keeppart", 1);
+    // Less than a command may take, so that none is given up for it.
+    if (e->kind == HPT_RUN_TICK && record.n_ended > 0 && time(NULL) != jumped) jumped = time(NULL), run_time_passes(4);
+    if (e->kind == HPT_RUN_NOTICE && strstr(e->text, "waits for multiprocessors"))
+        setenv("FAKE_MPS", "version=13010", 1);
+}
+
+Test(run_mps_static, a_share_whose_partition_stays_is_given_back_after_a_while_and_who_needs_its_chunks_says_so_once)
+{
+    const hpt_run_options o = with(2, NULL);
+    record.hook = keep_until_told;
+    run_sweep_file("sleep 0.1; cat parts > $HPT_TRIAL_DIR/made; echo loss=1", 2, SHARE("0.6"));
+    run_ok(&o);
+    cr_assert_eq(record.outcome[1], HPT_OUTCOME_DONE);
+    cr_assert_eq(count(record.notices, "\n"), 1, "%s", record.notices);
+    cr_has(record.notices, "trial 1 waits for multiprocessors of gpu:0: it needs 9 of 15 chunks, 6 are free");
+    cr_assert_str_eq(file_of("t", 1, "made"), "add 00 9 of 9\nrm 00 9 of 0\nadd 00 9 of 9\n");
 }
 
 static void keep_for_a_while(const hpt_run_event *e) {

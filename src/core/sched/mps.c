@@ -116,7 +116,7 @@ static int add(hpt__mps_set *set, const char *uuid) {
     int rc = hpt__grow(&set->items, &set->cap, set->n + 1, sizeof *set->items);
     if (rc < 0) return rc;
     hpt__mps *m = &set->items[set->n++];
-    *m = (hpt__mps){.users = -1, .none = true, .parting.any_status = true, .record.fd = -1};
+    *m = (hpt__mps){.users = -1, .none = true, .record.fd = -1};
     (void)snprintf(m->uuid, sizeof m->uuid, "%s", uuid);
     return 0;
 }
@@ -256,6 +256,7 @@ int hpt__mps_join(int64_t *index, hpt__mps_set *set, const char *uuid, const cha
 
 int hpt__mps_part_begin(const hpt__mps_set *set, hpt__mps *m, const char *commands) {
     const hpt__mps_where w = where_of(set, m);
+    m->parting.any_status = true; // a command that was refused is an answer
     return hpt__mps_call_begin(&m->parting, &w, commands, set->limit);
 }
 
@@ -386,9 +387,10 @@ int hpt__mps_restart_begin(hpt__mps_set *set, hpt__mps *m, const hpt__run_dir *d
 static hpt__mps_state go_on_restart(const hpt__mps_set *set, hpt__mps *m) {
     const hpt__mps_step step = m->step;
     const bool answered = m->call.state == HPT__MPS_ANSWERED;
-    const bool good = m->parts && step == HPT__MPS_CHECKING
-                          ? hpt__mps_table_read(&(hpt__mps_table){0}, hpt__str_text(&m->call.text))
-                          : answered && m->call.text.len == 0;
+    bool good = answered && m->call.text.len == 0;
+    if (m->parts && step == HPT__MPS_STARTING) good = answered; // whether it did is asked next
+    if (m->parts && step == HPT__MPS_CHECKING)
+        good = hpt__mps_table_read(&(hpt__mps_table){0}, hpt__str_text(&m->call.text));
     m->step = HPT__MPS_NOTHING;
     if (step == HPT__MPS_QUITTING) {
         hpt__mps_record_close(&m->record, true);

@@ -4,7 +4,7 @@
 // A controller that was started with -S gives multiprocessors in chunks; each client names the partition that it runs in.
 //
 //   LOG/parts-XXXXXX       locked (flock) by a run while it uses partitions of the controller
-//   LOG/parts-XXXXXX.ids   its partitions, an id each line; "?" while one is being made
+//   LOG/parts-XXXXXX.ids   its partitions, an id each line; "?" while one is being made; "!": it looks for one that no record names
 //
 // Threads: any, one at a time per struct.
 #ifndef HPT_SCHED_MPS_PARTS_H

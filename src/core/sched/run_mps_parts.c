@@ -33,7 +33,7 @@
 #include <sys/epoll.h>
 
 static const double AGAIN = 0.25, AGAIN_MOST = 2.0, ROOM_AGAIN = 1.0, ROOM_SAID = 10.0, GIVE = 10.0, RM_FIRST = 0.02;
-static const char MAKING[] = "?";
+static const char MAKING[] = "?", SEEKING[] = "!";
 
 static bool is_here(const hpt__run *run, const hpt__part *p, int64_t k) {
     return p->state != HPT__PART_FREE && p->k == k && strcmp(p->pipe, run->mps.items[k].pipe) == 0;
@@ -62,11 +62,12 @@ static void own_ids(hpt__str *out, const hpt__run *run, int64_t k, bool making) 
     for (int64_t i = 0; i < run->n_parts; i++)
         if (is_here(run, &run->parts[i], k) && run->parts[i].id[0]) hpt__str_addf(out, "%s\n", run->parts[i].id);
     if (making) hpt__str_addf(out, "%s\n", MAKING);
+    if (run->mps_looks[k].unnamed) hpt__str_addf(out, "%s\n", SEEKING);
 }
 
 static void write_record(const hpt__run *run, int64_t k, bool making) {
     hpt__str ids = HPT__STR_INIT;
-    own_ids(&ids, run, k, making || run->mps_looks[k].unnamed);
+    own_ids(&ids, run, k, making);
     (void)hpt__mps_record_write(&run->mps.items[k].record, &ids); // else a kill may leave some that nobody removes
     hpt__str_fini(&ids);
 }
@@ -84,13 +85,13 @@ static void adopt(hpt__run *run, int64_t k) {
     hpt__mps *m = &run->mps.items[k];
     hpt__str ids = HPT__STR_INIT;
     if (m->record.fd < 0 && !hpt__mps_record_open(&m->record, m->log)) return;
-    own_ids(&ids, run, k, run->mps_looks[k].unnamed);
+    own_ids(&ids, run, k, false);
     const size_t own = ids.len;
     hpt__mps_record_adopt(&m->record, m->log, &ids);
     const char *text = hpt__str_text(&ids);
     for (text += ids.failed ? 0 : own; *text; text += strcspn(text, "\n"), text += *text == '\n') {
         const size_t n = strcspn(text, "\n");
-        if (n == sizeof MAKING - 1 && memcmp(text, MAKING, n) == 0)
+        if (n == 1 && (*text == *MAKING || *text == *SEEKING))
             run->mps_looks[k].unnamed = true;
         else
             add_ending(run, k, text, n);
@@ -103,14 +104,12 @@ static void take_unnamed(hpt__run *run, int64_t k, const char *table) {
     char id[HPT__MPS_PART];
     bool has_clients;
     hpt__str ids = HPT__STR_INIT;
-    run->mps_looks[k].unnamed = false;
-    write_record(run, k, false);
     hpt__mps_record_all(&ids, run->mps.items[k].log);
-    if (ids.failed || hpt__mps_record_names(hpt__str_text(&ids), MAKING)) {
-        run->mps_looks[k].unnamed = true; // later
-    } else {
+    if (!ids.failed && !hpt__mps_record_names(hpt__str_text(&ids), MAKING)) { // else later
         while (hpt__mps_table_next(id, &has_clients, &table))
             if (!has_clients && !hpt__mps_record_names(hpt__str_text(&ids), id)) add_ending(run, k, id, strlen(id));
+        run->mps_looks[k].unnamed = false;
+        write_record(run, k, false);
     }
     hpt__str_fini(&ids);
 }
@@ -292,6 +291,7 @@ static int go_on(hpt__run *run, int64_t k) {
     int rc = got ? made(run, k, p, id) : 0;
     if (p && !got && p->trial) no_room(run, k, p, &table, text);
     if (p && !got) write_record(run, k, false);
+    if (got && wanted(run, k)) l->parts_at = 0; // though some are not gone yet
     if (l->unnamed) take_unnamed(run, k, text);
     return rc;
 }
