@@ -24,7 +24,7 @@
 //
 // Static SM partitions: file parted is there if the daemon has them; part.I is one (its chunks), whose id is ID_BEGIN and I, so that an
 // id is used again when it is free. A client is in one if client.PID holds CUDA_MPS_SM_PARTITION. 15 chunks of 8 multiprocessors on a GPU
-// that has 132. FAKE_MPS_PARTS, a file: a line for each add and rm that was obeyed, with the chunks in use then.
+// that has 132. FAKE_MPS_PARTS, a file: a line for each add and rm that was obeyed and each add that was refused, with the chunks in use then.
 //
 // Further words: version=N (13000 if it is not said), chunks=N, nostatic (-S ends at once), notable (lspart's answer is no table),
 // nopart (add is refused), keeppart (rm is refused), lostpart (add makes one and never answers), plainid (add answers with the id alone),
@@ -269,6 +269,7 @@ static void add_part(const char *uuid, int chunks) {
     int i = 0;
     while (i < PARTS && chunks_of(i) > 0) i++;
     if (scripted("nopart") || chunks <= 0 || i == PARTS || chunks > number("chunks=", 15) - chunks_used()) {
+        note_parts("refuse", i, chunks);
         printf(
             "Failed to fulfill the requested SM partition of %d chunks, error CUDA_ERROR_INVALID_RESOURCE_CONFIGURATION\n",
             chunks);

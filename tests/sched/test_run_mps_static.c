@@ -82,7 +82,7 @@ static int most_chunks(void) {
     const char *p = run_read("parts");
     cr_assert(*p);
     for (; sscanf(p, "%7s %d %d of %d", what, &id, &chunks, &told) == 4; p += strcspn(p, "\n") + 1) {
-        used += strcmp(what, "add") == 0 ? chunks : -chunks;
+        used += strcmp(what, "add") == 0 ? chunks : strcmp(what, "rm") == 0 ? -chunks : 0;
         cr_assert_eq(used, told, "%s", run_read("parts"));
         cr_assert_leq(used, 15);
         most = used > most ? used : most;
@@ -229,6 +229,7 @@ Test(run_mps_static, two_runs_have_partitions_at_one_controller_and_each_removes
     const pid_t two = begin("b", 1, HELD("b"), 1, "0.6");
     run_wait_for("up.b.0");
     cr_assert_eq(most_chunks(), 15);
+    cr_lacks(run_read("parts"), "refuse");
     run_file("go.a", "", false);
     cr_assert_eq(run_wait_exit(one), 100 + HPT_RUN_END_CAP);
     wait_for_line("rm 00 6 of 9\n"); // though the controller goes on
@@ -397,11 +398,12 @@ Test(run_mps_static, a_share_whose_partition_stays_is_given_back_after_a_while_a
 {
     const hpt_run_options o = with(2, NULL);
     record.hook = keep_until_told;
-    run_sweep_file("sleep 0.1; cat parts > $HPT_TRIAL_DIR/made; echo loss=1", 2, SHARE("0.6"));
+    run_sweep_file("sleep 0.1; grep -v refuse parts > $HPT_TRIAL_DIR/made; echo loss=1", 2, SHARE("0.6"));
     run_ok(&o);
     cr_assert_eq(record.outcome[1], HPT_OUTCOME_DONE);
     cr_assert_eq(count(record.notices, "\n"), 1, "%s", record.notices);
     cr_has(record.notices, "trial 1 waits for multiprocessors of gpu:0: it needs 9 of 15 chunks, 6 are free");
+    cr_has(run_read("parts"), "refuse 01 9 of 9\n");
     cr_assert_str_eq(file_of("t", 1, "made"), "add 00 9 of 9\nrm 00 9 of 0\nadd 00 9 of 9\n");
 }
 
