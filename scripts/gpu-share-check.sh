@@ -7,7 +7,7 @@
 #     --build  folder of a build: hpt and gpu_share_probe in its bin (default: build/gpu)
 #     --out    where results go (default: bench/results)
 #     --commit, --deps  as for gpu-check.sh
-#     --only   these checks: inventory half quarter escape required advisory learn foreign deaf engine oom fault pair lost kill
+#     --only   these checks: inventory half quarter escape required advisory learn foreign deaf engine oom fault pair lost kill static
 #     --limit  of the whole, in seconds (default: 120); checks for which too little is left are left out
 #     --mock   the script itself, tried over the fakes of tests/nvml, tests/mps and tests/gpu (tests/gpu/test_gpu_share.sh)
 # Each line is ok, FAIL (expected and seen) or note (a fact without a verdict). Ends with 0 only if nothing failed.
@@ -39,6 +39,7 @@ done
 export LD_LIBRARY_PATH="$build/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 export PATH="$build/bin:$PATH"
 export XDG_CACHE_HOME=$log/cache HPT_DISABLE_FLAPPING=1
+export HPT_RUN_SM_PARTITIONS=off # but in check static
 unset HPT_STORAGE HPT_DEVICE HPT_RUN_ENFORCE HPT_FAKE_DEVICES CUDA_MPS_PIPE_DIRECTORY CUDA_MPS_LOG_DIRECTORY
 control=${HPT_MPS_CONTROL:-nvidia-cuda-mps-control}
 cd "$log" || exit 2
@@ -173,7 +174,7 @@ either() { [ "$1" = "$2" ] || [ "$1" = "$3" ]; }
 logged_control() { # NAME
     cat >"$1.control" <<S
 #!/bin/sh
-[ "\${1-}" != -d ] || { echo "\$(date +%s.%3N) -d" >>"$log/$1.mps"; exec "$control" -d; }
+case \${1-} in -*) echo "\$(date +%s.%3N) \$*" >>"$log/$1.mps"; exec "$control" "\$@" ;; esac
 in=\$(mktemp "$log/call.XXXXXX")
 cat >"\$in"
 "$control" <"\$in" >"\$in.answer" 2>&1
@@ -483,6 +484,31 @@ foreign() {
     holds foreign_done "done" "$(cells foreign outcome)" [ "$(cells foreign outcome)" = "done" ]
 }
 
+# Static SM partitions, where the control program offers them. The third trial asks for its GPU by UUID, which is not known to work.
+static() {
+    local i version seen
+    version=$("$control" -v 2>/dev/null </dev/null | sed -n 's/.*Binary version: *\([0-9]*\).*/\1/p' | head -n 1)
+    if [ "${version:-0}" -lt 13010 ]; then
+        note static "the control program's version is ${version:-unknown}: it has no static SM partitions"
+        return
+    fi
+    sweep static 3 "gpu: 0.5" "[ \$HPT_TRIAL != 2 ] || export CUDA_VISIBLE_DEVICES=$uuid; exec $probe report 4"
+    HPT_MPS_CONTROL=$(logged_control static) run static 40 -o run.sm_partitions=on
+    keep "static: the control program, as hpt used it" static.mps
+    for i in 0 1; do
+        holds static_done "done, tier mps-static" "$(cell static $i outcome), $(cell static $i tier)" [ "$(cell static $i outcome) $(cell static $i tier)" = "done mps-static" ]
+        holds static_named "a partition of $uuid" "$(said static $i CUDA_MPS_SM_PARTITION)" has "static/trials/00000$i/stdout.log" "CUDA_MPS_SM_PARTITION=$uuid/"
+        seen=$(said static $i multiprocessors)
+        holds static_multiprocessors "two fifths of $whole_multiprocessors to half, and a chunk's rest" "$seen" between "$seen" $((whole_multiprocessors * 2 / 5)) $((whole_multiprocessors / 2 + 14))
+        seen=$(said static $i allocatable_mib)
+        holds static_allocatable "at most half of $total_mib MiB" "$seen MiB" between "$seen" $((total_mib / 4)) $((total_mib / 2))
+        note static_seen "$(said static $i gpus) GPU $(said static $i uuid)"
+    done
+    seen=$(grep -oE 'sm_partition (add|rm)' static.mps | sort | uniq -c | tr -s ' \n' ' ')
+    holds static_removed "at least one is removed before the run ends" "$seen" has static.mps "sm_partition rm"
+    note static_by_uuid "with CUDA_VISIBLE_DEVICES=$uuid: $(cell static 2 outcome), $(said static 2 gpus) GPU $(said static 2 uuid) $(errors_of static 2)"
+}
+
 advisory() {
     # A second attempt, with more than a quarter, takes its half at once.
     sweep advisory 1 "gpu: 0.25" "[ \$HPT_ATTEMPT = 0 ] || exec $probe grow 0.5 0.5; exec $probe grow 0.5 0.24"
@@ -581,6 +607,7 @@ check fault 15 fault
 check pair 20 pair
 check lost 60 lost
 check kill 12 killed
+check static 20 static
 
 # ---- nothing is left
 sleep 0.3

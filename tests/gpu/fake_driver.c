@@ -4,7 +4,8 @@
 //
 // One GPU of MIB MiB with MULTIPROCESSORS. Under MPS (CUDA_MPS_PIPE_DIRECTORY is set) a process is a client of the fake control
 // program's server: it leaves client.PID in the pipe folder, has CUDA_MPS_ACTIVE_THREAD_PERCENTAGE of the multiprocessors and
-// as much memory as CUDA_MPS_PINNED_DEVICE_MEM_LIMIT says, fails once that file is gone (terminate_client), and a fault of one ends
+// as much memory as CUDA_MPS_PINNED_DEVICE_MEM_LIMIT says (where the server has static SM partitions it must name one, and has 8
+// multiprocessors for each of its chunks), fails once that file is gone (terminate_client), and a fault of one ends
 // all (file fault, which keeps newcomers waiting). Without MPS its process id goes to the file FAKE_CUDA_PID, which the
 // fake NVML reads. Kernels are known by name: spin and fault of the probe.
 #include <cuda.h>
@@ -42,9 +43,25 @@ static void write_pid(const char *path) {
     (void)snprintf(part, sizeof part, "%s.part", path);
     FILE *f = fopen(part, "w");
     if (!f) return;
-    (void)fprintf(f, "%d\n", (int)getpid());
+    const char *partition = getenv("CUDA_MPS_SM_PARTITION");
+    (void)fprintf(f, "%d %s\n", (int)getpid(), partition ? partition : "");
     (void)fclose(f);
     (void)rename(part, path);
+}
+
+// Chunks of the SM partition that this process names; 0: none, or it is not there.
+static int partition_chunks(void) {
+    const char *name = getenv("CUDA_MPS_SM_PARTITION");
+    const size_t n = name ? strlen(name) : 0;
+    char file[32], path[512];
+    int chunks = 0;
+    if (n < 2) return 0;
+    (void)snprintf(file, sizeof file, "part.%d", atoi(name + n - 2));
+    path_of(path, file);
+    FILE *f = fopen(path, "r");
+    if (f && fscanf(f, "%d", &chunks) != 1) chunks = 0;
+    if (f) (void)fclose(f);
+    return chunks;
 }
 
 static void pause_ms(double ms) {
@@ -114,6 +131,7 @@ CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute which, CUdevice dev
     const char *percent = pipe_folder ? getenv("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE") : NULL;
     (void)device;
     *value = which == CU_DEVICE_ATTRIBUTE_CLOCK_RATE ? KILOHERTZ
+             : pipe_folder && exists("parted")       ? 8 * partition_chunks()
              : percent                               ? MULTIPROCESSORS * atoi(percent) / 100
                                                      : MULTIPROCESSORS;
     return CUDA_SUCCESS;
@@ -140,6 +158,7 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device) {
         if (file) write_pid(file);
         return CUDA_SUCCESS;
     }
+    if (exists("parted") && partition_chunks() == 0) return CUDA_ERROR_INVALID_RESOURCE_CONFIGURATION;
     while (exists("fault")) pause_ms(20);
     (void)snprintf(name, sizeof name, "client.%d", (int)getpid());
     path_of(path, name);

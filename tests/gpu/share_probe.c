@@ -272,7 +272,7 @@ static int show_uuid(const probe *p) {
 }
 
 static int report(probe *p, double seconds) {
-    static const char *const names[] = {"CUDA_VISIBLE_DEVICES", "CUDA_MPS_PIPE_DIRECTORY",
+    static const char *const names[] = {"CUDA_VISIBLE_DEVICES", "CUDA_MPS_SM_PARTITION", "CUDA_MPS_PIPE_DIRECTORY",
                                         "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT"};
     size_t total = 0, left = 0;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

@@ -28,13 +28,14 @@ S
 chmod +x tools/nvidia-smi
 printf 'gpu %s 40960 reserved=512 model=Fake_GPU\nprocess %s @%s/pid 8600 step=500\n' $id $id "$place" >driver.txt
 export LD_LIBRARY_PATH="$build/tests/fake/driver" FAKE_CUDA_PID="$place/pid" FAKE_NVML_SCRIPT="$place/driver.txt"
+export FAKE_MPS=version=13010
 export HPT_NVML_PATH="$build/tests/fake/libfake_nvml.so" HPT_MPS_CONTROL="$build/tests/fake/nvidia-cuda-mps-control"
-checks=inventory,half,quarter,escape,required,advisory,foreign,deaf,oom,fault,pair,lost,kill
+checks=inventory,half,quarter,escape,required,advisory,foreign,deaf,oom,fault,pair,lost,kill,static
 [ ! -e "$build/lib/libhpt_gpu_cuda_mock.so" ] || checks=$checks,engine
 PATH=$place/tools:$PATH "$source/scripts/gpu-share-check.sh" --mock --build "$build" --out "$place/results" --commit test --limit 500 --only $checks >out.txt 2>&1 ||
     fail "$(cat out.txt)"
 same "$(grep -c '^FAIL' out.txt)" 0
-for name in half_tier quarter_allocatable escape_tier required_ended advisory_ended deaf_terminate_client oom_driver fault_counted pair_controller pair_tier foreign_share lost_again lost_tier; do
+for name in half_tier quarter_allocatable escape_tier required_ended advisory_ended deaf_terminate_client oom_driver fault_counted pair_controller pair_tier foreign_share lost_again lost_tier static_multiprocessors static_removed; do
     grep -q "^ok *$name" out.txt || fail "  $name was not checked"
 done
 expect 0 "| ok | deaf_terminate_client |" cat "$place/results/share-mock-test.md"

@@ -3,10 +3,13 @@
 // process names, so that whoever drives the real program can be tested.
 //
 //   -d                 starts a daemon for CUDA_MPS_PIPE_DIRECTORY
+//   -d -S              one with static SM partitions (from version 13010 on)
+//   -v                 prints the version
 //   no argument        commands from standard input, one a line:
 //     get_server_list | get_server_status PID | get_client_list PID | ps | start_server -uid UID | shutdown_server PID |
 //     terminate_client SERVER CLIENT | set_default_active_thread_percentage P |
-//     set_default_device_pinned_mem_limit DEVICE VALUE | quit
+//     set_default_device_pinned_mem_limit DEVICE VALUE | quit |
+//     sm_partition add UUID CHUNKS | sm_partition rm UUID ID | lspart
 //
 // All state lies in the pipe folder: nvidia-cuda-mps-control.pid, server (its process id), fault (present: the server is in
 // state FAULT). A client is a file client.PID: a test's trial makes one for itself where a CUDA program would connect; the
@@ -18,15 +21,23 @@
 // noterm (terminate_client answers 1 and leaves the client), slowterm (terminate_client never answers), deaf (quit is
 // answered and not obeyed), busy=K (from the server's start on K runs of this program fail as they do while the daemon starts
 // it; file busy holds how many have, and without it they fail anew).
+//
+// Static SM partitions: file parted is there if the daemon has them; part.I is one (its chunks), whose id is ID_BEGIN and I, so that an
+// id is used again when it is free. A client is in one if client.PID holds CUDA_MPS_SM_PARTITION. 15 chunks of 8 multiprocessors on a GPU
+// that has 132. FAKE_MPS_PARTS, a file: a line for each add and rm that was obeyed and each add that was refused, with the chunks in use then.
+//
+// Further words: version=N (13000 if it is not said), chunks=N, nostatic (-S ends at once), notable (lspart's answer is no table),
+// nopart (add is refused), keeppart (rm is refused), lostpart (add makes one and never answers), plainid (add answers with the id alone),
+// dashes (lspart has all its fields), sick (add, rm and lspart fail)
 #include <ctype.h>
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -40,6 +51,13 @@ static bool scripted(const char *word) {
     for (; p && (p = strstr(p, word)); p += n)
         if (!isalpha((unsigned char)p[n])) return true;
     return false;
+}
+
+// The number after a word that ends with '='.
+static int number(const char *word, int otherwise) {
+    const char *p = getenv("FAKE_MPS");
+    p = p ? strstr(p, word) : NULL;
+    return p ? atoi(p + strlen(word)) : otherwise;
 }
 
 static void hang(void) {
@@ -83,6 +101,15 @@ static bool exists(const char *name) {
     return access(path, F_OK) == 0;
 }
 
+static bool has_ended(pid_t pid) { // also one that nobody has waited for yet
+    char path[64], state = 'Z';
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *f = fopen(path, "r");
+    if (f && fscanf(f, "%*d (%*[^)]) %c", &state) != 1) state = '?';
+    if (f) (void)fclose(f);
+    return state == 'Z' || state == 'X';
+}
+
 // Calls f for each client that lives; how many there are.
 static int each_client(void (*f)(pid_t)) {
     int n = 0;
@@ -90,7 +117,7 @@ static int each_client(void (*f)(pid_t)) {
     for (const struct dirent *e; d && (e = readdir(d));) {
         if (strncmp(e->d_name, "client.", 7) != 0) continue;
         const pid_t pid = (pid_t)atoi(e->d_name + 7);
-        if (pid <= 0 || (kill(pid, 0) < 0 && errno == ESRCH)) {
+        if (pid <= 0 || has_ended(pid)) {
             forget(e->d_name);
             continue;
         }
@@ -187,11 +214,137 @@ static void note_end(pid_t pid) {
     (void)fclose(f);
 }
 
+// ---- static SM partitions
+
+static const char ID_BEGIN[] = "D/79e/Dgw";
+enum { PARTS = 64, SMS = 132 };
+
+static int chunks_of(int i) {
+    char name[32], path[512];
+    int n = 0;
+    (void)snprintf(name, sizeof name, "part.%d", i);
+    path_of(path, name);
+    FILE *f = fopen(path, "r");
+    if (f && fscanf(f, "%d", &n) != 1) n = 0;
+    if (f) (void)fclose(f);
+    return n;
+}
+
+static int chunks_used(void) {
+    int n = 0;
+    for (int i = 0; i < PARTS; i++) n += chunks_of(i);
+    return n;
+}
+
+static int asked_part;
+static bool is_asked_in_use;
+
+static void look_for_part(pid_t pid) {
+    char name[64], path[512], text[128] = "", id[64];
+    (void)snprintf(name, sizeof name, "client.%d", (int)pid);
+    (void)snprintf(id, sizeof id, "/%s%02d", ID_BEGIN, asked_part);
+    path_of(path, name);
+    FILE *f = fopen(path, "r");
+    if (f && fgets(text, sizeof text, f) && strstr(text, id)) is_asked_in_use = true;
+    if (f) (void)fclose(f);
+}
+
+static bool has_clients(int i) {
+    asked_part = i;
+    is_asked_in_use = false;
+    (void)each_client(look_for_part);
+    return is_asked_in_use;
+}
+
+static void note_parts(const char *what, int i, int chunks) {
+    const char *path = getenv("FAKE_MPS_PARTS");
+    FILE *f = path ? fopen(path, "a") : NULL;
+    if (!f) return;
+    (void)fprintf(f, "%s %02d %d of %d\n", what, i, chunks, chunks_used());
+    (void)fclose(f);
+}
+
+static void add_part(const char *uuid, int chunks) {
+    char name[32];
+    int i = 0;
+    while (i < PARTS && chunks_of(i) > 0) i++;
+    if (scripted("nopart") || chunks <= 0 || i == PARTS || chunks > number("chunks=", 15) - chunks_used()) {
+        note_parts("refuse", i, chunks);
+        printf(
+            "Failed to fulfill the requested SM partition of %d chunks, error CUDA_ERROR_INVALID_RESOURCE_CONFIGURATION\n",
+            chunks);
+        return;
+    }
+    (void)snprintf(name, sizeof name, "part.%d", i);
+    write_pid(name, chunks);
+    note_parts("add", i, chunks);
+    if (scripted("lostpart")) hang();
+    printf(scripted("plainid") ? "%s/%s%02d\n" : "Partition %s/%s%02d created\n", uuid, ID_BEGIN, i);
+}
+
+static void remove_part(const char *id) {
+    char name[32];
+    const size_t n = strlen(ID_BEGIN);
+    const int i = strncmp(id, ID_BEGIN, n) == 0 ? atoi(id + n) : -1, chunks = i >= 0 ? chunks_of(i) : 0;
+    if (chunks <= 0) {
+        printf("Partition %s not found\n", id);
+    } else if (scripted("keeppart") || has_clients(i)) {
+        printf("Partition %s in use. Terminate all clients before removing.\n", id);
+    } else {
+        (void)snprintf(name, sizeof name, "part.%d", i);
+        forget(name);
+        note_parts("rm", i, chunks);
+    }
+}
+
+static void list_parts(void) {
+    const int used = chunks_used();
+    const char *dash = scripted("dashes") ? " -" : "";
+    if (scripted("notable")) {
+        puts("Partitions are not available on this device");
+        return;
+    }
+    puts("GPU Partition free used free used clients\nchunks chunks SM SM");
+    printf("GPU-aa%s %d %d %d %d%s\n", dash, number("chunks=", 15) - used, used, SMS - 8 * used, 8 * used, dash);
+    for (int i = 0; i < PARTS; i++) {
+        const int n = chunks_of(i);
+        if (n > 0)
+            printf("GPU-aa %s%02d%s %d%s %d %s\n", ID_BEGIN, i, dash, n, dash, 8 * n,
+                   has_clients(i) ? "Yes"
+                   : *dash        ? "-"
+                                  : "No");
+    }
+}
+
+// True: it was one of theirs.
+static bool parts_command(const char *word, const char *a, const char *b, const char *c) {
+    const bool lists = strcmp(word, "lspart") == 0;
+    if (!lists && strcmp(word, "sm_partition") != 0) return false;
+    char path[512];
+    path_of(path, "partlock"); // programs of two runs may be at it
+    const int fd = open(path, O_RDWR | O_CREAT, 0600);
+    if (fd >= 0) (void)flock(fd, LOCK_EX);
+    if (!exists("parted"))
+        puts("Static partitioning is not enabled");
+    else if (scripted("sick"))
+        puts("Failed to initialize CUDA");
+    else if (lists)
+        list_parts();
+    else if (a && b && c && strcmp(a, "add") == 0)
+        add_part(b, atoi(c));
+    else if (a && b && c && strcmp(a, "rm") == 0)
+        remove_part(c);
+    (void)fflush(stdout);
+    if (fd >= 0) (void)close(fd);
+    return true;
+}
+
 static void command(char *line) {
     char *save = NULL, *word = strtok_r(line, " \t\n", &save);
     char *a = strtok_r(NULL, " \t\n", &save), *b = strtok_r(NULL, " \t\n", &save);
     if (!word) return;
     if (scripted("hang")) hang();
+    if (parts_command(word, a, b, strtok_r(NULL, " \t\n", &save))) return;
     if (scripted("garbage")) {
         printf("what do you mean by %s\n", word);
         return;
@@ -255,7 +408,7 @@ static bool is_busy(void) {
     return true;
 }
 
-static int start_daemon(void) {
+static int start_daemon(bool parted) {
     int ready[2];
     char byte;
     if (scripted("hangstart")) hang();
@@ -263,6 +416,11 @@ static int start_daemon(void) {
         (void)fprintf(stderr, "Cannot create the control pipe: no such device\n");
         return 1;
     }
+    if (parted && (number("version=", 13000) < 13010 || scripted("nostatic"))) {
+        (void)fprintf(stderr, "nvidia-cuda-mps-control: invalid option -- 'S'\n");
+        return 1;
+    }
+    if (parted) write_pid("parted", 1);
     if (read_pid("nvidia-cuda-mps-control.pid") > 0) {
         (void)fprintf(stderr, "An instance of this daemon is already running\n");
         return 1;
@@ -297,7 +455,11 @@ int main(int argc, char **argv) {
     if (!folder) folder = "/tmp/nvidia-mps";
     if (strcmp(name ? name + 1 : argv[0], "nvidia-cuda-mps-server") == 0) return argc > 1 ? serve(atoi(argv[1])) : 1;
     (void)mkdir(folder, 0700);
-    if (argc > 1 && strcmp(argv[1], "-d") == 0) return start_daemon();
+    if (argc > 1 && strcmp(argv[1], "-v") == 0) {
+        printf("CUDA MPS Control for Linux/Unix/QNX. Binary version: %d\n", number("version=", 13000));
+        return 0;
+    }
+    if (argc > 1 && strcmp(argv[1], "-d") == 0) return start_daemon(argc > 2 && strcmp(argv[2], "-S") == 0);
     if (read_pid("nvidia-cuda-mps-control.pid") == 0 && !scripted("hang")) {
         puts("Cannot find MPS control daemon process");
         return 1;

@@ -54,6 +54,8 @@ void run_enter(void) {
 void run_enter_mps(void) {
     static const char *const unset[] = {"FAKE_MPS",
                                         "FAKE_MPS_LOG",
+                                        "FAKE_MPS_PARTS",
+                                        "HPT_RUN_SM_PARTITIONS",
                                         "CUDA_MPS_PIPE_DIRECTORY",
                                         "XLA_PYTHON_CLIENT_MEM_FRACTION",
                                         "TF_FORCE_GPU_ALLOW_GROWTH",

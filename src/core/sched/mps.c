@@ -5,6 +5,10 @@
 // domain. GPUs are named by UUID, because a controller numbers those that it sees anew. Where they live, who uses them, and how
 // they end when nobody does any more: mps_root.c.
 //
+// Static SM partitions belong to a controller from its start to its end. So it is tried there whether this program, driver and GPU have
+// them (lspart answers with a table), and whether the run's shares lose little by rounding to chunks; a controller for which that is not so
+// is ended before anybody knows of it, and one without is started.
+//
 // Threads: the caller's. Cost: starting and ending takes tens of milliseconds with a driver that is loaded.
 // Source: NVIDIA's MPS documentation (control program's commands).
 #include "mps.h"
@@ -21,6 +25,7 @@
 
 static const double LIMIT = 5.0;    // seconds that a command may take
 static const double PATIENCE = 3.0; // seconds over which looks must fail
+static const char PLAIN[] = "-d", PARTED[] = "-d -S", LIST[] = "lspart\n";
 
 int hpt__mps_open(hpt__mps_set *set, const char *registry) {
     set->limit = LIMIT;
@@ -36,8 +41,12 @@ static hpt__mps_where where_of(const hpt__mps_set *set, const hpt__mps *m) {
 }
 
 static void give_up(hpt__mps *m, const char *why) {
-    m->alive = false;
     m->step = HPT__MPS_NOTHING;
+    hpt__mps_give_up(m, why);
+}
+
+void hpt__mps_give_up(hpt__mps *m, const char *why) {
+    m->alive = false;
     (void)snprintf(m->why, sizeof m->why, "the MPS controller of %s: %.150s", m->uuid, why);
 }
 
@@ -48,6 +57,18 @@ static void find_daemon(hpt__mps *m) {
         m->daemon_start = stat.start;
     else
         m->daemon = 0;
+}
+
+// Whether it was started with -S, by whomever.
+static bool is_parted(pid_t daemon) {
+    hpt__str words = HPT__STR_INIT;
+    char path[40];
+    bool any = false;
+    (void)snprintf(path, sizeof path, "/proc/%d/cmdline", (int)daemon);
+    hpt__proc_read(&words, path);
+    for (size_t i = 0; i < words.len; i += strlen(words.data + i) + 1) any = any || strcmp(words.data + i, "-S") == 0;
+    hpt__str_fini(&words);
+    return any;
 }
 
 bool hpt__mps_is_gone(const hpt__mps *m) {
@@ -95,13 +116,67 @@ static int add(hpt__mps_set *set, const char *uuid) {
     int rc = hpt__grow(&set->items, &set->cap, set->n + 1, sizeof *set->items);
     if (rc < 0) return rc;
     hpt__mps *m = &set->items[set->n++];
-    *m = (hpt__mps){.users = -1, .none = true};
+    *m = (hpt__mps){.users = -1, .none = true, .record.fd = -1};
     (void)snprintf(m->uuid, sizeof m->uuid, "%s", uuid);
     return 0;
 }
 
 static int need_root(hpt__mps_set *set, const hpt__run_dir *dir) {
     return set->root[0] ? 0 : hpt__mps_root_make(set->root, &set->root_fd, dir, set->registry);
+}
+
+static void start_plain(const hpt__mps_set *set, hpt__mps *m) {
+    m->none = false;
+    // That the daemon was started proves nothing; that it answers does.
+    if (command(set, m, PLAIN, set->limit) == HPT__MPS_FAILED ||
+        command(set, m, "get_server_list\n", set->limit) == HPT__MPS_FAILED)
+        give_up(m, hpt__str_text(&m->call.text));
+    else if (m->call.text.len > 0) // no client has come yet: there can be no server
+        give_up(m, "its answer is not understood");
+}
+
+static bool can_part(hpt__mps_set *set, hpt__mps *m) {
+    if (set->parting == HPT__PARTING_OFF) return false;
+    if (set->version == 0) {
+        const bool answered = command(set, m, "-v", set->limit) == HPT__MPS_ANSWERED;
+        set->version = answered ? hpt__mps_version_read(hpt__str_text(&m->call.text)) : 0;
+        if (set->version == 0) set->version = -1;
+    }
+    return set->version >= HPT__MPS_PARTED_SINCE;
+}
+
+// Whether partitions of the GPU are what the run's shares can be held by.
+static bool parts_fit(const hpt__mps_set *set, hpt__mps *m) {
+    hpt__mps_table table;
+    char *why = m->no_parts;
+    if (command(set, m, PARTED, set->limit) == HPT__MPS_FAILED ||
+        command(set, m, LIST, set->limit) == HPT__MPS_FAILED) {
+        (void)snprintf(why, sizeof m->no_parts, "%.140s", hpt__str_text(&m->call.text));
+        return false;
+    }
+    if (!hpt__mps_table_read(&table, hpt__str_text(&m->call.text))) {
+        (void)snprintf(why, sizeof m->no_parts, "the answer to lspart is not understood");
+        return false;
+    }
+    m->chunks = table.free + table.used;
+    return set->parting == HPT__PARTING_ON || (hpt__mps_share_is_kept(why, sizeof m->no_parts, &table, set->least) &&
+                                               hpt__mps_share_is_kept(why, sizeof m->no_parts, &table, set->most));
+}
+
+static bool start_parted(hpt__mps_set *set, hpt__mps *m) {
+    if (!can_part(set, m)) return false;
+    m->none = false;
+    m->parts = parts_fit(set, m);
+    if (m->parts) return true;
+    const bool answers = m->call.state == HPT__MPS_ANSWERED;
+    if (answers) (void)command(set, m, "quit\n", set->limit);
+    hpt__mps_end_folder(m->pipe, answers ? set->limit : 0);
+    hpt__mps_leave(m);
+    m->generation++;
+    name_folders(set, m);
+    if (make_folders(m)) return false;
+    give_up(m, strerror(errno));
+    return true;
 }
 
 int hpt__mps_start(int64_t *index, hpt__mps_set *set, const hpt__run_dir *dir, const char *uuid) {
@@ -116,13 +191,7 @@ int hpt__mps_start(int64_t *index, hpt__mps_set *set, const hpt__run_dir *dir, c
         give_up(m, strerror(errno));
         return 0;
     }
-    m->none = false;
-    // That the daemon was started proves nothing; that it answers does.
-    if (command(set, m, NULL, set->limit) == HPT__MPS_FAILED ||
-        command(set, m, "get_server_list\n", set->limit) == HPT__MPS_FAILED)
-        give_up(m, hpt__str_text(&m->call.text));
-    else if (m->call.text.len > 0) // no client has come yet: there can be no server
-        give_up(m, "its answer is not understood");
+    if (!start_parted(set, m)) start_plain(set, m);
     find_daemon(m);
     return 0;
 }
@@ -158,8 +227,11 @@ int hpt__mps_join_anew(hpt__mps *m, const char *pipe) {
         return hpt__fail(HPT_E_NOT_FOUND, "the daemon of '%s' does not run", pipe);
     }
     hpt__mps_leave(m);
+    hpt__mps_record_close(&m->record, false); // of the former one
     memcpy(m->pipe, other.pipe, sizeof m->pipe);
     (void)snprintf(m->log, sizeof m->log, "%s.log", m->pipe);
+    m->parts = is_parted(other.daemon);
+    m->chunks = 0;
     m->users = other.users;
     m->daemon = other.daemon;
     m->daemon_start = other.daemon_start;
@@ -181,6 +253,12 @@ int hpt__mps_join(int64_t *index, hpt__mps_set *set, const char *uuid, const cha
 }
 
 // ---- questions
+
+int hpt__mps_part_begin(const hpt__mps_set *set, hpt__mps *m, const char *commands) {
+    const hpt__mps_where w = where_of(set, m);
+    m->parting.any_status = true; // a command that was refused is an answer
+    return hpt__mps_call_begin(&m->parting, &w, commands, set->limit);
+}
 
 int hpt__mps_look_begin(const hpt__mps_set *set, hpt__mps *m) {
     const hpt__mps_where w = where_of(set, m);
@@ -308,29 +386,38 @@ int hpt__mps_restart_begin(hpt__mps_set *set, hpt__mps *m, const hpt__run_dir *d
 // A restart: what had to be done before is done; the next step, or the end of it.
 static hpt__mps_state go_on_restart(const hpt__mps_set *set, hpt__mps *m) {
     const hpt__mps_step step = m->step;
-    const bool good = m->call.state == HPT__MPS_ANSWERED && m->call.text.len == 0;
+    const bool answered = m->call.state == HPT__MPS_ANSWERED;
+    bool good = answered && m->call.text.len == 0;
+    if (m->parts && step == HPT__MPS_STARTING) good = answered; // whether it did is asked next
+    if (m->parts && step == HPT__MPS_CHECKING)
+        good = hpt__mps_table_read(&(hpt__mps_table){0}, hpt__str_text(&m->call.text));
     m->step = HPT__MPS_NOTHING;
     if (step == HPT__MPS_QUITTING) {
+        hpt__mps_record_close(&m->record, true);
         hpt__mps_end_folder(m->pipe, 0); // nobody uses it any more
         hpt__mps_leave(m);
+        m->parts = m->parts && !m->plain && set->parting != HPT__PARTING_OFF;
+        m->chunks = 0;
         m->generation++;
         name_folders(set, m);
         if (!make_folders(m)) {
             give_up(m, strerror(errno));
             return HPT__MPS_FAILED;
         }
-        return begin_step(set, m, HPT__MPS_STARTING, NULL) < 0 ? HPT__MPS_FAILED : HPT__MPS_BUSY;
+        return begin_step(set, m, HPT__MPS_STARTING, m->parts ? PARTED : PLAIN) < 0 ? HPT__MPS_FAILED : HPT__MPS_BUSY;
     }
     if (step == HPT__MPS_STARTING && good) {
         m->none = false;
         find_daemon(m);
     }
     if (!good) {
+        m->plain = m->plain || m->parts; // the next start is without
         give_up(m, m->call.text.len > 0 ? hpt__str_text(&m->call.text) : "it failed without a word");
         return HPT__MPS_FAILED;
     }
     if (step == HPT__MPS_STARTING)
-        return begin_step(set, m, HPT__MPS_CHECKING, "get_server_list\n") < 0 ? HPT__MPS_FAILED : HPT__MPS_BUSY;
+        return begin_step(set, m, HPT__MPS_CHECKING, m->parts ? LIST : "get_server_list\n") < 0 ? HPT__MPS_FAILED
+                                                                                                : HPT__MPS_BUSY;
     m->alive = true;
     m->n_failed = 0;
     return HPT__MPS_ANSWERED;
@@ -388,6 +475,8 @@ void hpt__mps_close(hpt__mps_set *set, const hpt__run_dir *dir) {
                 (void)hpt__mps_root_end(m->pipe, set->program, set->registry);
         }
         hpt__mps_call_fini(&m->call);
+        hpt__mps_call_fini(&m->parting);
+        hpt__mps_record_close(&m->record, true);
         hpt__free(m->clients);
     }
     hpt__mps_unlock(&set->root_fd);

@@ -8,6 +8,7 @@
 
 #include "../devices/proc_walk.h"
 #include "mps_call.h"
+#include "mps_parts.h"
 #include "mps_root.h"
 
 enum { HPT__MPS_SERVERS = 16, HPT__MPS_FAILURES = 4 };
@@ -40,6 +41,13 @@ typedef struct hpt__mps { // one controller
     double failed_from;              // hpt__now_mono() of the first of them
     hpt__mps_call call;
     hpt__mps_step step; // of a look under way
+    // ---- static SM partitions
+    bool parts;            // it was started with -S: each client names one
+    bool plain;            // it is to have none when it is started anew
+    int64_t chunks;        // of its GPU; 0: it has not been asked
+    hpt__mps_call parting; // makes and removes them (run_mps_parts.c)
+    hpt__mps_record record;
+    char no_parts[160]; // why it was started without; "": that was not tried
     // ---- as of the last look
     pid_t servers[HPT__MPS_SERVERS]; // more than one if other users' programs come
     int64_t n_servers;
@@ -56,6 +64,9 @@ typedef struct hpt__mps_set {
     char root[HPT__MPS_ROOT]; // folder of those that it starts; "": none was made
     int root_fd;              // its lock
     char *registry;           // folder of claims, where other runs find it; owned; NULL: none
+    hpt__parting parting;     // whether those that it starts are to have static SM partitions
+    int64_t least, most;      // the smallest and the largest share, in millionths
+    int64_t version;          // of the program; 0: it was not asked
     hpt__mps *items;
     int64_t n, cap;
 } hpt__mps_set;
@@ -63,7 +74,8 @@ typedef struct hpt__mps_set {
 // Looks for the control program. registry: folder of claims, NULL: none. HPT_E_NOT_FOUND: there is no such program.
 HPT_NODISCARD int hpt__mps_open(hpt__mps_set *set, const char *registry);
 // Starts a controller for a GPU: set->items[*index]. One that does not start is in the list too, not alive, with the reason;
-// only what has nothing to do with MPS fails the call. Waits for the limit at most, twice.
+// only what has nothing to do with MPS fails the call. Static SM partitions that cannot be had are no such reason: it is then started
+// without. Waits for the limit at most, twice, and where partitions are tried and fail some times more.
 HPT_NODISCARD int hpt__mps_start(int64_t *index, hpt__mps_set *set, const hpt__run_dir *dir, const char *uuid);
 // Uses one that another run started, of which it is known that it lives: set->items[*index]. HPT_E_NOT_FOUND: its folder is not this user's,
 // or its daemon is gone; HPT_E_BUSY: it is being ended.
@@ -72,6 +84,10 @@ HPT_NODISCARD int hpt__mps_join(int64_t *index, hpt__mps_set *set, const char *u
 HPT_NODISCARD int hpt__mps_join_anew(hpt__mps *m, const char *pipe);
 // Ends all controllers that no other run uses, removes their folders and the record. Waits for the limit at most, three times each.
 void hpt__mps_close(hpt__mps_set *set, const hpt__run_dir *dir);
+
+void hpt__mps_give_up(hpt__mps *m, const char *why); // it is not alive any more
+// Begins a call that makes or removes partitions: m->parting goes on. Beside a look.
+HPT_NODISCARD int hpt__mps_part_begin(const hpt__mps_set *set, hpt__mps *m, const char *commands);
 
 // Whether the controller's daemon is known to have ended, or was never there.
 bool hpt__mps_is_gone(const hpt__mps *m);

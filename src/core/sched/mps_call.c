@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -69,14 +70,17 @@ static void close_all(const int *fd, int n) {
 
 int hpt__mps_call_begin(hpt__mps_call *call, const hpt__mps_where *w, const char *commands, double seconds) {
     int rc = 0, why = 0, fd[4] = {-1, -1, -1, -1}, *in = fd, *answer = fd + 2;
-    char program[] = "nvidia-cuda-mps-control", flag[] = "-d";
-    char *const argv[] = {program, commands ? NULL : flag, NULL};
+    char program[] = "nvidia-cuda-mps-control", arguments[16] = "", *argv[4] = {program}, *save = NULL;
     char **envp = NULL;
     hpt__str texts = HPT__STR_INIT;
     hpt__str_clear(&call->text);
     call->state = HPT__MPS_FAILED;
     HPT_TRY(make_environment(&envp, &texts, w));
-    const size_t n = commands ? strlen(commands) : 0;
+    const bool starts = commands[0] == '-';
+    if (starts) (void)snprintf(arguments, sizeof arguments, "%s", commands);
+    argv[1] = strtok_r(arguments, " ", &save);
+    argv[2] = argv[1] ? strtok_r(NULL, " ", &save) : NULL;
+    const size_t n = starts ? 0 : strlen(commands);
     HPT_FAIL_IF(make_pipe(in) < 0 || make_pipe(answer) < 0, HPT_E_IO, "no pipe can be made: %s", strerror(errno));
     HPT_FAIL_IF(fcntl(in[1], F_SETFL, O_NONBLOCK) < 0 || (n > 0 && write(in[1], commands, n) != (ssize_t)n), HPT_E_IO,
                 "%zu bytes of commands do not fit into a pipe", n);
@@ -141,7 +145,7 @@ static void keep_first_line(hpt__str *text) {
 static void finish(hpt__mps_call *call, hpt__mps_state state) {
     int status = 0;
     const pid_t got = waitpid(call->pid, &status, WNOHANG); // <= 0: another part of this program has reaped it
-    if (got == call->pid && status != 0) state = HPT__MPS_FAILED;
+    if (got == call->pid && status != 0 && !call->any_status) state = HPT__MPS_FAILED;
     close(call->pidfd);
     close(call->fd);
     if (call->text.failed) state = HPT__MPS_FAILED;

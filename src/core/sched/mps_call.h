@@ -5,6 +5,7 @@
 
 #include "../base/str.h"
 #include <hpt/status.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 typedef enum hpt__mps_state {
@@ -17,8 +18,9 @@ typedef enum hpt__mps_state {
 typedef struct hpt__mps_call { // zeroed before its first use; used again and again
     hpt__mps_state state;
     pid_t pid;
-    int pidfd, fd; // of the process and of what it prints; while BUSY. pidfd becomes readable when it ends
-    double until;  // hpt__now_mono() at which it is given up
+    int pidfd, fd;   // of the process and of what it prints; while BUSY. pidfd becomes readable when it ends
+    double until;    // hpt__now_mono() at which it is given up
+    bool any_status; // an exit status says nothing: the text is judged. Set before its first use
     hpt__str text;
 } hpt__mps_call;
 
@@ -28,7 +30,8 @@ typedef struct hpt__mps_where { // which controller is meant; borrowed
     const char *uuid;           // CUDA_VISIBLE_DEVICES
 } hpt__mps_where;
 
-// Starts the program; commands: lines for its standard input, or NULL to start the daemon (-d). Not while BUSY.
+// Starts the program; commands: lines for its standard input, or its arguments where they begin with '-', a blank between two. Not while
+// BUSY.
 HPT_NODISCARD int hpt__mps_call_begin(hpt__mps_call *call, const hpt__mps_where *where, const char *commands,
                                       double seconds);
 // Takes what there is, without waiting. A call whose time is up is ended and has FAILED.

@@ -112,7 +112,9 @@ static void put_gpus(hpt__str *s, const hpt__run *run, const hpt__running *t) {
     hpt__str_add(s, "CUDA_VISIBLE_DEVICES=");
     for (int64_t i = 0; i < g->demand.n_gpus; i++) {
         if (i) hpt__str_addc(s, ',');
-        hpt__str_add(s, run->ledger.gpus[g->gpus[i]].info.visible_id);
+        // In an SM partition: the one device of its controller. By number, since NVIDIA documents no other way for a client and does not say
+        // under which UUID it sees a partition (MPS v3 lists them with a "visible UUID" each).
+        hpt__str_add(s, t->part > 0 ? "0" : run->ledger.gpus[g->gpus[i]].info.visible_id);
         memory += g->gpu_memory[i];
     }
     hpt__str_addc(s, '\0');

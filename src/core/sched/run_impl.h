@@ -19,7 +19,7 @@
 //   run_fault.c    faults of shared GPUs                               run_lost.c    GPUs that stop answering
 //   run_oom_retry.c  more GPU memory                                    run_learn.c   gpu_memory: learn
 //   run_watchdog.c memory of shares that nothing holds                 run_claims.c  shares beside other runs
-//   run_foreign.c  memory that other programs have
+//   run_foreign.c  memory that other programs have                      run_mps_parts.c  static SM partitions
 #ifndef HPT_SCHED_RUN_IMPL_H
 #define HPT_SCHED_RUN_IMPL_H
 
@@ -54,7 +54,7 @@ typedef enum hpt__stop_cause { // why a trial was asked to end
     HPT__STOP_COLLATERAL, // its server failed, and it has not noticed
 } hpt__stop_cause;
 
-typedef enum hpt__tier { // what holds a trial's share, see run_mps.c; names: hpt__tier_name
+typedef enum hpt__tier { // what holds a trial's share, see run_mps.c; names: hpt__run_tier_name
     HPT__TIER_NONE,
     HPT__TIER_RLIMIT,
     HPT__TIER_CGROUP,
@@ -96,6 +96,14 @@ typedef struct hpt__mps_looks { // what is known of a controller, and when it is
     bool idle;      // nothing is started there meanwhile
     bool waited;    // for other runs that use it, and that was told
     double back_at; // since when it is used again; 0: it never was lost
+    // ---- run_mps_parts.c
+    double parts_at;           // next call
+    char asked[HPT__MPS_PATH]; // pipe folder of the controller that is asked; "": none is
+    int64_t making;            // 1 + index of the partition that is being made; 0: none
+    int64_t n_unparted;        // calls without a good answer since the last one that had one
+    double unparted_from;      // the first of them
+    bool unnamed;              // there may be a partition that no record names
+    bool room_said;
 } hpt__mps_looks;
 
 typedef enum hpt__said { // what a failed trial wrote of its GPU (fault_words.inc)
@@ -108,6 +116,24 @@ typedef struct hpt__parked { // a trial that waits for its share; its id in the 
     hpt_trial *trial;        // owned; NULL: free
     int64_t attempt;
 } hpt__parked;
+
+typedef enum hpt__part_state {
+    HPT__PART_FREE,
+    HPT__PART_WANTED, // a trial waits for it
+    HPT__PART_HELD,   // a trial in a slot has it
+    HPT__PART_ENDING, // to be removed
+} hpt__part_state;
+
+typedef struct hpt__part { // run_mps_parts.c: a static SM partition
+    hpt__part_state state;
+    int64_t k, chunks;        // its controller; how large it is to be
+    char pipe[HPT__MPS_PATH]; // of that, when it was wanted
+    char id[HPT__MPS_PART];   // "": not made
+    hpt_trial *trial;         // WANTED: owned; NULL: it is not wanted any more
+    int64_t attempt;
+    hpt__grant grant; // unless HELD
+    double since;     // of this state
+} hpt__part;
 
 enum { HPT__SUSPECT = 2 }; // attempts in shared faults after which a trial has a GPU to itself
 
@@ -148,6 +174,7 @@ typedef struct hpt__running { // one slot
     long own_peak; // kB of this program when the process was made, see run_share.c
     hpt__grant grant;
     hpt__tier tier;
+    int64_t part; // 1 + index of its SM partition; 0: none
     hpt__end mps_end;
     int64_t gpu_used;    // largest memory of its GPU so far that the watchdog saw
     bool warned;         // that it is more than its share
@@ -244,9 +271,12 @@ typedef struct hpt__run {
     int64_t cap_parked;
     char engine_options[2][48]; // what the engine's own models may use, as options of the study; "": as they are
     hpt__enforce enforce;
-    hpt__mps_set mps;                    // run_mps.c: controllers
-    int64_t *mps_of;                     // index of each GPU's controller, -1: none; NULL: MPS is not used
-    hpt__mps_looks *mps_looks;           // of each controller
+    hpt__mps_set mps;          // run_mps.c: controllers
+    int64_t *mps_of;           // index of each GPU's controller, -1: none; NULL: MPS is not used
+    hpt__mps_looks *mps_looks; // of each controller
+    hpt__parting parting;      // option run.sm_partitions
+    hpt__part *parts;          // run_mps_parts.c
+    int64_t n_parts, cap_parts;
     hpt__nvml *nvml;                     // open while there are controllers; NULL: not
     hpt__gpu_answers *answers;           // run_lost.c: of each GPU; NULL: nobody asks
     hpt__gpu_load load;                  // scratch
@@ -329,6 +359,7 @@ typedef enum hpt__source {
     HPT__SOURCE_TRIAL,
     HPT__SOURCE_ASK,
     HPT__SOURCE_MPS,
+    HPT__SOURCE_PART,
 } hpt__source;
 HPT_NODISCARD int hpt__run_watch(hpt__run *run, int fd, hpt__source source, int64_t index, uint32_t events);
 
@@ -356,6 +387,8 @@ bool hpt__run_parks(const hpt__run *run);       // whether this sweep has such
 bool hpt__run_parked_many(const hpt__run *run); // no more should be asked for before some of them start
 // Takes ownership. The trial counts as running. One whose demand cannot be had is told as failed.
 HPT_NODISCARD int hpt__run_park(hpt__run *run, hpt_trial *trial, const hpt__history *history);
+// The same for a demand that is known. Takes ownership.
+HPT_NODISCARD int hpt__run_park_as(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__demand *demand);
 // The next one that has room, with its share; false: none has.
 bool hpt__run_unpark(hpt_trial **trial, int64_t *attempt, hpt__grant *grant, hpt__run *run);
 void hpt__run_drop_parked(hpt__run *run); // they stay RUNNING in the study, like trials that are stopped with the run
@@ -371,6 +404,9 @@ void hpt__run_break(hpt__run *run, int error); // remembers the recorded error a
 HPT_NODISCARD int hpt__run_start_trials(hpt__run *run); // as many as there is room for
 bool hpt__run_has_more(const hpt__run *run);            // something could be started, were there room
 bool hpt__run_may_start(const hpt__run *run);           // the run goes on
+// Starts a trial in a free slot, with an SM partition (its index + 1) or without (0). Takes ownership of trial and grant.
+HPT_NODISCARD int hpt__run_begin(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__grant *grant,
+                                 int64_t part);
 // Takes ownership of the trial; the grant is the slot's, and *grant holds nothing any more.
 HPT_NODISCARD int hpt__run_start_asked(hpt__run *run, hpt_trial *trial, hpt__grant *grant);
 void hpt__run_clear_slot(hpt__run *run, hpt__running *t);
@@ -438,7 +474,7 @@ HPT_NODISCARD hpt__renewal hpt__run_mps_renew(hpt__run *run, int64_t k);
 // ---- run_mps.c
 bool hpt__run_mps_is_asked_for(const hpt__run *run);                   // there may be trials whose shares it can hold
 hpt__tier hpt__run_tier(const hpt__run *run, const hpt__grant *grant); // of a trial that starts
-const char *hpt__tier_name(hpt__tier tier);
+const char *hpt__run_tier_name(const hpt__running *t);
 bool hpt__run_mps_sets(const hpt__run *run, const char *name, size_t n); // a variable that we give
 void hpt__run_mps_env(hpt__str *s, const hpt__run *run, const hpt__running *t);
 void hpt__run_mps_started(hpt__run *run, const hpt__running *t);
@@ -449,6 +485,19 @@ HPT_NODISCARD int hpt__run_mps_event(hpt__run *run, int64_t controller);
 hpt__family hpt__run_family(const hpt__run *run, const hpt__running *t);  // to tell its processes by
 int64_t hpt__run_mps_index(const hpt__run *run, const hpt__grant *grant); // of its GPU's controller; -1: none
 const char *hpt__run_mps_gpu(const hpt__run *run, int64_t k);             // name of controller k's GPU
+
+// ---- run_mps_parts.c
+bool hpt__run_part_is_needed(const hpt__run *run, const hpt__grant *grant);
+// Starts the trial when its partition has been made. Takes ownership of trial and grant; the trial counts as running.
+HPT_NODISCARD int hpt__run_part_want(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__grant *grant);
+void hpt__run_part_end(hpt__run *run,
+                       hpt__running *t); // the trial is over: takes its grant. Without a partition: no-op
+void hpt__run_part_drop(hpt__run *run);  // trials that wait stay RUNNING in the study
+void hpt__run_part_env(hpt__str *s, const hpt__run *run, const hpt__running *t); // its entry, NUL after it
+double hpt__run_part_due(const hpt__run *run);
+HPT_NODISCARD int hpt__run_part_time(hpt__run *run, double now);
+HPT_NODISCARD int hpt__run_part_event(hpt__run *run, int64_t controller);
+void hpt__run_part_close(hpt__run *run); // before hpt__mps_close
 
 // ---- run_mps_again.c
 void hpt__run_mps_lost(hpt__run *run, int64_t k);               // it is not alive any more, or still not

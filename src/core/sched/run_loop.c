@@ -200,6 +200,8 @@ static int dispatch(hpt__run *run, uint64_t tag) {
         return hpt__run_asked(run);
     case HPT__SOURCE_MPS:
         return hpt__run_mps_event(run, i);
+    case HPT__SOURCE_PART:
+        return hpt__run_part_event(run, i);
     }
     return 0;
 }

@@ -3,6 +3,7 @@
 //
 //   mig             the share is a MIG instance: hardware
 //   mps             a share of one GPU, seen among the clients of this GPU's own MPS server
+//   mps-static      the same, with an SM partition of its own (run_mps_parts.c) instead of a percentage
 //   mps-unverified  the same, not seen there (yet): a trial that has not used its GPU is no client
 //   unenforced      should be there, but the driver lists it on the GPU and MPS does not: its limits do not hold
 //   advisory        CUDA_VISIBLE_DEVICES alone
@@ -68,10 +69,10 @@ hpt__tier hpt__run_tier(const hpt__run *run, const hpt__grant *g) {
     return m && m->alive ? HPT__TIER_MPS_UNVERIFIED : HPT__TIER_ADVISORY;
 }
 
-const char *hpt__tier_name(hpt__tier tier) {
+const char *hpt__run_tier_name(const hpt__running *t) {
     static const char *const names[] = {"none", "rlimit",         "cgroup",     "mig",
                                         "mps",  "mps-unverified", "unenforced", "advisory"};
-    return names[tier];
+    return t->tier == HPT__TIER_MPS && t->part > 0 ? "mps-static" : names[t->tier];
 }
 
 bool hpt__run_mps_is_asked_for(const hpt__run *run) {
@@ -83,7 +84,8 @@ bool hpt__run_mps_is_asked_for(const hpt__run *run) {
 // Variables of MPS that we give, so that inherited ones are left out.
 bool hpt__run_mps_sets(const hpt__run *run, const char *entry, size_t n) {
     static const char *const names[] = {"CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY",
-                                        "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT"};
+                                        "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT",
+                                        "CUDA_MPS_SM_PARTITION"};
     for (size_t i = 0; run->mps.n > 0 && i < sizeof names / sizeof *names; i++)
         if (strlen(names[i]) == n && memcmp(names[i], entry, n) == 0) return true;
     return false;
@@ -98,7 +100,10 @@ void hpt__run_mps_env(hpt__str *s, const hpt__run *run, const hpt__running *t) {
     if (t->tier == HPT__TIER_MPS_UNVERIFIED) {
         const int64_t percent = g->demand.gpu * 100 / HPT__GPU_UNITS;
         hpt__str_addf(s, "CUDA_MPS_PIPE_DIRECTORY=%s%cCUDA_MPS_LOG_DIRECTORY=%s%c", m->pipe, 0, m->log, 0);
-        hpt__str_addf(s, "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE=%lld%c", (long long)(percent > 0 ? percent : 1), 0);
+        if (t->part > 0)
+            hpt__run_part_env(s, run, t);
+        else
+            hpt__str_addf(s, "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE=%lld%c", (long long)(percent > 0 ? percent : 1), 0);
         // An entry for a GPU that the trial does not see would drop every limit, so its own alone is named.
         if (memory >= MIB)
             hpt__str_addf(s, "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT=%s=%lldM%c", m->uuid, (long long)(memory / MIB), 0);
@@ -244,14 +249,14 @@ static double due(const hpt__run *run, int64_t k) {
 }
 
 double hpt__run_mps_due(const hpt__run *run) {
-    double at = hpt__run_fault_due(run);
+    double at = fmin(hpt__run_fault_due(run), hpt__run_part_due(run));
     for (int64_t k = 0; k < run->mps.n; k++) at = fmin(at, due(run, k));
     return at;
 }
 
 int hpt__run_mps_time(hpt__run *run, double now) {
-    int rc = 0;
     hpt__run_fault_time(run, now);
+    int rc = hpt__run_part_time(run, now);
     for (int64_t k = 0; rc == 0 && k < run->mps.n; k++) {
         hpt__mps *m = &run->mps.items[k];
         hpt__run_mps_settle(run, k);

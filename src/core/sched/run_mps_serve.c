@@ -112,6 +112,17 @@ static void note(hpt__run *run, const char *name, const char *why) {
         (void)snprintf(run->mps_note, sizeof run->mps_note, "shares of %.32s are not held by MPS: %.300s", name, why);
 }
 
+// What was tried and could not be had. That an older program has none needs no line.
+static void note_no_parts(hpt__run *run) {
+    for (int64_t k = 0; k < run->mps.n && !run->mps_note[0]; k++) {
+        const hpt__mps *m = &run->mps.items[k];
+        if (m->alive && !m->parts && m->no_parts[0])
+            (void)snprintf(run->mps_note, sizeof run->mps_note,
+                           "shares of %.32s are held by percentage, not by static SM partitions: %s",
+                           hpt__run_mps_gpu(run, k), m->no_parts);
+    }
+}
+
 static int start_on(hpt__run *run, int64_t gpu, const char *missing, bool default_taken) {
     hpt__ledger_gpu *g = &run->ledger.gpus[gpu];
     const hpt_device_info *d = &g->info;
@@ -159,10 +170,15 @@ int hpt__run_mps_open(hpt__run *run) {
     if (!run->mps_of || !run->mps_looks) return hpt__fail_memory();
     for (int64_t i = 0; i < run->ledger.n_gpus; i++) run->mps_of[i] = -1;
     if (hpt__mps_open(&run->mps, run->claims.dir) < 0) hpt__error_copy(missing);
+    // Where the share follows what is learned of memory, nobody knows now how many chunks it will be.
+    run->mps.parting = run->sweep->gpu_follows ? HPT__PARTING_OFF : run->parting;
+    run->mps.least = run->demand.gpu;
+    run->mps.most = run->most.gpu < HPT__GPU_UNITS ? run->most.gpu : HPT__GPU_UNITS;
     run->n_leftover += hpt__mps_sweep(run->mps.registry, run->mps.program);
     const bool default_taken = is_default_taken();
     for (int64_t i = 0; i < run->ledger.n_gpus; i++)
         HPT_TRY(start_on(run, i, *missing ? missing : NULL, default_taken));
+    note_no_parts(run);
     for (int64_t k = 0; run->nvml && k < run->mps.n; k++) // where the driver tells no faults, the servers' state does
         if (hpt__nvml_watch_faults(run->nvml, run->mps.items[k].uuid) < 0) continue;
     rc = 0;
@@ -171,6 +187,7 @@ out:
 }
 
 void hpt__run_mps_close(hpt__run *run) {
+    hpt__run_part_close(run);
     hpt__mps_close(&run->mps, &run->dir);
     hpt__nvml_close(run->nvml);
     hpt__gpu_load_fini(&run->load);

@@ -34,7 +34,6 @@ static void ask_for_all(hpt__demand *d, const hpt__ledger *ledger) {
 
 int hpt__run_park(hpt__run *run, hpt_trial *trial, const hpt__history *history) {
     hpt__demand demand;
-    int64_t i = 0;
     int rc = hpt__run_demand(&demand, run, hpt__run_point(run, hpt__trial_point(trial)));
     if (rc == HPT_E_ARG) {
         char reason[HPT__ERROR_MAX + 32], why[HPT__ERROR_MAX];
@@ -49,13 +48,22 @@ int hpt__run_park(hpt__run *run, hpt_trial *trial, const hpt__history *history) 
     if (demand.n_gpus == 1 && history->gpu_memory > demand.gpu_memory) demand.gpu_memory = history->gpu_memory;
     if (demand.n_gpus == 1 && history->n_faults >= HPT__SUSPECT) ask_for_all(&demand, &run->ledger);
     if (hpt__ledger_check(&run->ledger, &demand) < 0) demand = usual; // no GPU has both that share and that much memory
+    return hpt__run_park_as(run, trial, history->attempt, &demand);
+out:
+    hpt_trial_destroy(trial);
+    return rc < 0 ? rc : 0;
+}
+
+int hpt__run_park_as(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__demand *demand) {
+    int64_t i = 0;
+    int rc = 0;
     while (i < run->cap_parked && run->parked[i].trial) i++;
     if (i == run->cap_parked) {
         HPT_TRY(hpt__grow(&run->parked, &run->cap_parked, i + 1, sizeof *run->parked));
         for (int64_t k = i; k < run->cap_parked; k++) run->parked[k] = (hpt__parked){0};
     }
-    HPT_TRY(hpt__queue_push(&run->queue, &demand, i));
-    run->parked[i] = (hpt__parked){trial, history->attempt};
+    HPT_TRY(hpt__queue_push(&run->queue, demand, i));
+    run->parked[i] = (hpt__parked){trial, attempt};
     run->n_running++;
     return 0;
 out:
@@ -74,6 +82,7 @@ bool hpt__run_unpark(hpt_trial **trial, int64_t *attempt, hpt__grant *grant, hpt
 }
 
 void hpt__run_drop_parked(hpt__run *run) {
+    hpt__run_part_drop(run);
     while (run->queue.n > 0) {
         const int64_t i = run->queue.items[run->queue.n - 1].id;
         (void)hpt__queue_remove(&run->queue, &run->ledger, i);

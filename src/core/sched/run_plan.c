@@ -107,6 +107,9 @@ int hpt__run_plan(hpt__run *run) {
     run->enforce = strcmp(o.run_enforce, "required") == 0 ? HPT__ENFORCE_REQUIRED
                    : strcmp(o.run_enforce, "off") == 0    ? HPT__ENFORCE_OFF
                                                           : HPT__ENFORCE_BEST;
+    run->parting = strcmp(o.run_sm_partitions, "on") == 0    ? HPT__PARTING_ON
+                   : strcmp(o.run_sm_partitions, "off") == 0 ? HPT__PARTING_OFF
+                                                             : HPT__PARTING_AUTO;
     rc = make_demand(&run->most, sweep, &most);
     if (rc == 0) rc = make_demand(&run->demand, sweep, &sweep->least);
     if (rc < 0) goto refused;

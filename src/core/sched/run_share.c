@@ -111,7 +111,7 @@ void hpt__run_use_json(hpt__str *s, const hpt__run *run, const hpt__running *t) 
         put_bytes(s, "gpu_memory", memory);
         put_bytes(s, "gpu_peak", t->gpu_used);
     }
-    hpt__str_addf(s, ", \"tier\": \"%s\"", hpt__tier_name(t->tier));
+    hpt__str_addf(s, ", \"tier\": \"%s\"", hpt__run_tier_name(t));
     if (d->memory > 0 && d->n_gpus > 0)
         hpt__str_addf(s, ", \"memory_tier\": \"%s\"", t->group && run->groups.memory ? "cgroup" : "none");
     if (t->use.peak > 0)

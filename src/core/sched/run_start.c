@@ -35,6 +35,7 @@ void hpt__run_clear_slot(hpt__run *run, hpt__running *t) {
     if (t->fd_report >= 0) close(t->fd_report);
     hpt__intake_stream_fini(&t->out);
     hpt__intake_stream_fini(&t->report);
+    hpt__run_part_end(run, t);
     hpt__run_give(run, &t->grant);
     hpt__cores_give(&run->cores, t - run->slots);
     if (t->group) hpt__cgroup_remove(t->group);
@@ -183,8 +184,7 @@ out:
     return rc;
 }
 
-// Takes ownership of trial and grant.
-static int begin(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__grant *grant) {
+int hpt__run_begin(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__grant *grant, int64_t part) {
     int rc = 0;
     char **argv = NULL;
     hpt__running *t = run->slots;
@@ -202,7 +202,8 @@ static int begin(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__gr
                         .silent_at = INFINITY,
                         .kill_at = INFINITY,
                         .grant = *grant,
-                        .tier = hpt__run_tier(run, grant)};
+                        .tier = hpt__run_tier(run, grant),
+                        .part = part};
     run->n_running++;
     run->n_started_here++;
     hpt__run_clear_values(run, t);
@@ -240,6 +241,12 @@ out:
         hpt__error_set(text);
     }
     return rc;
+}
+
+// Takes ownership of trial and grant.
+static int begin(hpt__run *run, hpt_trial *trial, int64_t attempt, const hpt__grant *grant) {
+    if (hpt__run_part_is_needed(run, grant)) return hpt__run_part_want(run, trial, attempt, grant);
+    return hpt__run_begin(run, trial, attempt, grant, 0);
 }
 
 static bool is_drained(const hpt__run *run, const hpt__grant *grant) {
