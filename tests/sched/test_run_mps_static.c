@@ -127,7 +127,7 @@ Test(run_mps_static, an_older_program_gets_no_partitions_and_no_line)
     cr_assert_str_eq(tier_of("t", 0), "mps-unverified");
     cr_has(file_of("t", 0, "env"), "\nCUDA_MPS_ACTIVE_THREAD_PERCENTAGE=20\n");
     cr_has(file_of("t", 0, "env"), "\nCUDA_VISIBLE_DEVICES=GPU-aaaa-1\n");
-    cr_lacks(file_of("t", 0, "env"), "SM_PARTITION");
+    cr_lacks(file_of("t", 0, "env"), "CUDA_MPS_SM_PARTITION");
     cr_lacks(file_of("t", 0, "pipe"), "parted");
     cr_assert_str_eq(record.notices, "");
 }
