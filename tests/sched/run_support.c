@@ -276,3 +276,21 @@ int run_processes_after(double seconds) {
     }
     return n;
 }
+
+const char *run_tier(const char *name, int64_t trial) {
+    static char tier[32];
+    const char *use = run_attr(name, trial, "s:hpt:use"), *p = strstr(use, "\"tier\": \"");
+    tier[0] = '\0';
+    if (p) snprintf(tier, sizeof tier, "%.*s", (int)strcspn(p + 9, "\""), p + 9);
+    return tier;
+}
+
+void run_has(const char *text, const char *part) {
+    cr_assert(strstr(text, part), "'%s' is not in: %s", part, text);
+}
+
+int run_count(const char *text, const char *part) {
+    int n = 0;
+    for (const char *p = text; (p = strstr(p, part)) != NULL; p++) n++;
+    return n;
+}

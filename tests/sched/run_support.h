@@ -56,6 +56,9 @@ hpt_study *run_study(const char *name);
 void run_counts(int64_t counts[5], const char *name);
 // Attribute of a trial, "" if it has none; static memory.
 const char *run_attr(const char *name, int64_t trial, const char *key);
+const char *run_tier(const char *name, int64_t trial); // of a trial that has ended; static memory
+void run_has(const char *text, const char *part);      // asserts it
+int run_count(const char *text, const char *part);     // how often it occurs
 // Contents of a file, "" if there is none; static memory.
 const char *run_read(const char *path);
 

@@ -26,16 +26,6 @@ static hpt_run_options slots(int64_t n) {
     return o;
 }
 
-static void cr_has(const char *text, const char *part) {
-    cr_assert(strstr(text, part), "'%s' is not in: %s", part, text);
-}
-
-static int count(const char *text, const char *part) {
-    int n = 0;
-    for (const char *p = text; (p = strstr(p, part)) != NULL; p++) n++;
-    return n;
-}
-
 // Ends with a failure once the fault has been seen, as a trial would that computes a little on before it notices.
 #define VICTIM "while [ ! -e $d/fault ] || [ ! -e told ]; do sleep 0.02; done; exit 1; "
 
@@ -68,11 +58,11 @@ Test(run_collateral, neighbours_of_a_fault_are_started_again_and_nobody_is_charg
         char path[96];
         snprintf(path, sizeof path, "hpt_runs/t/trials/%06d/checkpoint/all", i);
         cr_assert_str_eq(run_read(path), "0\n1\n", "the folder is kept and the trial knows that it goes on");
-        cr_has(run_attr("t", i, "s:hpt:attempts"), "{\"outcome\": \"collateral\", ");
+        run_has(run_attr("t", i, "s:hpt:attempts"), "{\"outcome\": \"collateral\", ");
         cr_assert_str_eq(run_attr("t", i, "s:hpt:outcome"), "");
     }
-    cr_has(record.notices, "nothing is started there until the 3 trials that it served have ended");
-    cr_has(record.notices, "gpu:0 is used again");
+    run_has(record.notices, "nothing is started there until the 3 trials that it served have ended");
+    run_has(record.notices, "gpu:0 is used again");
 }
 
 Test(run_collateral, a_point_that_always_faults_gets_a_gpu_to_itself_and_is_charged)
@@ -90,9 +80,9 @@ Test(run_collateral, a_point_that_always_faults_gets_a_gpu_to_itself_and_is_char
     cr_assert_eq(record.outcome[0], HPT_OUTCOME_FAILED);
     cr_assert_str_eq(record.reason[0], "exit code 3: illegal address");
     cr_assert_eq(record.starts[0], 3, "%d", (int)record.starts[0]);
-    cr_assert_eq(count(run_attr("t", 0, "s:hpt:attempts"), "collateral"), 2);
-    cr_has(run_attr("t", 0, "s:hpt:use"), "\"gpu\": 1.0,");
-    cr_has(run_attr("t", 0, "s:hpt:use"), "\"tier\": \"mps\"");
+    cr_assert_eq(run_count(run_attr("t", 0, "s:hpt:attempts"), "collateral"), 2);
+    run_has(run_attr("t", 0, "s:hpt:use"), "\"gpu\": 1.0,");
+    run_has(run_attr("t", 0, "s:hpt:use"), "\"tier\": \"mps\"");
 }
 
 Test(run_collateral, a_fault_without_neighbours_is_the_trials_own)
@@ -161,7 +151,7 @@ Test(run_collateral, a_fault_that_only_the_words_tell_of_charges_nobody_also_who
     const hpt_run_summary s = run_ok(&o);
     unsetenv("FAKE_MPS");
     cr_assert(s.n_done == 3 && s.n_failed == 0 && n_collateral == 3, "%s", record.notices);
-    cr_has(record.notices, "nothing is started there until the 2 trials that it served have ended");
+    run_has(record.notices, "nothing is started there until the 2 trials that it served have ended");
 }
 
 // Both are told by one look, which found the server idle again: the next routine look is half a minute later.
@@ -177,7 +167,7 @@ Test(run_collateral, a_gpu_whose_server_recovered_at_once_is_used_again_at_once)
     const hpt_run_summary s = run_ok(&o);
     unsetenv("FAKE_MPS");
     cr_assert(s.n_done == 2 && s.n_failed == 0, "%s", record.notices);
-    cr_has(record.notices, "gpu:0 is used again");
+    run_has(record.notices, "gpu:0 is used again");
     cr_assert_lt(hpt__now_mono() - from, 25.0, "it waited for the routine look");
 }
 
@@ -191,7 +181,7 @@ Test(run_collateral, whose_neighbour_was_killed_amidst_its_work_is_not_charged)
     const hpt_run_summary s = run_ok(&o);
     cr_assert(s.n_done == 1 && s.n_failed == 1, "%s", record.notices);
     cr_assert_eq(record.outcome[0], HPT_OUTCOME_FAILED);
-    cr_has(run_attr("t", 1, "s:hpt:attempts"), "collateral");
+    run_has(run_attr("t", 1, "s:hpt:attempts"), "collateral");
 }
 
 // ---- critical events of the driver. It is polled for a trial that was not seen yet: trial 2 is on the GPU and no client.
@@ -207,7 +197,7 @@ Test(run_collateral, an_event_and_two_failures_are_a_fault_though_nobody_saw_the
     const hpt_run_options o = slots(3);
     const hpt_run_summary s = run_ok(&o);
     cr_assert(s.n_done == 3, "%s", record.notices);
-    cr_has(record.notices, "Xid 31; nothing is started there until the 2 trials");
+    run_has(record.notices, "Xid 31; nothing is started there until the 2 trials");
     cr_assert_eq(record.starts[2], 1, "it is not touched");
 }
 
@@ -240,10 +230,10 @@ Test(run_collateral, a_gpu_that_faults_again_and_again_is_used_without_mps_for_a
     record.hook = pass_exclusion;
     const hpt_run_summary s = run_ok(&o);
     cr_assert(s.n_done == 8, "%d done, %d failed: %s", (int)s.n_done, (int)s.n_failed, record.notices);
-    cr_has(record.notices, "gpu:0: 3 faults of shared work; its shares are advisory, without MPS, for 10 minutes");
-    cr_has(run_attr("t", 2, "s:hpt:use"), "\"tier\": \"advisory\"");
-    cr_has(record.notices, "gpu:0 is used with MPS again");
-    cr_has(run_attr("t", 7, "s:hpt:use"), "\"tier\": \"mps-unverified\"");
+    run_has(record.notices, "gpu:0: 3 faults of shared work; its shares are advisory, without MPS, for 10 minutes");
+    run_has(run_attr("t", 2, "s:hpt:use"), "\"tier\": \"advisory\"");
+    run_has(record.notices, "gpu:0 is used with MPS again");
+    run_has(run_attr("t", 7, "s:hpt:use"), "\"tier\": \"mps-unverified\"");
 }
 
 // ---- who is refused, and GPUs that are lost
@@ -258,7 +248,7 @@ Test(run_collateral, who_was_refused_by_a_recovering_server_or_has_lost_it_is_no
         3, QUARTER);
     const hpt_run_summary s = run_ok(NULL);
     cr_assert(s.n_done == 3 && s.n_failed == 0);
-    for (int i = 0; i < 3; i++) cr_has(run_attr("t", i, "s:hpt:attempts"), "collateral");
+    for (int i = 0; i < 3; i++) run_has(run_attr("t", i, "s:hpt:attempts"), "collateral");
 }
 
 Test(run_collateral, clients_whose_control_daemon_has_ended_are_not_charged)
@@ -269,7 +259,7 @@ Test(run_collateral, clients_whose_control_daemon_has_ended_are_not_charged)
         2, QUARTER);
     const hpt_run_summary s = run_ok(NULL);
     cr_assert(s.n_done == 2 && s.n_failed == 0);
-    for (int i = 0; i < 2; i++) cr_has(run_attr("t", i, "s:hpt:attempts"), "collateral");
+    for (int i = 0; i < 2; i++) run_has(run_attr("t", i, "s:hpt:attempts"), "collateral");
 }
 
 // Seconds pass with each tick; files tell the trials what was told.
@@ -299,11 +289,11 @@ Test(run_collateral, a_gpu_that_stops_answering_is_left_out_with_the_reason_and_
     record.hook = tell_trials;
     const hpt_run_summary s = run_ok(&o);
     cr_assert(s.n_done == 4 && s.n_failed == 0, "%s", record.notices);
-    cr_has(record.notices, "gpu:0: GPU-aaaa-1: the GPU is lost");
-    cr_has(record.notices, "nothing is started there until it answers again");
-    cr_has(run_attr("t", 0, "s:hpt:attempts"), "collateral");
-    cr_has(run_attr("t", 0, "s:hpt:use"), "\"gpus\": \"gpu:1\"");
-    cr_has(run_attr("t", 3, "s:hpt:use"), "\"gpus\": \"gpu:0\"");
+    run_has(record.notices, "gpu:0: GPU-aaaa-1: the GPU is lost");
+    run_has(record.notices, "nothing is started there until it answers again");
+    run_has(run_attr("t", 0, "s:hpt:attempts"), "collateral");
+    run_has(run_attr("t", 0, "s:hpt:use"), "\"gpus\": \"gpu:1\"");
+    run_has(run_attr("t", 3, "s:hpt:use"), "\"gpus\": \"gpu:0\"");
 }
 
 Test(run_collateral, without_any_gpu_that_answers_the_run_ends_and_the_next_goes_on)
@@ -314,7 +304,7 @@ Test(run_collateral, without_any_gpu_that_answers_the_run_ends_and_the_next_goes
                    WHOLE);
     record.hook = tell_trials;
     cr_assert_eq(run_it(&s, NULL), HPT_E_DEVICE, "%s", record.notices);
-    cr_has(hpt_last_error(), "no GPU answers any more");
+    run_has(hpt_last_error(), "no GPU answers any more");
     run_file("gpus", "gpu GPU-aaaa-1 40960\n", false);
     s = run_ok(NULL);
     cr_assert(s.n_done == 1 && s.n_failed == 0);

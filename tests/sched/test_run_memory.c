@@ -26,10 +26,6 @@ static const double GIB = 1073741824.0;
 #define NOTE "echo $HPT_GPU_MEM_BYTES >> shares; "
 #define OOM "{ echo 'torch.OutOfMemoryError: CUDA out of memory.' >&2; exit 1; }; "
 
-static void cr_has(const char *text, const char *part) {
-    cr_assert(strstr(text, part), "'%s' is not in: %s", part, text);
-}
-
 // The k-th share that was noted, in GiB.
 static double share(int k) {
     const char *p = run_read("shares");
@@ -51,12 +47,12 @@ Test(run_memory, a_share_that_was_too_small_is_half_as_large_again_in_the_next_a
     cr_assert(s.n_done == 1 && s.n_failed == 0, "the point is not told as failed, and the cap of 1 holds");
     cr_assert_eq(n_oom, 1);
     cr_assert(share(0) == 10 && share(1) == 15, "%g %g", share(0), share(1));
-    cr_has(record.notices,
-           "trial 0: exit code 1: torch.OutOfMemoryError: CUDA out of memory.; it had 10.00 GiB of a GPU and is "
-           "started again with 15.00 GiB\n");
-    cr_has(run_attr("t", 0, "s:hpt:attempts"), "{\"outcome\": \"oom-gpu\", ");
-    cr_has(run_attr("t", 0, "s:hpt:attempts"), "\"gpu_memory\": 10737418240");
-    cr_has(run_attr("t", 0, "s:hpt:use"), "\"gpu\": 0.25, \"gpu_memory\": 16106127360");
+    run_has(record.notices,
+            "trial 0: exit code 1: torch.OutOfMemoryError: CUDA out of memory.; it had 10.00 GiB of a GPU and is "
+            "started again with 15.00 GiB\n");
+    run_has(run_attr("t", 0, "s:hpt:attempts"), "{\"outcome\": \"oom-gpu\", ");
+    run_has(run_attr("t", 0, "s:hpt:attempts"), "\"gpu_memory\": 10737418240");
+    run_has(run_attr("t", 0, "s:hpt:use"), "\"gpu\": 0.25, \"gpu_memory\": 16106127360");
 }
 
 Test(run_memory, it_is_tried_once_more_unless_the_sweep_says_more_often)
@@ -65,7 +61,7 @@ Test(run_memory, it_is_tried_once_more_unless_the_sweep_says_more_often)
     run_ok(NULL);
     cr_assert_eq(record.starts[0], 2);
     cr_assert_eq(record.outcome[0], HPT_OUTCOME_OOM_GPU);
-    cr_has(record.reason[0], "CUDA out of memory.; it had 3.00 GiB, after 1 smaller share");
+    run_has(record.reason[0], "CUDA out of memory.; it had 3.00 GiB, after 1 smaller share");
     cr_assert_str_eq(run_attr("t", 0, "s:hpt:outcome"), "\"oom-gpu\"");
     unlink("shares");
     run_sweep_file(NOTE OOM, 2, "hpt: {resources: {gpu: 0.25, gpu_memory: 2GiB}, retries: 3}\n");
@@ -81,7 +77,7 @@ Test(run_memory, what_had_all_of_the_largest_gpu_can_never_fit_and_says_so)
     run_ok(NULL);
     cr_assert_eq(record.starts[0], 3);
     cr_assert(share(0) == 18 && share(1) == 27 && share(2) == 40, "%s", run_read("shares"));
-    cr_has(record.reason[0], "it had 40.00 GiB, and no GPU here has more for it");
+    run_has(record.reason[0], "it had 40.00 GiB, and no GPU here has more for it");
 }
 
 Test(run_memory, whole_gpus_are_left_to_the_usual_retries)
@@ -98,7 +94,7 @@ Test(run_memory, a_larger_share_waits_for_its_room_and_is_never_beside_too_many)
                    "hpt: {resources: {gpu: 0.5, cpu: 0.1}}\n");
     const hpt_run_summary s = run_ok(NULL);
     cr_assert_eq(s.n_done, 6);
-    cr_has(run_attr("t", 0, "s:hpt:use"), "\"gpu_memory\": 32212254720");
+    run_has(run_attr("t", 0, "s:hpt:use"), "\"gpu_memory\": 32212254720");
 }
 
 Test(run_memory, a_killed_run_leaves_what_it_learned_of_a_trial)
@@ -134,7 +130,7 @@ Test(run_memory, one_that_took_more_than_its_share_gets_more_than_it_took)
     const hpt_run_summary s = run_ok(NULL);
     cr_assert(s.n_done == 1, "%s", record.reason[0]);
     cr_assert(share(0) == 1 && share(1) == 3, "%s", run_read("shares"));
-    cr_has(run_attr("t", 0, "s:hpt:attempts"), "\"gpu_peak\": 2147483648");
+    run_has(run_attr("t", 0, "s:hpt:attempts"), "\"gpu_peak\": 2147483648");
 }
 
 // ---- gpu_memory: learn
@@ -193,13 +189,13 @@ Test(run_memory, later_trials_get_what_the_first_used_and_a_tenth_and_the_next_r
     hpt_run_options o = one_slot(4);
     run_ok(&o);
     cr_assert(share(0) == 10 && share(2) == 10 && share(3) == 2.25, "%s", run_read("shares"));
-    cr_has(record.notices,
-           "gpu_memory: learn: each trial gets 2.25 GiB from now on; of 3 known, the largest took 1.95 GiB");
-    cr_has(run_attr("t", 1, "s:hpt:use"), "\"gpu_peak\": 1572864000,");
+    run_has(record.notices,
+            "gpu_memory: learn: each trial gets 2.25 GiB from now on; of 3 known, the largest took 1.95 GiB");
+    run_has(run_attr("t", 1, "s:hpt:use"), "\"gpu_peak\": 1572864000,");
     o.n_trials = 5;
     run_ok(&o);
     cr_assert_eq(share(4), 2.25, "%s", run_read("shares"));
-    cr_has(record.notices, "each trial gets 2.25 GiB from now on; of 4 known");
+    run_has(record.notices, "each trial gets 2.25 GiB from now on; of 4 known");
 }
 
 Test(run_memory, without_a_share_trials_begin_alone_and_then_share_as_their_memory_allows)
@@ -244,7 +240,7 @@ Test(run_memory, where_nothing_tells_what_is_used_that_is_said_and_shares_stay_i
     run_sweep_file(NOTE "echo loss=1", 5, QUARTER);
     run_ok(NULL);
     cr_assert_eq(share(4), 10);
-    cr_has(record.notices, "gpu_memory: learn: nothing tells here what trials use (no NVML for these GPUs)");
+    run_has(record.notices, "gpu_memory: learn: nothing tells here what trials use (no NVML for these GPUs)");
 }
 
 // Tells n trials that used a GiB each, the first 20 if it is an outlier.
@@ -281,7 +277,7 @@ Test(run_memory, one_outlier_among_many_does_not_make_all_shares_large)
     tell_trials(6, false);
     o.n_trials = 27;
     run_ok(&o);
-    cr_has(record.notices, "each trial gets 1.25 GiB from now on; of 24 known, the largest took 20.00 GiB");
+    run_has(record.notices, "each trial gets 1.25 GiB from now on; of 24 known, the largest took 20.00 GiB");
 }
 
 Test(run_memory, the_peak_of_a_trial_under_mps_is_known_too)
@@ -296,5 +292,5 @@ Test(run_memory, the_peak_of_a_trial_under_mps_is_known_too)
         1, "hpt: {resources: {gpu: 0.25, cpu: 0.1}}\n");
     record.hook = look_slowly; // answers of a controller have a time limit
     run_ok(NULL);
-    cr_has(run_attr("t", 0, "s:hpt:use"), "\"gpu_peak\": 734003200, \"tier\": \"mps\"");
+    run_has(run_attr("t", 0, "s:hpt:use"), "\"gpu_peak\": 734003200, \"tier\": \"mps\"");
 }

@@ -23,22 +23,10 @@ static const char NO_CUDA[] = "env > $HPT_TRIAL_DIR/env; echo loss=1";
 // On the GPU as NVML tells it, whether or not it is a client.
 #define ON_GPU "echo $$ > pid.part; mv pid.part pid; "
 
-static const char *tier_of(int64_t trial) {
-    static char tier[32];
-    const char *use = run_attr("t", trial, "s:hpt:use"), *p = strstr(use, "\"tier\": \"");
-    tier[0] = '\0';
-    if (p) snprintf(tier, sizeof tier, "%.*s", (int)strcspn(p + 9, "\""), p + 9);
-    return tier;
-}
-
 static const char *environment_of(int64_t trial) {
     char path[96];
     snprintf(path, sizeof path, "hpt_runs/t/trials/%06d/env", (int)trial);
     return run_read(path);
-}
-
-static void cr_has(const char *text, const char *part) {
-    cr_assert(strstr(text, part), "'%s' is not in: %s", part, text);
 }
 
 // How many processes of MPS have a pipe folder that begins so.
@@ -69,15 +57,15 @@ Test(run_mps, a_share_is_held_by_the_gpus_own_server_and_the_trial_was_seen_ther
                    1, QUARTER);
     const hpt_run_options o = with_option(required);
     run_ok(&o);
-    cr_assert_str_eq(tier_of(0), "mps");
+    cr_assert_str_eq(run_tier("t", 0), "mps");
     const char *env = environment_of(0);
-    cr_has(env, "\nCUDA_VISIBLE_DEVICES=GPU-aaaa-1\n");
-    cr_has(env, "\nCUDA_MPS_PIPE_DIRECTORY=/tmp/hpt-mps-");
-    cr_has(env, "\nCUDA_MPS_LOG_DIRECTORY=/tmp/hpt-mps-");
-    cr_has(env, "\nCUDA_MPS_ACTIVE_THREAD_PERCENTAGE=25\n");
-    cr_has(env, "\nCUDA_MPS_PINNED_DEVICE_MEM_LIMIT=GPU-aaaa-1=10240M\n");
-    cr_has(env, "\nXLA_PYTHON_CLIENT_MEM_FRACTION=0.2500\n");
-    cr_has(env, "\nTF_FORCE_GPU_ALLOW_GROWTH=true\n");
+    run_has(env, "\nCUDA_VISIBLE_DEVICES=GPU-aaaa-1\n");
+    run_has(env, "\nCUDA_MPS_PIPE_DIRECTORY=/tmp/hpt-mps-");
+    run_has(env, "\nCUDA_MPS_LOG_DIRECTORY=/tmp/hpt-mps-");
+    run_has(env, "\nCUDA_MPS_ACTIVE_THREAD_PERCENTAGE=25\n");
+    run_has(env, "\nCUDA_MPS_PINNED_DEVICE_MEM_LIMIT=GPU-aaaa-1=10240M\n");
+    run_has(env, "\nXLA_PYTHON_CLIENT_MEM_FRACTION=0.2500\n");
+    run_has(env, "\nTF_FORCE_GPU_ALLOW_GROWTH=true\n");
     char pipe[40];
     snprintf(pipe, sizeof pipe, "%.18s", strstr(env, "CUDA_MPS_PIPE_DIRECTORY=") + 24);
     cr_assert_eq(count_mps(pipe), 0, "controllers end with the run");
@@ -94,7 +82,7 @@ Test(run_mps, a_daemon_that_is_busy_with_its_server_is_asked_again)
     const hpt_run_options o = with_option(required);
     run_ok(&o);
     cr_assert_str_eq(run_read("busy"), "3\n", "it was busy");
-    cr_assert_str_eq(tier_of(0), "mps");
+    cr_assert_str_eq(run_tier("t", 0), "mps");
     cr_assert(!strstr(record.notices, "controller"), "%s", record.notices);
 }
 
@@ -110,7 +98,7 @@ Test(run_mps, a_client_that_left_the_trials_session_is_the_trials_also_when_its_
     for (int i = 0; i < 2; i++) {
         run_sweep_file(scripts[i], i + 1, QUARTER);
         run_ok(NULL);
-        cr_assert_str_eq(tier_of(i), "mps", "%d: %s", i, tier_of(i));
+        cr_assert_str_eq(run_tier("t", i), "mps", "%d: %s", i, run_tier("t", i));
     }
 }
 
@@ -131,7 +119,7 @@ Test(run_mps, a_gpu_for_one_process_takes_one_trial_and_under_its_own_server_as_
     o.n_options = 0;
     run_ok(&o);
     cr_assert_eq(record.most_running, 4);
-    cr_assert_str_eq(tier_of(7), "mps-unverified");
+    cr_assert_str_eq(run_tier("t", 7), "mps-unverified");
 }
 
 Test(run_mps, memory_that_other_programs_have_is_not_given_and_that_of_other_runs_trials_is_no_such)
@@ -141,11 +129,11 @@ Test(run_mps, memory_that_other_programs_have_is_not_given_and_that_of_other_run
     run_file("gpus", "gpu GPU-aaaa-1 40960 used=10240\n", false);
     run_sweep_file(NO_CUDA, 1, QUARTER);
     run_ok(NULL);
-    cr_has(record.notices, "not given to trials, because programs that are no trials have it: 10.0 GiB of gpu:0");
-    cr_has(environment_of(0), "\nHPT_GPU_MEM_BYTES=8053063680\n"); // a quarter of 30 GiB
+    run_has(record.notices, "not given to trials, because programs that are no trials have it: 10.0 GiB of gpu:0");
+    run_has(environment_of(0), "\nHPT_GPU_MEM_BYTES=8053063680\n"); // a quarter of 30 GiB
     run_sweep_file(NO_CUDA, 2, "hpt: {resources: {gpu: 0.25, gpu_memory: 35GiB, cpu: 0.1}}\n");
     cr_assert_eq(run_it(&summary, NULL), HPT_E_ARG);
-    cr_has(hpt_last_error(), "the largest has 30.0 GiB for trials, other programs have the rest");
+    run_has(hpt_last_error(), "the largest has 30.0 GiB for trials, other programs have the rest");
     const pid_t pid = fork();
     if (pid == 0) {
         setenv("HPT_RUN_ID", "another", 1);
@@ -161,7 +149,7 @@ Test(run_mps, memory_that_other_programs_have_is_not_given_and_that_of_other_run
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
     cr_assert(!strstr(record.notices, "not given to trials"), "%s", record.notices);
-    cr_has(environment_of(1), "\nHPT_GPU_MEM_BYTES=10737418240\n");
+    run_has(environment_of(1), "\nHPT_GPU_MEM_BYTES=10737418240\n");
 }
 
 Test(run_mps, a_controller_of_another_run_that_cannot_be_joined_leaves_shares_advisory_and_required_refuses)
@@ -184,16 +172,16 @@ Test(run_mps, a_controller_of_another_run_that_cannot_be_joined_leaves_shares_ad
         hpt__claims_end(&other);
         run_sweep_file(NO_CUDA, i + 1, QUARTER);
         cr_assert_eq(run_it(&summary, &o), HPT_E_DEVICE);
-        cr_has(hpt_last_error(),
-               "shares of gpu:0 cannot be held: the MPS controller of another run of yours cannot be joined");
+        run_has(hpt_last_error(),
+                "shares of gpu:0 cannot be held: the MPS controller of another run of yours cannot be joined");
         run_ok(NULL);
-        cr_assert_str_eq(tier_of(i), "advisory");
-        cr_has(record.notices, "the MPS controller of another run of yours cannot be joined");
+        cr_assert_str_eq(run_tier("t", i), "advisory");
+        run_has(record.notices, "the MPS controller of another run of yours cannot be joined");
     }
     hpt__claims_close(&other);
     run_sweep_file(NO_CUDA, 3, QUARTER);
     run_ok(&o);
-    cr_assert_str_eq(tier_of(2), "mps-unverified");
+    cr_assert_str_eq(run_tier("t", 2), "mps-unverified");
     hpt__ledger_fini(&ledger);
     rmdir(folder);
     rmdir(root);
@@ -204,7 +192,7 @@ Test(run_mps, a_trial_that_never_uses_its_gpu_stays_unverified_and_may_do_so)
     run_sweep_file(NO_CUDA, 1, QUARTER);
     const hpt_run_options o = with_option(required);
     run_ok(&o);
-    cr_assert_str_eq(tier_of(0), "mps-unverified");
+    cr_assert_str_eq(run_tier("t", 0), "mps-unverified");
     cr_assert_eq(record.outcome[0], HPT_OUTCOME_DONE);
 }
 
@@ -215,9 +203,9 @@ Test(run_mps, limits_follow_what_is_asked_for_and_the_users_own_settings_stay)
     run_sweep_file(NO_CUDA, 1, "hpt: {resources: {gpu: 0.5, gpu_memory: 1GiB}}\n");
     run_ok(NULL);
     const char *env = environment_of(0);
-    cr_has(env, "\nCUDA_MPS_ACTIVE_THREAD_PERCENTAGE=50\n");
-    cr_has(env, "\nCUDA_MPS_PINNED_DEVICE_MEM_LIMIT=GPU-aaaa-1=1024M\n");
-    cr_has(env, "\nXLA_PYTHON_CLIENT_MEM_FRACTION=.9\n");
+    run_has(env, "\nCUDA_MPS_ACTIVE_THREAD_PERCENTAGE=50\n");
+    run_has(env, "\nCUDA_MPS_PINNED_DEVICE_MEM_LIMIT=GPU-aaaa-1=1024M\n");
+    run_has(env, "\nXLA_PYTHON_CLIENT_MEM_FRACTION=.9\n");
     cr_assert(!strstr(env, "PERCENTAGE=77"));
 }
 
@@ -226,7 +214,7 @@ Test(run_mps, a_whole_gpu_is_not_put_under_mps)
     run_sweep_file(NO_CUDA, 1, "hpt: {resources: {gpu: 1}}\n");
     const hpt_run_options o = with_option(required);
     run_ok(&o);
-    cr_assert_str_eq(tier_of(0), "advisory");
+    cr_assert_str_eq(run_tier("t", 0), "advisory");
     cr_assert(!strstr(environment_of(0), "CUDA_MPS_"));
 }
 
@@ -236,7 +224,7 @@ Test(run_mps, an_instance_of_mig_is_held_by_hardware)
     run_sweep_file(NO_CUDA, 1, "hpt: {resources: {gpu: 1g.10gb}}\n");
     const hpt_run_options o = with_option(required);
     run_ok(&o);
-    cr_assert_str_eq(tier_of(0), "mig");
+    cr_assert_str_eq(run_tier("t", 0), "mig");
     cr_assert(!strstr(environment_of(0), "CUDA_MPS_"), "MPS and MIG are not combined");
 }
 
@@ -245,7 +233,7 @@ Test(run_mps, off_counts_shares_and_starts_nothing)
     run_sweep_file(NO_CUDA, 1, QUARTER);
     const hpt_run_options o = with_option(off);
     run_ok(&o);
-    cr_assert_str_eq(tier_of(0), "none");
+    cr_assert_str_eq(run_tier("t", 0), "none");
     cr_assert(!strstr(environment_of(0), "CUDA_MPS_"));
 }
 
@@ -261,8 +249,8 @@ Test(run_mps, a_trial_beside_its_server_is_called_unenforced_and_told_so)
     run_sweep_file(ON_GPU "while [ ! -e go ]; do sleep 0.02; done; echo loss=1", 1, QUARTER);
     record.hook = let_go;
     run_ok(NULL);
-    cr_assert_str_eq(tier_of(0), "unenforced");
-    cr_has(record.notices, "trial 0 computes on GPU-aaaa-1 beside its MPS server");
+    cr_assert_str_eq(run_tier("t", 0), "unenforced");
+    run_has(record.notices, "trial 0 computes on GPU-aaaa-1 beside its MPS server");
 }
 
 Test(run_mps, where_holding_is_required_such_a_trial_is_ended_with_the_reason)
@@ -271,9 +259,9 @@ Test(run_mps, where_holding_is_required_such_a_trial_is_ended_with_the_reason)
     run_sweep_file(ON_GPU "sleep 60; echo loss=1", 1, QUARTER);
     const hpt_run_options o = with_option(required);
     run_ok(&o);
-    cr_assert_str_eq(tier_of(0), "unenforced");
+    cr_assert_str_eq(run_tier("t", 0), "unenforced");
     cr_assert_eq(record.outcome[0], HPT_OUTCOME_FAILED);
-    cr_has(record.reason[0], "beside its MPS server");
+    run_has(record.reason[0], "beside its MPS server");
 }
 
 Test(run_mps, where_mps_cannot_be_had_the_next_tier_is_taken_or_the_run_refused)
@@ -288,18 +276,18 @@ Test(run_mps, where_mps_cannot_be_had_the_next_tier_is_taken_or_the_run_refused)
         record.notices[0] = '\0';
         run_sweep_file(NO_CUDA, ++trials, QUARTER);
         cr_assert_eq(run_it(&summary, &o), HPT_E_DEVICE);
-        cr_has(hpt_last_error(), "run.enforce=required: shares of gpu:0 cannot be held");
-        cr_has(hpt_last_error(), failures[i][1]);
+        run_has(hpt_last_error(), "run.enforce=required: shares of gpu:0 cannot be held");
+        run_has(hpt_last_error(), failures[i][1]);
         run_ok(NULL);
-        cr_assert_str_eq(tier_of(trials - 1), "advisory");
-        cr_has(record.notices, failures[i][1]);
+        cr_assert_str_eq(run_tier("t", trials - 1), "advisory");
+        run_has(record.notices, failures[i][1]);
     }
     unsetenv("FAKE_MPS");
     setenv("HPT_MPS_CONTROL", "no-such-mps-control", 1);
     run_sweep_file(NO_CUDA, ++trials, QUARTER);
     run_ok(NULL);
-    cr_assert_str_eq(tier_of(trials - 1), "advisory");
-    cr_has(record.notices, "'no-such-mps-control' not found");
+    cr_assert_str_eq(run_tier("t", trials - 1), "advisory");
+    run_has(record.notices, "'no-such-mps-control' not found");
 }
 
 Test(run_mps, a_controller_of_the_users_own_is_left_alone)
@@ -307,9 +295,9 @@ Test(run_mps, a_controller_of_the_users_own_is_left_alone)
     setenv("CUDA_MPS_PIPE_DIRECTORY", "/tmp/theirs", 1);
     run_sweep_file(NO_CUDA, 1, QUARTER);
     run_ok(NULL);
-    cr_assert_str_eq(tier_of(0), "advisory");
-    cr_has(environment_of(0), "\nCUDA_MPS_PIPE_DIRECTORY=/tmp/theirs\n");
-    cr_has(record.notices, "CUDA_MPS_PIPE_DIRECTORY names a controller that is not this run's");
+    cr_assert_str_eq(run_tier("t", 0), "advisory");
+    run_has(environment_of(0), "\nCUDA_MPS_PIPE_DIRECTORY=/tmp/theirs\n");
+    run_has(record.notices, "CUDA_MPS_PIPE_DIRECTORY names a controller that is not this run's");
 }
 
 Test(run_mps, a_controller_that_is_lost_is_told_and_the_run_goes_on)
@@ -319,7 +307,7 @@ Test(run_mps, a_controller_that_is_lost_is_told_and_the_run_goes_on)
                    1, QUARTER);
     record.hook = let_go;
     run_ok(NULL);
-    cr_has(record.notices, "advisory until it");
+    run_has(record.notices, "advisory until it");
     cr_assert_eq(record.outcome[0], HPT_OUTCOME_DONE);
 }
 
@@ -334,12 +322,6 @@ static void lose_and_find(const hpt_run_event *e) {
     if (notice && strstr(e->text, "is used with MPS again")) run_file("go", "", false);
 }
 
-static int count(const char *text, const char *part) {
-    int n = 0;
-    for (const char *p = text; (p = strstr(p, part)) != NULL; p++) n++;
-    return n;
-}
-
 Test(run_mps, a_controller_that_was_given_up_and_answers_again_holds_the_trials_that_follow)
 {
     setenv("FAKE_MPS", "busy=1000", 1);
@@ -349,11 +331,11 @@ Test(run_mps, a_controller_that_was_given_up_and_answers_again_holds_the_trials_
                    4, QUARTER);
     record.hook = lose_and_find;
     run_ok(NULL);
-    cr_assert_str_eq(tier_of(0), "mps", "it was a client all the time");
-    cr_assert_str_eq(tier_of(2), "advisory");
-    cr_assert_str_eq(tier_of(3), "mps-unverified");
-    cr_assert(count(record.notices, "advisory until it answers again") == 1, "%s", record.notices);
-    cr_assert(count(record.notices, "is used with MPS again") == 1, "%s", record.notices);
+    cr_assert_str_eq(run_tier("t", 0), "mps", "it was a client all the time");
+    cr_assert_str_eq(run_tier("t", 2), "advisory");
+    cr_assert_str_eq(run_tier("t", 3), "mps-unverified");
+    cr_assert(run_count(record.notices, "advisory until it answers again") == 1, "%s", record.notices);
+    cr_assert(run_count(record.notices, "is used with MPS again") == 1, "%s", record.notices);
 }
 
 static const char KILLS_ITS_DAEMON[] =
@@ -376,11 +358,11 @@ Test(run_mps, a_daemon_that_has_ended_is_started_anew_beside_trials_that_began_w
     run_sweep_file(KILLS_ITS_DAEMON, 5, QUARTER);
     record.hook = lose_and_find;
     run_ok(NULL);
-    cr_assert_str_eq(tier_of(2), "advisory");
-    cr_assert_str_eq(tier_of(4), "mps-unverified");
+    cr_assert_str_eq(run_tier("t", 2), "advisory");
+    cr_assert_str_eq(run_tier("t", 4), "mps-unverified");
     snprintf(before, sizeof before, "%s", pipe_of(0));
     cr_assert(*before && *pipe_of(4) && strcmp(before, pipe_of(4)) != 0, "%s, %s", before, pipe_of(4));
-    cr_assert(count(record.notices, "advisory until it has been started anew") == 1, "%s", record.notices);
+    cr_assert(run_count(record.notices, "advisory until it has been started anew") == 1, "%s", record.notices);
 }
 
 static void lose_and_find_later(const hpt_run_event *e) {
@@ -397,8 +379,8 @@ Test(run_mps, on_a_gpu_for_one_process_a_new_daemon_waits_for_the_trial_that_has
     record.hook = lose_and_find_later;
     run_ok(NULL);
     unsetenv("EXCLUSIVE");
-    cr_assert_str_eq(tier_of(2), "advisory");
-    cr_assert_str_eq(tier_of(3), "mps-unverified");
+    cr_assert_str_eq(run_tier("t", 2), "advisory");
+    cr_assert_str_eq(run_tier("t", 3), "mps-unverified");
     cr_assert(access("early", F_OK) < 0, "%s", record.notices);
 }
 
@@ -428,8 +410,8 @@ Test(run_mps, where_holding_is_required_a_silent_controller_is_waited_for)
     record.hook = when_required_and_silent;
     run_ok(&o);
     cr_assert(access("lost", F_OK) == 0);
-    cr_assert_str_neq(tier_of(1), "advisory");
-    cr_assert(count(record.notices, "is used with MPS again") == 1, "%s", record.notices);
+    cr_assert_str_neq(run_tier("t", 1), "advisory");
+    cr_assert(run_count(record.notices, "is used with MPS again") == 1, "%s", record.notices);
 }
 
 Test(run_mps, where_holding_is_required_a_controller_that_stays_silent_ends_the_run)
@@ -442,7 +424,7 @@ Test(run_mps, where_holding_is_required_a_controller_that_stays_silent_ends_the_
     run_sweep_file(SILENT, 2, QUARTER);
     record.hook = when_required_and_silent;
     cr_assert_eq(run_it(&summary, &o), HPT_E_DEVICE);
-    cr_has(hpt_last_error(), "for 10 minutes; run again to go on");
+    run_has(hpt_last_error(), "for 10 minutes; run again to go on");
     cr_assert_eq(record.starts[1], 0);
 }
 
@@ -477,7 +459,7 @@ Test(run_mps, where_holding_is_required_a_lost_controller_ends_the_run_with_the_
     run_sweep_file("kill -9 $(cat $CUDA_MPS_PIPE_DIRECTORY/nvidia-cuda-mps-control.pid); exec sleep 60", 1,
                    "hpt: {resources: {gpu: 0.25, cpu: 0.1}, grace: 1}\n");
     cr_assert_eq(run_it(&summary, &o), HPT_E_DEVICE);
-    cr_has(hpt_last_error(), "run.enforce=required: the MPS controller of GPU-aaaa-1: ");
+    run_has(hpt_last_error(), "run.enforce=required: the MPS controller of GPU-aaaa-1: ");
     cr_assert_eq(run_processes_after(2), 0);
 }
 
@@ -527,7 +509,7 @@ Test(run_mps, a_deaf_trials_work_is_ended_though_its_daemon_is_busy_when_asked)
     cr_assert(access("again", F_OK) == 0);
     snprintf(line, sizeof line, "terminate_client %d alive\n", atoi(run_read("pid")));
     cr_assert_str_eq(run_read("log"), line);
-    cr_assert_str_eq(tier_of(0), "mps");
+    cr_assert_str_eq(run_tier("t", 0), "mps");
     cr_assert(!strstr(record.notices, "controller"), "%s", record.notices);
 }
 
@@ -560,7 +542,7 @@ Test(run_mps, where_a_client_cannot_be_ended_the_controller_is_started_anew_befo
     run_sweep_file(DEAF, 3, DEAF_LIMITS);
     run_ok(&o);
     cr_assert_eq(record.outcome[0], HPT_OUTCOME_TIMEOUT);
-    cr_has(record.notices, "could not end a client (1): nothing is started there");
+    run_has(record.notices, "could not end a client (1): nothing is started there");
     for (int i = 0; i < 2; i++) {
         const char *p = strstr(environment_of(i), "CUDA_MPS_PIPE_DIRECTORY=");
         cr_assert(p);
@@ -568,7 +550,7 @@ Test(run_mps, where_a_client_cannot_be_ended_the_controller_is_started_anew_befo
     }
     cr_assert_str_neq(pipe[0], pipe[1]);
     cr_assert_eq(record.outcome[1], HPT_OUTCOME_DONE);
-    cr_assert_str_eq(tier_of(2), "mps-unverified");
+    cr_assert_str_eq(run_tier("t", 2), "mps-unverified");
 }
 
 static void when_drained(const hpt_run_event *e) {
@@ -624,8 +606,8 @@ Test(run_mps, much_more_memory_than_the_share_ends_the_trial_as_oom_gpu)
     run_sweep_file(ON_GPU "sleep 60; echo loss=1", 1, GIBIBYTE);
     run_ok(NULL);
     cr_assert_eq(record.outcome[0], HPT_OUTCOME_OOM_GPU);
-    cr_has(record.reason[0], "GiB of GPU memory, its share is ");
-    cr_has(record.reason[0], "after 1 smaller share");
+    run_has(record.reason[0], "GiB of GPU memory, its share is ");
+    run_has(record.reason[0], "after 1 smaller share");
     cr_assert_str_eq(run_attr("t", 0, "s:hpt:outcome"), "\"oom-gpu\"");
 }
 

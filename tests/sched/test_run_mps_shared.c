@@ -26,18 +26,6 @@ static hpt_run_options of(const char *study, int64_t slots) {
     return o;
 }
 
-static void cr_has(const char *text, const char *part) {
-    cr_assert(strstr(text, part), "'%s' is not in: %s", part, text);
-}
-
-static const char *tier_of(const char *study, int64_t trial) {
-    static char tier[32];
-    const char *use = run_attr(study, trial, "s:hpt:use"), *p = strstr(use, "\"tier\": \"");
-    tier[0] = '\0';
-    if (p) snprintf(tier, sizeof tier, "%.*s", (int)strcspn(p + 9, "\""), p + 9);
-    return tier;
-}
-
 // How many processes of MPS have a pipe folder that begins so.
 static int count_mps(const char *begin) {
     hpt_mps_info *list = NULL;
@@ -121,8 +109,8 @@ Test(run_mps_shared, the_second_run_joins_the_firsts_controller_and_the_last_to_
     run_file("go.b", "", false);
     cr_assert_eq(run_wait_exit(two), 100 + HPT_RUN_END_CAP);
     cr_nothing_left(a);
-    cr_assert_str_eq(tier_of("a", 1), "mps");
-    cr_assert_str_eq(tier_of("b", 1), "mps");
+    cr_assert_str_eq(run_tier("a", 1), "mps");
+    cr_assert_str_eq(run_tier("b", 1), "mps");
     cr_assert_eq(largest_sum(), 100);
 }
 
@@ -155,8 +143,8 @@ Test(run_mps_shared, a_killed_run_leaves_the_controller_to_the_other_and_joins_i
     run_file("go.a", "", false);
     cr_assert_eq(run_wait_exit(one), 100 + HPT_RUN_END_CAP);
     cr_nothing_left(a);
-    cr_assert_str_eq(tier_of("a", 0), "mps");
-    cr_assert_str_eq(tier_of("b", 1), "mps");
+    cr_assert_str_eq(run_tier("a", 0), "mps");
+    cr_assert_str_eq(run_tier("b", 1), "mps");
 }
 
 Test(run_mps_shared, a_controller_whose_runs_are_all_dead_is_ended_by_the_next_run_of_another_folder)
@@ -181,8 +169,8 @@ Test(run_mps_shared, a_controller_whose_runs_are_all_dead_is_ended_by_the_next_r
     run_ok(&o);
     read_pipe(c, "pipe.c");
     cr_assert_str_neq(a, c);
-    cr_has(record.notices, "processes that a killed run had left");
-    cr_assert_str_neq(tier_of("c", 0), "advisory");
+    run_has(record.notices, "processes that a killed run had left");
+    cr_assert_str_neq(run_tier("c", 0), "advisory");
     cr_nothing_left(a);
     cr_nothing_left(c);
 }
@@ -203,7 +191,7 @@ Test(run_mps_shared, a_gpu_for_one_process_takes_trials_of_both_runs)
     run_file("go.b", "", false);
     cr_assert_eq(run_wait_exit(one), 100 + HPT_RUN_END_CAP);
     cr_assert_eq(run_wait_exit(two), 100 + HPT_RUN_END_CAP);
-    cr_assert_str_eq(tier_of("b", 0), "mps");
+    cr_assert_str_eq(run_tier("b", 0), "mps");
 }
 
 // ---- faults
@@ -223,8 +211,8 @@ Test(run_mps_shared, a_fault_that_hits_one_trial_of_each_run_is_charged_to_none)
     const pid_t two = run_fork(&second);
     cr_assert_eq(run_wait_exit(one), 100 + HPT_RUN_END_CAP);
     cr_assert_eq(run_wait_exit(two), 100 + HPT_RUN_END_CAP);
-    cr_has(run_attr("a", 0, "s:hpt:attempts"), "{\"outcome\": \"collateral\", ");
-    cr_has(run_attr("b", 0, "s:hpt:attempts"), "{\"outcome\": \"collateral\", ");
+    run_has(run_attr("a", 0, "s:hpt:attempts"), "{\"outcome\": \"collateral\", ");
+    run_has(run_attr("b", 0, "s:hpt:attempts"), "{\"outcome\": \"collateral\", ");
     cr_assert_str_eq(run_attr("a", 0, "s:hpt:outcome"), "");
 }
 
@@ -263,7 +251,7 @@ Test(run_mps_shared, a_fault_beside_a_client_that_is_no_trial_of_the_run_is_not_
     run_sweep_file(BESIDE_A_STRANGER "> $d/fault; exit 1", 1, SHARE("0.5"));
     const hpt_run_summary s = run_ok(&o);
     cr_assert(s.n_done == 1 && s.n_failed == 0, "%s", record.notices);
-    cr_has(run_attr("a", 0, "s:hpt:attempts"), "collateral");
+    run_has(run_attr("a", 0, "s:hpt:attempts"), "collateral");
 }
 
 Test(run_mps_shared, a_fault_that_only_the_words_tell_of_is_not_charged_where_the_stranger_is_gone_too)
@@ -317,15 +305,15 @@ Test(run_mps_shared, a_controller_that_another_run_uses_is_not_started_anew_but_
     run_ok(&o);
     unsetenv("FAKE_MPS");
     cr_assert_eq(record.outcome[0], HPT_OUTCOME_TIMEOUT);
-    cr_has(record.notices, "could not end a client (1): nothing is started there");
-    cr_has(record.notices, "other runs use its MPS controller");
+    run_has(record.notices, "could not end a client (1): nothing is started there");
+    run_has(record.notices, "other runs use its MPS controller");
     read_pipe(first, "pipe.0");
     read_pipe(then, "pipe.1");
     cr_assert_str_eq(first, then);
     cr_assert_eq(count_mps(first), 1);
     run_file("go.b", "", false);
     cr_assert_eq(run_wait_exit(other), 100 + HPT_RUN_END_CAP);
-    cr_assert_str_eq(tier_of("b", 0), "mps");
+    cr_assert_str_eq(run_tier("b", 0), "mps");
     cr_nothing_left(first);
 }
 
@@ -372,7 +360,7 @@ Test(run_mps_shared, a_controller_that_stays_in_fault_is_started_anew_when_the_o
                    1, SHARE("0.5"));
     const hpt_run_summary s = run_ok(&o);
     cr_assert(s.n_done == 1 && s.n_failed == 0, "%s", record.notices);
-    cr_has(record.notices, "stays in state FAULT");
+    run_has(record.notices, "stays in state FAULT");
     read_pipe(first, "pipe.0");
     read_pipe(then, "pipe.1");
     cr_assert_str_neq(first, then);

@@ -48,26 +48,8 @@ static hpt_run_options of(const char *study, int64_t slots) {
 static const char *const required[] = {"run.enforce=required"}, *const off[] = {"run.sm_partitions=off"},
                          *const on[] = {"run.sm_partitions=on"};
 
-static void cr_has(const char *text, const char *part) {
-    cr_assert(strstr(text, part), "'%s' is not in: %s", part, text);
-}
-
 static void cr_lacks(const char *text, const char *part) {
     cr_assert(!strstr(text, part), "'%s' is in: %s", part, text);
-}
-
-static int count(const char *text, const char *part) {
-    int n = 0;
-    for (const char *p = text; (p = strstr(p, part)) != NULL; p++) n++;
-    return n;
-}
-
-static const char *tier_of(const char *study, int64_t trial) {
-    static char tier[32];
-    const char *use = run_attr(study, trial, "s:hpt:use"), *p = strstr(use, "\"tier\": \"");
-    tier[0] = '\0';
-    if (p) snprintf(tier, sizeof tier, "%.*s", (int)strcspn(p + 9, "\""), p + 9);
-    return tier;
 }
 
 static const char *file_of(const char *study, int64_t trial, const char *name) {
@@ -102,12 +84,12 @@ Test(run_mps_static, a_partition_is_there_when_the_trial_starts_is_named_to_it_a
         run_sweep_file(CLIENT "cp parts $HPT_TRIAL_DIR/made; sleep 1; echo loss=1", 2 * i + 2, SHARE("0.2"));
         run_ok(&o);
         for (int k = 2 * i; k < 2 * i + 2; k++) {
-            cr_assert_str_eq(tier_of("t", k), "mps-static");
+            cr_assert_str_eq(run_tier("t", k), "mps-static");
             cr_assert_eq(record.outcome[k], HPT_OUTCOME_DONE);
             const char *env = file_of("t", k, "env");
-            cr_has(env, "\nCUDA_MPS_SM_PARTITION=GPU-aaaa-1/D/79e/Dgw00\n");
-            cr_has(env, "\nCUDA_VISIBLE_DEVICES=0\n");
-            cr_has(env, "\nCUDA_MPS_PINNED_DEVICE_MEM_LIMIT=GPU-aaaa-1=8192M\n");
+            run_has(env, "\nCUDA_MPS_SM_PARTITION=GPU-aaaa-1/D/79e/Dgw00\n");
+            run_has(env, "\nCUDA_VISIBLE_DEVICES=0\n");
+            run_has(env, "\nCUDA_MPS_PINNED_DEVICE_MEM_LIMIT=GPU-aaaa-1=8192M\n");
             cr_lacks(env, "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE");
         }
         cr_assert_str_eq(file_of("t", 2 * i, "made"), "add 00 3 of 3\n");
@@ -124,9 +106,9 @@ Test(run_mps_static, an_older_program_gets_no_partitions_and_no_line)
     run_sweep_file(NO_CUDA, 1, SHARE("0.2"));
     run_ok(&o);
     unsetenv("CUDA_MPS_SM_PARTITION");
-    cr_assert_str_eq(tier_of("t", 0), "mps-unverified");
-    cr_has(file_of("t", 0, "env"), "\nCUDA_MPS_ACTIVE_THREAD_PERCENTAGE=20\n");
-    cr_has(file_of("t", 0, "env"), "\nCUDA_VISIBLE_DEVICES=GPU-aaaa-1\n");
+    cr_assert_str_eq(run_tier("t", 0), "mps-unverified");
+    run_has(file_of("t", 0, "env"), "\nCUDA_MPS_ACTIVE_THREAD_PERCENTAGE=20\n");
+    run_has(file_of("t", 0, "env"), "\nCUDA_VISIBLE_DEVICES=GPU-aaaa-1\n");
     cr_lacks(file_of("t", 0, "env"), "CUDA_MPS_SM_PARTITION");
     cr_lacks(file_of("t", 0, "pipe"), "parted");
     cr_assert_str_eq(record.notices, "");
@@ -147,14 +129,14 @@ Test(run_mps_static, what_cannot_be_had_at_the_start_is_one_line_and_a_percentag
         snprintf(extra, sizeof extra, "hpt: {resources: {gpu: %s, cpu: 0.1}}\n", failures[i][1]);
         run_sweep_file(NO_CUDA, i + 1, extra);
         run_ok(&o);
-        cr_assert_str_eq(tier_of("t", i), "mps-unverified");
+        cr_assert_str_eq(run_tier("t", i), "mps-unverified");
         snprintf(percent, sizeof percent, "\nCUDA_MPS_ACTIVE_THREAD_PERCENTAGE=%d\n",
                  (int)(100 * atof(failures[i][1])));
-        cr_has(file_of("t", i, "env"), percent);
+        run_has(file_of("t", i, "env"), percent);
         cr_lacks(file_of("t", i, "pipe"), "parted");
-        cr_assert_eq(count(record.notices, "\n"), 1, "%s", record.notices);
-        cr_has(record.notices, "shares of gpu:0 are held by percentage, not by static SM partitions: ");
-        cr_has(record.notices, failures[i][2]);
+        cr_assert_eq(run_count(record.notices, "\n"), 1, "%s", record.notices);
+        run_has(record.notices, "shares of gpu:0 are held by percentage, not by static SM partitions: ");
+        run_has(record.notices, failures[i][2]);
     }
 }
 
@@ -163,12 +145,12 @@ Test(run_mps_static, the_option_forces_them_or_leaves_them)
     hpt_run_options o = with(2, on);
     run_sweep_file(CLIENT "sleep 1; echo loss=1", 1, SHARE("0.25"));
     run_ok(&o);
-    cr_assert_str_eq(tier_of("t", 0), "mps-static");
+    cr_assert_str_eq(run_tier("t", 0), "mps-static");
     cr_assert_str_eq(run_read("parts"), "add 00 3 of 3\n");
     o = with(2, off);
     run_sweep_file(NO_CUDA, 2, SHARE("0.2"));
     run_ok(&o);
-    cr_has(file_of("t", 1, "env"), "\nCUDA_MPS_ACTIVE_THREAD_PERCENTAGE=20\n");
+    run_has(file_of("t", 1, "env"), "\nCUDA_MPS_ACTIVE_THREAD_PERCENTAGE=20\n");
     cr_lacks(file_of("t", 1, "pipe"), "parted");
     cr_assert_str_eq(record.notices, "");
 }
@@ -179,7 +161,7 @@ Test(run_mps_static, percentages_are_the_default)
     unsetenv("HPT_RUN_SM_PARTITIONS");
     run_sweep_file(NO_CUDA, 1, SHARE("0.2"));
     run_ok(&o);
-    cr_has(file_of("t", 0, "env"), "\nCUDA_MPS_ACTIVE_THREAD_PERCENTAGE=20\n");
+    run_has(file_of("t", 0, "env"), "\nCUDA_MPS_ACTIVE_THREAD_PERCENTAGE=20\n");
 }
 
 Test(run_mps_static, one_is_removed_however_its_trial_ended_or_did_not_start)
@@ -199,9 +181,9 @@ Test(run_mps_static, one_is_removed_however_its_trial_ended_or_did_not_start)
     run_ok(&o);
     unsetenv("HPT_DISABLE_FLAPPING");
     cr_assert_eq(record.outcome[2], HPT_OUTCOME_TIMEOUT, "%s", record.reason[2]);
-    cr_has(record.reason[5], "could not be started");
-    cr_assert_eq(count(run_read("parts"), "add 00 3 of 3\n"), 6, "%s", run_read("parts"));
-    cr_assert_geq(count(run_read("parts"), "rm 00 3 of 0\n"), 5, "%s", run_read("parts"));
+    run_has(record.reason[5], "could not be started");
+    cr_assert_eq(run_count(run_read("parts"), "add 00 3 of 3\n"), 6, "%s", run_read("parts"));
+    cr_assert_geq(run_count(run_read("parts"), "rm 00 3 of 0\n"), 5, "%s", run_read("parts"));
 }
 
 Test(run_mps_static, shares_of_every_size_together_never_need_more_chunks_than_there_are)
@@ -212,7 +194,7 @@ Test(run_mps_static, shares_of_every_size_together_never_need_more_chunks_than_t
     run_ok(&o);
     for (int i = 0; i < 40; i++) cr_assert_eq(record.outcome[i], HPT_OUTCOME_DONE, "%d: %s", i, record.reason[i]);
     cr_assert_gt(most_chunks(), 7);
-    cr_assert_eq(count(run_read("parts"), "add "), 40);
+    cr_assert_eq(run_count(run_read("parts"), "add "), 40);
 }
 
 // ---- two runs
@@ -229,7 +211,7 @@ static pid_t begin(const char *study, int64_t slots, const char *script, int cap
 
 static void wait_for_line(const char *line) {
     for (int i = 0; i < 1500 && !strstr(run_read("parts"), line); i++) run_nap(0.02);
-    cr_has(run_read("parts"), line);
+    run_has(run_read("parts"), line);
 }
 
 Test(run_mps_static, two_runs_have_partitions_at_one_controller_and_each_removes_its_own)
@@ -245,8 +227,8 @@ Test(run_mps_static, two_runs_have_partitions_at_one_controller_and_each_removes
     wait_for_line("rm 00 6 of 9\n"); // though the controller goes on
     run_file("go.b", "", false);
     cr_assert_eq(run_wait_exit(two), 100 + HPT_RUN_END_CAP);
-    cr_has(file_of("a", 0, "env"), "/D/79e/Dgw00\n");
-    cr_has(file_of("b", 0, "env"), "/D/79e/Dgw01\n");
+    run_has(file_of("a", 0, "env"), "/D/79e/Dgw00\n");
+    run_has(file_of("b", 0, "env"), "/D/79e/Dgw01\n");
 }
 
 Test(run_mps_static, the_mode_is_the_controllers_for_a_run_that_joins_it)
@@ -265,7 +247,7 @@ Test(run_mps_static, the_mode_is_the_controllers_for_a_run_that_joins_it)
         o.n_options = 1;
         run_sweep_file(NO_CUDA, i + 1, SHARE("0.02")); // less than a chunk
         run_ok(&o);
-        if (i == 0) cr_has(run_read("parts"), "add 01 1 of 7\n");
+        if (i == 0) run_has(run_read("parts"), "add 01 1 of 7\n");
         cr_assert_eq(strstr(file_of("b", i, "env"), "CUDA_MPS_SM_PARTITION=") != NULL, i == 0);
         cr_assert_eq(strstr(file_of("b", i, "env"), "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE=2\n") != NULL, i == 1);
         run_file("go.a", "", false);
@@ -282,12 +264,12 @@ Test(run_mps_static, what_a_killed_run_left_is_removed_by_the_other_when_it_need
     cr_assert_eq(kill(one, SIGKILL), 0);
     waitpid(one, NULL, 0);
     run_wait_for("up.b.1");
-    cr_has(run_read("parts"), "add 00 7 of 7\n");
-    cr_has(run_read("parts"), "rm 00 7 of 6\n");
+    run_has(run_read("parts"), "add 00 7 of 7\n");
+    run_has(run_read("parts"), "rm 00 7 of 6\n");
     cr_assert_eq(most_chunks(), 13);
     run_file("go.b", "", false);
     cr_assert_eq(run_wait_exit(two), 100 + HPT_RUN_END_CAP);
-    cr_has(file_of("b", 1, "env"), "CUDA_MPS_SM_PARTITION=");
+    run_has(file_of("b", 1, "env"), "CUDA_MPS_SM_PARTITION=");
 }
 
 Test(run_mps_static, and_by_the_next_run_that_joins_the_controller)
@@ -302,7 +284,7 @@ Test(run_mps_static, and_by_the_next_run_that_joins_the_controller)
     run_file("go.c", "", false);
     run_sweep_file(HELD("c"), 1, SHARE("0.2"));
     run_ok(&o);
-    cr_has(run_read("parts"), "rm 00 3 of ");
+    run_has(run_read("parts"), "rm 00 3 of ");
     cr_assert_eq(record.outcome[0], HPT_OUTCOME_DONE);
     run_file("go.b", "", false);
     cr_assert_eq(run_wait_exit(two), 100 + HPT_RUN_END_CAP);
@@ -324,7 +306,7 @@ Test(run_mps_static, one_that_a_run_was_making_when_it_was_killed_is_found_witho
     run_file("go.c", "", false);
     run_sweep_file(HELD("c"), 1, SHARE("0.2"));
     run_ok(&o);
-    cr_has(run_read("parts"), "rm 02 3 of 12\n");
+    run_has(run_read("parts"), "rm 02 3 of 12\n");
     cr_assert_eq(record.outcome[0], HPT_OUTCOME_DONE);
     run_file("go.b", "", false);
     cr_assert_eq(run_wait_exit(two), 100 + HPT_RUN_END_CAP);
@@ -353,14 +335,14 @@ Test(run_mps_static, a_gpu_that_refuses_them_in_the_middle_of_a_run_goes_on_with
         record.hook = spoil;
         run_sweep_file("sleep 0.1; env > $HPT_TRIAL_DIR/env; echo loss=1", 3 * i + 3, SHARE("0.2"));
         run_ok(&o);
-        cr_has(file_of("t", 3 * i, "env"), "\nCUDA_MPS_SM_PARTITION=");
+        run_has(file_of("t", 3 * i, "env"), "\nCUDA_MPS_SM_PARTITION=");
         for (int k = 3 * i + 1; k < 3 * i + 3; k++) {
             cr_assert_eq(record.outcome[k], HPT_OUTCOME_DONE, "%d", k);
-            cr_has(file_of("t", k, "env"), "\nCUDA_MPS_ACTIVE_THREAD_PERCENTAGE=20\n");
+            run_has(file_of("t", k, "env"), "\nCUDA_MPS_ACTIVE_THREAD_PERCENTAGE=20\n");
             cr_assert_str_eq(run_attr("t", k, "s:hpt:attempts"), "");
         }
-        cr_assert_eq(count(record.notices, "made no SM partition, and none is tried again (Failed to fulfill"), 1, "%s",
-                     record.notices);
+        cr_assert_eq(run_count(record.notices, "made no SM partition, and none is tried again (Failed to fulfill"), 1,
+                     "%s", record.notices);
     }
 }
 
@@ -371,11 +353,11 @@ Test(run_mps_static, a_controller_that_says_nothing_of_partitions_any_more_is_lo
     record.hook = spoil;
     run_sweep_file("sleep 0.1; env > $HPT_TRIAL_DIR/env; echo loss=1", 2, SHARE("0.2"));
     run_ok(&o);
-    cr_has(
+    run_has(
         record.notices,
         "the MPS controller of GPU-aaaa-1: its answer is not understood; shares of this GPU are advisory until it answers again");
     cr_assert_eq(record.outcome[1], HPT_OUTCOME_DONE);
-    cr_assert_str_eq(tier_of("t", 1), "advisory");
+    cr_assert_str_eq(run_tier("t", 1), "advisory");
     cr_lacks(file_of("t", 1, "env"), "CUDA_MPS_");
     cr_assert_str_eq(run_attr("t", 1, "s:hpt:attempts"), "");
 }
@@ -387,9 +369,9 @@ Test(run_mps_static, where_they_are_required_its_trials_wait_until_it_answers_ag
     record.hook = spoil;
     run_sweep_file("[ $HPT_TRIAL = 0 ] && sleep 0.3; " CLIENT "sleep 1; echo loss=1", 2, SHARE("0.2"));
     run_ok(&o);
-    cr_has(record.notices, "nothing is started on this GPU until it answers again");
-    cr_has(record.notices, "gpu:0 is used with MPS again");
-    cr_assert_str_eq(tier_of("t", 1), "mps-static");
+    run_has(record.notices, "nothing is started on this GPU until it answers again");
+    run_has(record.notices, "gpu:0 is used with MPS again");
+    cr_assert_str_eq(run_tier("t", 1), "mps-static");
     cr_assert_eq(record.outcome[1], HPT_OUTCOME_DONE);
     cr_assert_str_eq(run_attr("t", 1, "s:hpt:attempts"), "");
 }
@@ -411,9 +393,9 @@ Test(run_mps_static, a_share_whose_partition_stays_is_given_back_after_a_while_a
     run_sweep_file("sleep 0.1; grep -v refuse parts > $HPT_TRIAL_DIR/made; echo loss=1", 2, SHARE("0.6"));
     run_ok(&o);
     cr_assert_eq(record.outcome[1], HPT_OUTCOME_DONE);
-    cr_assert_eq(count(record.notices, "\n"), 1, "%s", record.notices);
-    cr_has(record.notices, "trial 1 waits for multiprocessors of gpu:0: it needs 9 of 15 chunks, 6 are free");
-    cr_has(run_read("parts"), "refuse 01 9 of 9\n");
+    cr_assert_eq(run_count(record.notices, "\n"), 1, "%s", record.notices);
+    run_has(record.notices, "trial 1 waits for multiprocessors of gpu:0: it needs 9 of 15 chunks, 6 are free");
+    run_has(run_read("parts"), "refuse 01 9 of 9\n");
     cr_assert_str_eq(file_of("t", 1, "made"), "add 00 9 of 9\nrm 00 9 of 0\nadd 00 9 of 9\n");
 }
 
