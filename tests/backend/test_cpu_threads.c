@@ -9,7 +9,13 @@
 #include <dirent.h>
 #include <sched.h>
 
-enum { SMALL = 700, LARGE = 800, CANDIDATES = 300, D = 6 }; // the two sizes of tiles (cpu_factor.c)
+enum {
+    SMALL = 700,
+    LARGE = 800,
+    HUGE = 1300,
+    CANDIDATES = 300,
+    D = 6
+}; // tiles of both sizes, groups of both (cpu_factor.c)
 
 static hpt__device *open_cpu(int64_t threads, int64_t limit) {
     const hpt__ctx_options o = {.n_threads = threads, .memory_limit = limit};
@@ -55,7 +61,7 @@ static void compute(results *r, int64_t threads, int64_t n) {
 Test(cpu_threads, results_do_not_depend_on_their_number)
 {
     static results one, other;
-    const int64_t threads[] = {1, 2, 3, 5}, sizes[] = {SMALL, LARGE};
+    const int64_t threads[] = {1, 2, 3, 5}, sizes[] = {SMALL, LARGE, HUGE};
     for (int64_t s = 0; s < COUNT(sizes); s++) {
         compute(&one, 1, sizes[s]);
         for (int64_t i = 0; i < COUNT(threads); i++) {
@@ -63,6 +69,27 @@ Test(cpu_threads, results_do_not_depend_on_their_number)
             cr_expect_arr_eq(&one, &other, sizeof one, "n = %lld: %lld threads give other bits", (long long)sizes[s],
                              (long long)threads[i]);
         }
+    }
+}
+
+Test(cpu_threads, a_factor_in_tiles_is_the_one_that_grows_by_appends)
+{
+    enum { STEP = 100 };
+    const int64_t sizes[] = {SMALL, LARGE, HUGE};
+    for (int64_t s = 0; s < COUNT(sizes); s++) {
+        hpt__device *device = open_cpu(2, 0);
+        fitted f;
+        double jitter, whole, grown;
+        fitted_init(&f, device, 5, HPT__COV_MATERN52, D, 3, sizes[s]);
+        OK(hpt__model_factor(f.model, f.p.theta, &jitter, &whole));
+        OK(hpt__model_truncate(f.model, STEP));
+        for (int64_t n = STEP; n < sizes[s]; n += STEP) {
+            OK(hpt__model_set_points(f.model, n, f.x + n * D, f.mask + n, STEP));
+            OK(hpt__model_append(f.model, &grown));
+        }
+        near_number(grown, whole, 1e-8, 1e-12, "log determinant", (int)sizes[s]);
+        fitted_fini(&f);
+        hpt__device_close(device);
     }
 }
 
