@@ -226,21 +226,31 @@ Test(run_stop, the_sweeps_time_limit_leaves_trials_for_the_next_run)
     cr_assert_eq(s.n_done, 2);
 }
 
-Test(run_stop, the_callers_signals_are_given_back)
+Test(run_stop, the_callers_signals_are_given_back_after_a_run_and_after_one_that_did_not_begin)
 {
     sigset_t before, after;
-    struct sigaction child;
-    int subreaper = -1;
+    struct sigaction now;
+    hpt_run_summary summary;
+    hpt_run_options refused = HPT_RUN_OPTIONS_INIT;
+    refused.storage = ":memory:";
     signal(SIGCHLD, SIG_IGN); // with this, children could not be waited for
     pthread_sigmask(SIG_SETMASK, NULL, &before);
     run_sweep_file("echo loss=1", 2, NULL);
-    cr_assert_eq(run_ok(NULL).n_done, 2);
-    pthread_sigmask(SIG_SETMASK, NULL, &after);
-    for (int s = 1; s < 32; s++) cr_assert_eq(sigismember(&before, s), sigismember(&after, s));
-    sigaction(SIGCHLD, NULL, &child);
-    cr_assert_eq(child.sa_handler, SIG_IGN);
-    prctl(PR_GET_CHILD_SUBREAPER, &subreaper);
-    cr_assert_eq(subreaper, 0);
+    for (int i = 0; i < 2; i++) {
+        int subreaper = -1;
+        if (i == 0)
+            cr_assert_lt(run_it(&summary, &refused), 0);
+        else
+            cr_assert_eq(run_ok(NULL).n_done, 2);
+        pthread_sigmask(SIG_SETMASK, NULL, &after);
+        for (int s = 1; s < 32; s++) cr_assert_eq(sigismember(&before, s), sigismember(&after, s));
+        sigaction(SIGCHLD, NULL, &now);
+        cr_assert_eq(now.sa_handler, SIG_IGN);
+        sigaction(SIGTERM, NULL, &now);
+        cr_assert_eq(now.sa_handler, SIG_DFL);
+        prctl(PR_GET_CHILD_SUBREAPER, &subreaper);
+        cr_assert_eq(subreaper, 0);
+    }
 }
 
 // Lets every signal through, as threads of drivers and numerical libraries may that were started before the run.
