@@ -2,8 +2,8 @@
  * sched.h: runs a sweep: trials as processes of this machine, on slots and device shares.
  *
  * hpt_run_sweep blocks until the sweep ends. It works on one event loop in the calling thread, and may be called once at a time
- * per process. Meanwhile it owns SIGCHLD, and SIGINT, SIGTERM and SIGHUP unless they are ignored, in whichever thread they arrive:
- * the first of them stops the run. The caller's handlers and mask are back when it returns. */
+ * per process. Meanwhile it owns SIGCHLD, SIGINT, SIGTERM, and SIGHUP unless that is ignored, in whichever thread they arrive:
+ * the first but SIGCHLD stops the run. The caller's handlers and mask are back when it returns. */
 #ifndef HPT_SCHED_H
 #define HPT_SCHED_H
 

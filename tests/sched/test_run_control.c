@@ -279,7 +279,7 @@ Test(run_stop, a_signal_that_another_thread_lets_through_stops_the_run)
     cr_assert_eq(run_processes(), 0);
 }
 
-Test(run_stop, what_the_caller_ignores_does_not_stop_it_as_under_nohup)
+Test(run_stop, a_hangup_that_the_caller_ignores_does_not_stop_it_as_under_nohup)
 {
     run_sweep_file("sleep 1; echo loss=1", 2, NULL);
     record.hook = on_tick_send;

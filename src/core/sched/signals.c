@@ -7,7 +7,8 @@
 // there, without a word, with trials and MPS controllers left behind (seen on an H200), and SIGCHLD would be dropped. So
 // they have a handler, which hands them on to the run's thread.
 //
-// What the caller ignores stays ignored: SIGHUP under nohup, SIGINT in the background of a shell without job control.
+// SIGHUP stays ignored where the caller ignores it, as under nohup. SIGINT does not: shells without job control have all programs in their
+// background ignore it, those of continuous integration among them, and a program that is asked to stop by name should.
 //
 // Ownership: none. Threads: enter and leave in the run's thread; the handler in any. Sources: signal(7), signalfd(2), nohup(1).
 #include "signals.h"
@@ -43,8 +44,7 @@ void hpt__signals_enter(hpt__signals *s) {
     held = s;
     for (size_t i = 0; i < HPT__SIGNALS; i++) {
         (void)sigaction(NUMBERS[i], NULL, &s->before[i]);
-        // Ignored, children could not be waited for.
-        if (NUMBERS[i] == SIGCHLD || s->before[i].sa_handler != SIG_IGN) (void)sigaddset(&s->watched, NUMBERS[i]);
+        if (NUMBERS[i] != SIGHUP || s->before[i].sa_handler != SIG_IGN) (void)sigaddset(&s->watched, NUMBERS[i]);
     }
     (void)pthread_sigmask(SIG_BLOCK, &s->watched, &s->mask);
     for (size_t i = 0; i < HPT__SIGNALS; i++)

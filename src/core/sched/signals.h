@@ -13,8 +13,8 @@ typedef struct hpt__signals {
     struct sigaction before[HPT__SIGNALS];
 } hpt__signals;
 
-// From here on SIGINT, SIGTERM, SIGHUP (each unless the caller ignores it) and SIGCHLD wait for the calling thread, in which they are
-// blocked. One user at a time in a process.
+// From here on SIGINT, SIGTERM, SIGHUP (unless the caller ignores it) and SIGCHLD wait for the calling thread, in which they are blocked.
+// One user at a time in a process.
 void hpt__signals_enter(hpt__signals *s);
 // In the same thread: everything as before.
 void hpt__signals_leave(const hpt__signals *s);
