@@ -4,9 +4,8 @@
 // Factor. Tile (i, k), columns first:  A_ik - sum_{j<k} L_ij L_kj'  (one product as long as the rows before it), then the
 //   factor of the tile if i = k, else the solve with L_kk'. A tile waits for its two rows and then for L_kk; tiles are dealt
 //   out in this order, so whatever a tile waits for is done or being done, and the next column starts while this one ends.
-//   Tiles of a column go together in groups of rows: OpenBLAS multiplies 128 x 128 x 500 at 0.8 of its rate for large matrices,
-//   512 x 256 x 500 at 0.95. But with few tiles threads wait for each other, so that below HUGE_FROM both are small: on two
-//   cores 1000 rows took 4.8 ms instead of 6.7, in another run 6.0 instead of 7.4, on one 8 % more; with 1400 nothing was gained.
+//   Tiles of a column go together in groups of ROWS rows, and from LARGE on tiles have 256 columns: OpenBLAS multiplies
+//   128 x 128 x 500 at 0.8 of its rate for large matrices, 512 x 256 x 500 at 0.95.
 // Solve with L_kk'. Products too, with the inverses of its BASE x BASE blocks on the diagonal, which the factor of the tile
 //   needs as well: the BLAS solves with 128 columns at a third of its rate. The blocks are small, so their inverses cost
 //   nothing and are as well conditioned as the solve itself. At n = 1000 the factor went from 0.53 to 0.70 of the rate of a
@@ -31,17 +30,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum {
-    TILE = CPU__TILE,
-    BLOCK = CPU__CHUNK,
-    BASE = CPU__BASE,
-    LARGE = 768,
-    HUGE_FROM = 1280,
-    ROWS = 512,
-    FEW_ROWS = 256,
-    WIDE_FROM = 64,
-    SPINS = 200
-};
+enum { TILE = CPU__TILE, BLOCK = CPU__CHUNK, BASE = CPU__BASE, LARGE = 768, ROWS = 512, WIDE_FROM = 64, SPINS = 200 };
 
 typedef atomic_int_least64_t counter;
 
@@ -49,7 +38,7 @@ static int64_t length_of(int64_t n, int64_t tile, int64_t i) {
     return n - i * tile < tile ? n - i * tile : tile;
 }
 
-// Of Gram products: large tiles are multiplied faster, small ones occupy more threads.
+// Of factors and Gram products: large tiles are multiplied faster, small ones occupy more threads.
 static int64_t tile_of(int64_t n) {
     return n < LARGE ? TILE : BLOCK;
 }
@@ -158,17 +147,12 @@ static void factor_task(void *payload, int64_t task, double *scratch) {
     for (int64_t i = from; i < end; i++) atomic_store_explicit(&f->done[i], k + 1, memory_order_release);
 }
 
-static int64_t factor_tile_of(int64_t n) {
-    return n < HUGE_FROM ? TILE : BLOCK;
-}
-
-static int64_t group_of(int64_t n, int64_t tile) {
-    const int64_t rows = n >= LARGE && n < HUGE_FROM ? FEW_ROWS : ROWS;
-    return tile < rows ? rows / tile : 1;
+static int64_t group_of(int64_t tile) {
+    return tile < ROWS ? ROWS / tile : 1;
 }
 
 int64_t cpu__factor_scratch(int64_t n) {
-    const int64_t tile = factor_tile_of(n), factor = group_of(n, tile) * tile * BASE, inverse = BLOCK * BASE;
+    const int64_t tile = tile_of(n), factor = group_of(tile) * tile * BASE, inverse = BLOCK * BASE;
     return factor > inverse ? factor : inverse;
 }
 
@@ -176,9 +160,9 @@ enum { COUNTERS = 1024 };
 
 int cpu__cholesky(cpu__ctx *c, double *a, int64_t lda, int64_t n, double *inverses, int64_t *info) {
     counter done[COUNTERS];
-    factoring f = {.ctx = c, .a = a, .u = inverses, .lda = lda, .n = n, .tile = factor_tile_of(n), .done = done};
+    factoring f = {.ctx = c, .a = a, .u = inverses, .lda = lda, .n = n, .tile = tile_of(n), .done = done};
     while ((n + f.tile - 1) / f.tile > COUNTERS) f.tile *= 2;
-    f.group = group_of(n, f.tile);
+    f.group = group_of(f.tile);
     f.n_tiles = (n + f.tile - 1) / f.tile;
     int64_t tasks = 0;
     for (int64_t i = 0; i < f.n_tiles; i++) {

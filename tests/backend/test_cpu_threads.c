@@ -9,13 +9,7 @@
 #include <dirent.h>
 #include <sched.h>
 
-enum {
-    SMALL = 700,
-    LARGE = 800,
-    HUGE = 1300,
-    CANDIDATES = 300,
-    D = 6
-}; // tiles of both sizes, groups of both (cpu_factor.c)
+enum { SMALL = 700, LARGE = 800, CANDIDATES = 300, D = 6 }; // the two sizes of tiles (cpu_factor.c)
 
 static hpt__device *open_cpu(int64_t threads, int64_t limit) {
     const hpt__ctx_options o = {.n_threads = threads, .memory_limit = limit};
@@ -61,7 +55,7 @@ static void compute(results *r, int64_t threads, int64_t n) {
 Test(cpu_threads, results_do_not_depend_on_their_number)
 {
     static results one, other;
-    const int64_t threads[] = {1, 2, 3, 5}, sizes[] = {SMALL, LARGE, HUGE};
+    const int64_t threads[] = {1, 2, 3, 5}, sizes[] = {SMALL, LARGE};
     for (int64_t s = 0; s < COUNT(sizes); s++) {
         compute(&one, 1, sizes[s]);
         for (int64_t i = 0; i < COUNT(threads); i++) {
@@ -75,7 +69,7 @@ Test(cpu_threads, results_do_not_depend_on_their_number)
 Test(cpu_threads, a_factor_in_tiles_is_the_one_that_grows_by_appends)
 {
     enum { STEP = 100 };
-    const int64_t sizes[] = {SMALL, LARGE, HUGE};
+    const int64_t sizes[] = {SMALL, LARGE};
     for (int64_t s = 0; s < COUNT(sizes); s++) {
         hpt__device *device = open_cpu(2, 0);
         fitted f;
