@@ -447,7 +447,6 @@ lost() {
     pid=$(tr -dc 0-9 <lost/run.lock 2>/dev/null)
     [ -z "$pid" ] || kill -TERM "$pid"
     finish lost
-    keep "lost: lines of the run" lost.out
     holds lost_again "a line" "$(grep -F MPS lost.out | tail -n 3 | cut -d' ' -f2- | tr '\n' '|')" more_than "$before" lost.out "$again"
     holds lost_tier "mps, at last" "$(cells lost tier)" [ "$(awk -F, 'NR > 1 && $3 == "done" { t = $4 } END { print t }' lost.trials)" = mps ]
     note lost_outcomes "$(cells lost outcome | tr ' ' '\n' | sort | uniq -c | tr '\n' ' ')"
