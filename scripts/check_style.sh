@@ -23,7 +23,10 @@ declare -A may=(
     [devices]="base devices"
     [sweep]="base space study devices sweep"
     [serve]="base space study sweep serve"
-    [sched]="base space study devices sweep sched"
+    [process]="base devices process"
+    [mps]="base devices process mps"
+    [intake]="base sweep intake"
+    [sched]="base space study devices sweep process mps intake sched"
 )
 for room in src/core/*/; do
     room=$(basename "$room")

@@ -4,7 +4,7 @@
 // Input: one byte of flags, the metric's name up to a newline, a pattern up to a newline (empty: none), then output. The
 // pattern goes through the sweep file's reader, whose guards decide whether it is taken. The values found must not depend
 // on how the output is cut into chunks.
-#include "core/sched/intake.h"
+#include "core/intake/intake.h"
 #include "fuzz.h"
 
 #include <math.h>

@@ -2,7 +2,7 @@
 // fuzz_sweep.c: any text as a sweep file. What is accepted can be used: its space holds, commands expand, the
 // configuration is JSON, the patterns of its metrics compile.
 #include "core/base/alloc.h"
-#include "core/sched/intake.h"
+#include "core/intake/intake.h"
 #include "core/sweep/sweep_impl.h"
 #include "fuzz_space_check.h"
 

@@ -25,6 +25,7 @@
 #include "../base/alloc.h"
 #include "../base/arena.h"
 #include "../base/clock.h"
+#include "../base/file.h"
 #include "../base/json.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -251,7 +252,7 @@ static bool read_rates(hpt__rates *r, const char *path, const char *key) {
 }
 
 static void write_rates(const hpt__rates *r, const char *path, const char *key) {
-    hpt__str text = HPT__STR_INIT, part = HPT__STR_INIT;
+    hpt__str text = HPT__STR_INIT;
     const struct {
         const char *name;
         double value;
@@ -264,16 +265,9 @@ static void write_rates(const hpt__rates *r, const char *path, const char *key) 
         hpt__str_add_double(&text, fields[i].value);
     }
     hpt__str_add(&text, "}\n");
-    hpt__str_addf(&part, "%s.%lld", path, (long long)getpid());
-    if (!text.failed && !part.failed) {
-        const int fd = open(part.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        if (fd >= 0) {
-            const bool whole = write(fd, text.data, text.len) == (ssize_t)text.len;
-            if (close(fd) < 0 || !whole || rename(part.data, path) < 0) (void)unlink(part.data);
-        }
-    }
+    const int rc = text.failed ? HPT_E_MEMORY : hpt__replace_file(path, 0600, text.data, text.len);
+    (void)rc; // without it the next process measures again
     hpt__str_fini(&text);
-    hpt__str_fini(&part);
 }
 
 // Measured or from the cache; where measuring fails, rates of a slow machine.

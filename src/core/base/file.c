@@ -6,8 +6,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 int hpt__read_file(hpt__str *out, const char *path) {
@@ -35,6 +37,30 @@ bool hpt__read_start(char *out, size_t size, size_t *n, const char *path) {
     out[len] = '\0';
     if (n) *n = len;
     return true;
+}
+
+static bool write_all(int fd, const char *text, size_t n) {
+    for (size_t done = 0; done < n;) {
+        const ssize_t k = write(fd, text + done, n - done);
+        if (k < 0 && errno != EINTR) return false;
+        if (k > 0) done += (size_t)k;
+    }
+    return true;
+}
+
+int hpt__replace_file(const char *path, mode_t mode, const char *text, size_t n) {
+    hpt__str part = HPT__STR_INIT;
+    int rc = 0, fd = -1;
+    hpt__str_addf(&part, "%s.%ld", path, (long)syscall(SYS_gettid)); // several writers do not meet
+    HPT_TRY(hpt__str_status(&part));
+    fd = open(part.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+    HPT_FAIL_IF(fd < 0 || !write_all(fd, text, n) || rename(part.data, path) < 0, HPT_E_IO,
+                "'%s' cannot be written: %s", path, strerror(errno));
+out:
+    if (fd >= 0) (void)close(fd);
+    if (fd >= 0 && rc < 0) (void)unlink(part.data);
+    hpt__str_fini(&part);
+    return rc;
 }
 
 bool hpt__private_folder(const char *path) {

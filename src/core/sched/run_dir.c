@@ -11,6 +11,7 @@
 
 #include "../base/alloc.h"
 #include "../base/error.h"
+#include "../base/file.h"
 #include "../base/map.h"
 
 #include <ctype.h>
@@ -258,24 +259,8 @@ out:
 // ---- files
 
 int hpt__run_dir_write(const hpt__run_dir *d, const char *name, const char *text, size_t n) {
-    int rc = 0, fd = -1;
-    char *path = join(d->real, name), *part = path ? join(d->real, ".part") : NULL;
-    if (!part) {
-        rc = hpt__fail_memory();
-        goto out;
-    }
-    fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    HPT_FAIL_IF(fd < 0, HPT_E_IO, "'%s' cannot be written: %s", part, strerror(errno));
-    for (size_t done = 0; done < n;) {
-        ssize_t k = write(fd, text + done, n - done);
-        HPT_FAIL_IF(k < 0 && errno != EINTR, HPT_E_IO, "'%s' cannot be written: %s", path, strerror(errno));
-        if (k > 0) done += (size_t)k;
-    }
-    HPT_FAIL_IF(rename(part, path) < 0, HPT_E_IO, "'%s' cannot be written: %s", path, strerror(errno));
-out:
-    if (fd >= 0) close(fd);
-    if (rc < 0 && part) (void)unlink(part);
-    hpt__free(part);
+    char *path = join(d->real, name);
+    const int rc = path ? hpt__replace_file(path, 0666, text, n) : hpt__fail_memory();
     hpt__free(path);
     return rc;
 }

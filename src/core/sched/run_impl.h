@@ -18,7 +18,7 @@
 //   run_watchdog.c memory of shares that nothing holds                 run_status.c  what the socket tells of it all
 //   run_fault.c    faults of shared GPUs                               run_lost.c    GPUs that stop answering
 //   run_oom_retry.c  more GPU memory                                    run_learn.c   gpu_memory: learn
-//   run_watchdog.c memory of shares that nothing holds                 run_claims.c  shares beside other runs
+//   run_claims.c   shares beside other runs
 //   run_foreign.c  memory that other programs have                      run_mps_parts.c  static SM partitions
 #ifndef HPT_SCHED_RUN_IMPL_H
 #define HPT_SCHED_RUN_IMPL_H
@@ -30,14 +30,14 @@
 #include "../devices/cores.h"
 #include "../devices/ledger_queue.h"
 #include "../devices/nvml.h"
+#include "../intake/intake.h"
+#include "../intake/report_socket.h"
+#include "../mps/mps.h"
+#include "../process/process.h"
+#include "../process/signals.h"
 #include "../study/study_impl.h"
 #include "../sweep/sweep_impl.h"
-#include "intake.h"
-#include "mps.h"
-#include "process.h"
-#include "report_socket.h"
 #include "run_dir.h"
-#include "signals.h"
 #include <hpt/sched.h>
 #include <pthread.h>
 #include <sys/resource.h>

@@ -132,7 +132,7 @@ static int ask(hpt__run *run, int64_t k) {
 static int start_anew(hpt__run *run, int64_t k) {
     hpt__mps *m = &run->mps.items[k];
     run->mps_looks[k].again_at = 0;
-    if (hpt__mps_restart_begin(&run->mps, m, &run->dir) == 0)
+    if (hpt__mps_restart_begin(&run->mps, m, run->dir.real) == 0)
         return hpt__run_watch(run, m->call.pidfd, HPT__SOURCE_MPS, k, EPOLLIN);
     hpt__run_mps_lost(run, k);
     return 0;

@@ -134,7 +134,7 @@ static int start_on(hpt__run *run, int64_t gpu, const char *missing, bool defaul
     if (!why && k < 0 && is_served(run, d)) why = "somebody else's MPS server is on it";
     if (!why && k < 0 && default_taken) why = "an MPS controller that is not this run's listens in /tmp/nvidia-mps";
     if (!why && k < 0) {
-        int rc = hpt__mps_start(&k, &run->mps, &run->dir, d->uuid);
+        int rc = hpt__mps_start(&k, &run->mps, run->dir.real, d->uuid);
         if (rc < 0) return rc;
         if (!run->mps.items[k].alive) why = run->mps.items[k].why;
     }
@@ -157,7 +157,7 @@ int hpt__run_mps_open(hpt__run *run) {
     int rc = 0;
     int64_t n = 0;
     char missing[HPT__ERROR_MAX] = "";
-    HPT_TRY(hpt__mps_end_leftovers(&n, &run->dir));
+    HPT_TRY(hpt__mps_end_leftovers(&n, run->dir.real));
     run->n_leftover += n;
     if (run->enforce == HPT__ENFORCE_OFF || run->demand.n_gpus == 0) return 0;
     bool detected = false;
@@ -188,7 +188,7 @@ out:
 
 void hpt__run_mps_close(hpt__run *run) {
     hpt__run_part_close(run);
-    hpt__mps_close(&run->mps, &run->dir);
+    hpt__mps_close(&run->mps, run->dir.real);
     hpt__nvml_close(run->nvml);
     hpt__gpu_load_fini(&run->load);
     hpt__free(run->mps_of);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // process.h: starting one trial's process, finding and ending what belongs to trials.
-#ifndef HPT_SCHED_PROCESS_H
-#define HPT_SCHED_PROCESS_H
+#ifndef HPT_PROCESS_PROCESS_H
+#define HPT_PROCESS_PROCESS_H
 
 #include "../devices/cores.h"
 #include <hpt/export.h>

@@ -23,8 +23,8 @@
 #include "../base/error.h"
 #include "../base/file.h"
 #include "../devices/proc_walk.h"
+#include "../process/process.h"
 #include "mps_call.h"
-#include "process.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -171,7 +171,7 @@ static void read_boot_id(char out[64]) {
     out[strcspn(out, "\n")] = '\0';
 }
 
-int hpt__mps_root_make(char root[HPT__MPS_ROOT], int *fd, const hpt__run_dir *dir, const char *registry) {
+int hpt__mps_root_make(char root[HPT__MPS_ROOT], int *fd, const char *run_dir, const char *registry) {
     char boot[64], text[128], path[PATH_SIZE];
     read_boot_id(boot);
     (void)snprintf(root, HPT__MPS_ROOT, "%sXXXXXX", ROOT);
@@ -187,7 +187,8 @@ int hpt__mps_root_make(char root[HPT__MPS_ROOT], int *fd, const hpt__run_dir *di
         if (pointer >= 0) (void)close(pointer); // else only the next run of this folder ends what a kill leaves
     }
     const int n = snprintf(text, sizeof text, "%s %s\n", boot, root);
-    return hpt__run_dir_write(dir, RECORD, text, (size_t)n);
+    (void)snprintf(path, sizeof path, "%s/%s", run_dir, RECORD);
+    return hpt__replace_file(path, 0666, text, (size_t)n);
 }
 
 static int64_t end_controller(const char *pipe, const char *program) {
@@ -250,17 +251,17 @@ int64_t hpt__mps_sweep(const char *registry, const char *program) {
     return n;
 }
 
-void hpt__mps_forget(const hpt__run_dir *dir) {
+void hpt__mps_forget(const char *run_dir) {
     char path[PATH_SIZE];
-    (void)snprintf(path, sizeof path, "%s/%s", dir->real, RECORD);
+    (void)snprintf(path, sizeof path, "%s/%s", run_dir, RECORD);
     (void)unlink(path);
 }
 
-int hpt__mps_end_leftovers(int64_t *n, const hpt__run_dir *dir) {
+int hpt__mps_end_leftovers(int64_t *n, const char *run_dir) {
     char path[PATH_SIZE], boot[64], then[64] = "", root[HPT__MPS_ROOT] = "", *program = NULL;
     hpt__str text = HPT__STR_INIT;
     *n = 0;
-    (void)snprintf(path, sizeof path, "%s/%s", dir->real, RECORD);
+    (void)snprintf(path, sizeof path, "%s/%s", run_dir, RECORD);
     int rc = hpt__read_file(&text, path);
     if (rc == HPT_E_NOT_FOUND) rc = 0;
     if (rc == 0 && text.len > 0) {
@@ -271,7 +272,7 @@ int hpt__mps_end_leftovers(int64_t *n, const hpt__run_dir *dir) {
             if (hpt__mps_program(&program) < 0) program = NULL;
             *n = hpt__mps_root_end(root, program, NULL);
         }
-        hpt__mps_forget(dir);
+        hpt__mps_forget(run_dir);
     }
     hpt__free(program);
     hpt__str_fini(&text);

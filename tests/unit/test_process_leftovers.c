@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_sched_leftovers.c: what a trial leaves is found also while the process between it and the run is on its way out.
-#include "core/sched/process.h"
+// test_process_leftovers.c: what a trial leaves is found also while the process between it and the run is on its way out.
+#include "core/process/process.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -59,7 +59,7 @@ static bool has_no_memory(pid_t pid) {
     return read && strncmp(text, "0 ", 2) == 0;
 }
 
-Test(sched_leftovers, children_of_a_process_that_is_amidst_its_exit_are_found, .timeout = 60)
+Test(process_leftovers, children_of_a_process_that_is_amidst_its_exit_are_found, .timeout = 60)
 {
     cr_assert_eq(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
     for (int i = 0; i < ROUNDS; i++) {

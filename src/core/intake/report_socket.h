@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // report_socket.h: the run's socket: newline-separated JSON, one answer line per request line, in order.
-#ifndef HPT_SCHED_REPORT_SOCKET_H
-#define HPT_SCHED_REPORT_SOCKET_H
+#ifndef HPT_INTAKE_REPORT_SOCKET_H
+#define HPT_INTAKE_REPORT_SOCKET_H
 
 #include "../base/json.h"
 

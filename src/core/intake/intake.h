@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // intake.h: metric values out of what a trial writes. Pure functions on chunks of bytes; no files, no clocks.
-#ifndef HPT_SCHED_INTAKE_H
-#define HPT_SCHED_INTAKE_H
+#ifndef HPT_INTAKE_INTAKE_H
+#define HPT_INTAKE_INTAKE_H
 
 #include "../sweep/sweep_impl.h"
 #include <regex.h>

@@ -4,10 +4,9 @@
 //   /tmp/hpt-mps-XXXXXX/      of the run that made it, locked (flock, shared) while it lives
 //     0.0/  0.0.log/          pipe and log folder of a controller; the former is locked, shared, by each run that uses it
 //   DIR/mps-XXXXXX            in the folder of claims: that there is such a folder
-#ifndef HPT_SCHED_MPS_ROOT_H
-#define HPT_SCHED_MPS_ROOT_H
+#ifndef HPT_MPS_MPS_ROOT_H
+#define HPT_MPS_MPS_ROOT_H
 
-#include "run_dir.h"
 #include <hpt/export.h>
 #include <hpt/status.h>
 #include <stdbool.h>
@@ -20,7 +19,7 @@ enum { HPT__MPS_PATH = 48, HPT__MPS_ROOT = 32 };
 HPT_NODISCARD int hpt__mps_program(char **out);
 
 // Makes a folder for controllers, and what says so: in the run's folder, and in the folder of claims (registry; NULL: none).
-HPT_NODISCARD int hpt__mps_root_make(char root[HPT__MPS_ROOT], int *fd, const hpt__run_dir *dir, const char *registry);
+HPT_NODISCARD int hpt__mps_root_make(char root[HPT__MPS_ROOT], int *fd, const char *run_dir, const char *registry);
 
 // Locks a pipe folder (or a root) of this user's; alone: while nobody else has it. Without waiting. -1: not; errno EWOULDBLOCK: others have it.
 int hpt__mps_lock(const char *folder, bool alone);
@@ -38,7 +37,7 @@ int64_t hpt__mps_root_end(const char *root, const char *program, const char *reg
 // The same for all roots that the folder of claims knows.
 int64_t hpt__mps_sweep(const char *registry, const char *program);
 // The same for the one that a killed run of this folder left on this machine. *n: how many processes.
-HPT_NODISCARD int hpt__mps_end_leftovers(int64_t *n, const hpt__run_dir *dir);
-void hpt__mps_forget(const hpt__run_dir *dir); // the run's folder names no root any more
+HPT_NODISCARD int hpt__mps_end_leftovers(int64_t *n, const char *run_dir);
+void hpt__mps_forget(const char *run_dir); // the run's folder names no root any more
 
 #endif

@@ -121,8 +121,8 @@ static int add(hpt__mps_set *set, const char *uuid) {
     return 0;
 }
 
-static int need_root(hpt__mps_set *set, const hpt__run_dir *dir) {
-    return set->root[0] ? 0 : hpt__mps_root_make(set->root, &set->root_fd, dir, set->registry);
+static int need_root(hpt__mps_set *set, const char *run_dir) {
+    return set->root[0] ? 0 : hpt__mps_root_make(set->root, &set->root_fd, run_dir, set->registry);
 }
 
 static void start_plain(const hpt__mps_set *set, hpt__mps *m) {
@@ -179,8 +179,8 @@ static bool start_parted(hpt__mps_set *set, hpt__mps *m) {
     return true;
 }
 
-int hpt__mps_start(int64_t *index, hpt__mps_set *set, const hpt__run_dir *dir, const char *uuid) {
-    int rc = need_root(set, dir);
+int hpt__mps_start(int64_t *index, hpt__mps_set *set, const char *run_dir, const char *uuid) {
+    int rc = need_root(set, run_dir);
     if (rc == 0) rc = add(set, uuid);
     if (rc < 0) return rc;
     hpt__mps *m = &set->items[set->n - 1];
@@ -373,8 +373,8 @@ static int begin_step(const hpt__mps_set *set, hpt__mps *m, hpt__mps_step step, 
     return rc;
 }
 
-int hpt__mps_restart_begin(hpt__mps_set *set, hpt__mps *m, const hpt__run_dir *dir) {
-    int rc = need_root(set, dir);
+int hpt__mps_restart_begin(hpt__mps_set *set, hpt__mps *m, const char *run_dir) {
+    int rc = need_root(set, run_dir);
     if (rc < 0) give_up(m, hpt_last_error());
     if (rc == 0) rc = begin_step(set, m, HPT__MPS_QUITTING, "quit\n");
     if (rc == 0) return 0;
@@ -458,7 +458,7 @@ hpt__mps_state hpt__mps_look(const hpt__mps_set *set, hpt__mps *m) {
 
 // ---- end
 
-void hpt__mps_close(hpt__mps_set *set, const hpt__run_dir *dir) {
+void hpt__mps_close(hpt__mps_set *set, const char *run_dir) {
     for (int64_t i = 0; i < set->n; i++) {
         hpt__mps *m = &set->items[i];
         hpt__mps_call_fini(&m->call);
@@ -482,7 +482,7 @@ void hpt__mps_close(hpt__mps_set *set, const hpt__run_dir *dir) {
     hpt__mps_unlock(&set->root_fd);
     if (set->root[0]) {
         (void)hpt__mps_root_end(set->root, set->program, set->registry);
-        hpt__mps_forget(dir);
+        hpt__mps_forget(run_dir);
     }
     (void)hpt__mps_sweep(set->registry, set->program);
     hpt__free(set->items);

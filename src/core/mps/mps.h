@@ -3,8 +3,8 @@
 //
 // Ownership: an hpt__mps_set owns its controllers, their folders and the record of them in the run's folder. Threads: one,
 // the one that began. No call waits longer than its limit; those that a run's loop makes do not wait at all.
-#ifndef HPT_SCHED_MPS_H
-#define HPT_SCHED_MPS_H
+#ifndef HPT_MPS_MPS_H
+#define HPT_MPS_MPS_H
 
 #include "../devices/proc_walk.h"
 #include "mps_call.h"
@@ -76,14 +76,14 @@ HPT_NODISCARD int hpt__mps_open(hpt__mps_set *set, const char *registry);
 // Starts a controller for a GPU: set->items[*index]. One that does not start is in the list too, not alive, with the reason;
 // only what has nothing to do with MPS fails the call. Static SM partitions that cannot be had are no such reason: it is then started
 // without. Waits for the limit at most, twice, and where partitions are tried and fail some times more.
-HPT_NODISCARD int hpt__mps_start(int64_t *index, hpt__mps_set *set, const hpt__run_dir *dir, const char *uuid);
+HPT_NODISCARD int hpt__mps_start(int64_t *index, hpt__mps_set *set, const char *run_dir, const char *uuid);
 // Uses one that another run started, of which it is known that it lives: set->items[*index]. HPT_E_NOT_FOUND: its folder is not this user's,
 // or its daemon is gone; HPT_E_BUSY: it is being ended.
 HPT_NODISCARD int hpt__mps_join(int64_t *index, hpt__mps_set *set, const char *uuid, const char *pipe);
 // The same for one that is not alive, in its place. It is alive then.
 HPT_NODISCARD int hpt__mps_join_anew(hpt__mps *m, const char *pipe);
 // Ends all controllers that no other run uses, removes their folders and the record. Waits for the limit at most, three times each.
-void hpt__mps_close(hpt__mps_set *set, const hpt__run_dir *dir);
+void hpt__mps_close(hpt__mps_set *set, const char *run_dir);
 
 void hpt__mps_give_up(hpt__mps *m, const char *why); // it is not alive any more
 // Begins a call that makes or removes partitions: m->parting goes on. Beside a look.
@@ -115,6 +115,6 @@ void hpt__mps_leave(hpt__mps *m);
 
 // Begins to end a controller that is this run's alone and has no clients, and to start one in new folders. hpt__mps_look goes on; ANSWERED:
 // it is alive, and used.
-HPT_NODISCARD int hpt__mps_restart_begin(hpt__mps_set *set, hpt__mps *m, const hpt__run_dir *dir);
+HPT_NODISCARD int hpt__mps_restart_begin(hpt__mps_set *set, hpt__mps *m, const char *run_dir);
 
 #endif

@@ -12,7 +12,7 @@
 #include "../base/alloc.h"
 #include "../base/clock.h"
 #include "../base/error.h"
-#include "process.h"
+#include "../process/process.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // mps_call.h: one run of NVIDIA's MPS control program, with a time limit: commands in, text out.
-#ifndef HPT_SCHED_MPS_CALL_H
-#define HPT_SCHED_MPS_CALL_H
+#ifndef HPT_MPS_MPS_CALL_H
+#define HPT_MPS_MPS_CALL_H
 
 #include "../base/str.h"
 #include <hpt/status.h>

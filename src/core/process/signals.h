@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // signals.h: the signals that end a run, and SIGCHLD, whichever thread of the process they reach.
-#ifndef HPT_SCHED_SIGNALS_H
-#define HPT_SCHED_SIGNALS_H
+#ifndef HPT_PROCESS_SIGNALS_H
+#define HPT_PROCESS_SIGNALS_H
 
 #include <signal.h>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_sched_intake.c: metric values out of bytes, however these are cut into chunks.
+// test_intake.c: metric values out of bytes, however these are cut into chunks.
 #include "core/base/alloc.h"
 #include "core/base/clock.h"
 #include "core/base/rng.h"
-#include "core/sched/intake.h"
+#include "core/intake/intake.h"
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -56,7 +56,7 @@ static found lines(const char *metric, const char *text) {
     return f;
 }
 
-Test(sched_intake, pairs_anywhere_in_a_line_give_the_value)
+Test(intake, pairs_anywhere_in_a_line_give_the_value)
 {
     static const struct {
         const char *metric, *line;
@@ -96,7 +96,7 @@ Test(sched_intake, pairs_anywhere_in_a_line_give_the_value)
     }
 }
 
-Test(sched_intake, other_text_gives_nothing)
+Test(intake, other_text_gives_nothing)
 {
     static const char *const texts[] = {
         "",           "loss",        "loss=",           "loss=x",           "loss=0x10", "loss=3rd",    "loss=nano",
@@ -108,7 +108,7 @@ Test(sched_intake, other_text_gives_nothing)
     }
 }
 
-Test(sched_intake, steps_are_read_from_the_same_line)
+Test(intake, steps_are_read_from_the_same_line)
 {
     static const struct {
         const char *line;
@@ -138,7 +138,7 @@ Test(sched_intake, steps_are_read_from_the_same_line)
     }
 }
 
-Test(sched_intake, reports_without_a_step_follow_the_largest_seen)
+Test(intake, reports_without_a_step_follow_the_largest_seen)
 {
     found f = lines("loss", "loss=1\nloss=2\nstep=10 loss=3\nloss=4\nstep=5 loss=5\nloss=6\n");
     static const int64_t steps[] = {0, 1, 10, 11, 5, 12};
@@ -146,7 +146,7 @@ Test(sched_intake, reports_without_a_step_follow_the_largest_seen)
     for (int i = 0; i < 6; i++) cr_assert_eq(f.step[i], steps[i], "%d", i);
 }
 
-Test(sched_intake, json_lines_are_objects_with_the_metric)
+Test(intake, json_lines_are_objects_with_the_metric)
 {
     static const struct {
         const char *metric, *line;
@@ -168,7 +168,7 @@ Test(sched_intake, json_lines_are_objects_with_the_metric)
     }
 }
 
-Test(sched_intake, patterns_replace_the_other_forms_on_stdout)
+Test(intake, patterns_replace_the_other_forms_on_stdout)
 {
     static const hpt__sweep_pattern patterns[] = {
         {"loss", "validation loss +([-+0-9.eE]+)"}, {"step", "^\\[([0-9]+)\\]"}, {"other", "x=([0-9]+)"}};
@@ -186,7 +186,7 @@ Test(sched_intake, patterns_replace_the_other_forms_on_stdout)
     hpt__intake_fini(&in);
 }
 
-Test(sched_intake, texts_read_off_patterns_never_hide_a_match)
+Test(intake, texts_read_off_patterns_never_hide_a_match)
 {
     static const struct {
         const char *regex, *line, *needle;
@@ -219,7 +219,7 @@ Test(sched_intake, texts_read_off_patterns_never_hide_a_match)
     }
 }
 
-Test(sched_intake, a_bad_pattern_is_named)
+Test(intake, a_bad_pattern_is_named)
 {
     const hpt__sweep_pattern p = {"loss", "loss ([0-9"};
     hpt__intake in;
@@ -227,7 +227,7 @@ Test(sched_intake, a_bad_pattern_is_named)
     cr_assert(strstr(hpt_last_error(), "loss ([0-9"));
 }
 
-Test(sched_intake, the_report_file_also_takes_value)
+Test(intake, the_report_file_also_takes_value)
 {
     static const char text[] = "step=3 value=0.5\nvalue=0.25\nloss=1\n{\"value\": 2, \"step\": 9}\nhello\n";
     hpt__intake in;
@@ -240,7 +240,7 @@ Test(sched_intake, the_report_file_also_takes_value)
     hpt__intake_fini(&in);
 }
 
-Test(sched_intake, result_does_not_depend_on_the_chunks)
+Test(intake, result_does_not_depend_on_the_chunks)
 {
     static const char text[] = "noise\nloss=1\r\nepoch 2 loss=2\rloss=3\rloss=4\n\n\n{\"loss\":5}\nloss\n=6\nloss=7";
     hpt__intake in;
@@ -257,7 +257,7 @@ Test(sched_intake, result_does_not_depend_on_the_chunks)
     hpt__intake_fini(&in);
 }
 
-Test(sched_intake, of_a_line_without_end_only_the_start_is_kept)
+Test(intake, of_a_line_without_end_only_the_start_is_kept)
 {
     const size_t n = 3 * (size_t)HPT__LINE_MAX;
     char *text = malloc(n + 64);
@@ -285,7 +285,7 @@ Test(sched_intake, of_a_line_without_end_only_the_start_is_kept)
     free(text);
 }
 
-Test(sched_intake, bytes_of_all_kinds_are_survived)
+Test(intake, bytes_of_all_kinds_are_survived)
 {
     static const char *const words[] = {"loss", "=",  ":", "{",    "}", "\"", "1", "nan",
                                         "\n",   "\r", " ", "step", "e", ".",  "-"};
@@ -317,7 +317,7 @@ Test(sched_intake, bytes_of_all_kinds_are_survived)
     }
 }
 
-Test(sched_intake, without_a_metric_nothing_is_looked_for)
+Test(intake, without_a_metric_nothing_is_looked_for)
 {
     found f = {0};
     hpt__intake in;
@@ -336,7 +336,7 @@ static int refuse(int64_t step, double value, void *payload) {
     return HPT_E_STORAGE;
 }
 
-Test(sched_intake, an_error_of_the_receiver_is_returned)
+Test(intake, an_error_of_the_receiver_is_returned)
 {
     hpt__intake in;
     hpt__intake_trial trial = {0};
@@ -354,7 +354,7 @@ static bool fail_at_zero(size_t size, void *payload) {
     return left-- == 0;
 }
 
-Test(sched_intake, every_failing_allocation_is_reported_or_harmless)
+Test(intake, every_failing_allocation_is_reported_or_harmless)
 {
     static const char text[] = "start of a line, {\"loss\": 1}\n{\"loss\": 2}\nloss=3";
     const hpt__sweep_pattern p = {"step", "([0-9]+)"};
@@ -415,7 +415,7 @@ static seen feed_many(const hpt__intake *in, const char *text, size_t chunk, boo
     return s;
 }
 
-Test(sched_intake, a_line_may_carry_several_metrics_at_one_step)
+Test(intake, a_line_may_carry_several_metrics_at_one_step)
 {
     static const char *const names[] = {"acc", "val.loss", "t"};
     static const char text[] =
@@ -438,7 +438,7 @@ Test(sched_intake, a_line_may_carry_several_metrics_at_one_step)
     hpt__intake_fini(&in);
 }
 
-Test(sched_intake, a_pattern_rules_for_its_own_metric_only)
+Test(intake, a_pattern_rules_for_its_own_metric_only)
 {
     static const char *const names[] = {"acc", "t"};
     static const hpt__sweep_pattern patterns[] = {{"acc", "accuracy ([0-9.]+)"}, {"step", "^\\[([0-9]+)\\]"}};
@@ -455,7 +455,7 @@ Test(sched_intake, a_pattern_rules_for_its_own_metric_only)
     hpt__intake_fini(&in);
 }
 
-Test(sched_intake, more_metrics_than_a_run_reads_are_refused)
+Test(intake, more_metrics_than_a_run_reads_are_refused)
 {
     const char *names[HPT__METRICS_MAX + 1];
     hpt__intake in;
@@ -465,7 +465,7 @@ Test(sched_intake, more_metrics_than_a_run_reads_are_refused)
     hpt__intake_fini(&in);
 }
 
-Test(sched_intake, preemption_is_announced_in_the_report_file)
+Test(intake, preemption_is_announced_in_the_report_file)
 {
     static const struct {
         const char *line;

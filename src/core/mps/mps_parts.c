@@ -184,17 +184,10 @@ bool hpt__mps_record_open(hpt__mps_record *r, const char *log) {
 }
 
 bool hpt__mps_record_write(const hpt__mps_record *r, const hpt__str *text) {
-    char part[PATH_SIZE], ids[PATH_SIZE];
+    char ids[PATH_SIZE];
     if (r->fd < 0 || text->failed) return false;
     ids_of(ids, r->path);
-    (void)snprintf(part, sizeof part, "%s.new", r->path);
-    const int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) return false;
-    const bool whole = text->len == 0 || write(fd, text->data, text->len) == (ssize_t)text->len;
-    (void)close(fd);
-    if (whole && rename(part, ids) == 0) return true;
-    (void)unlink(part);
-    return false;
+    return hpt__replace_file(ids, 0600, hpt__str_text(text), text->len) == 0;
 }
 
 static void add_ids(hpt__str *out, const char *path) {

@@ -7,8 +7,8 @@
 //   LOG/parts-XXXXXX.ids   its partitions, an id each line; "?" while one is being made; "!": it looks for one that no record names
 //
 // Threads: any, one at a time per struct.
-#ifndef HPT_SCHED_MPS_PARTS_H
-#define HPT_SCHED_MPS_PARTS_H
+#ifndef HPT_MPS_MPS_PARTS_H
+#define HPT_MPS_MPS_PARTS_H
 
 #include "../base/str.h"
 #include <hpt/export.h>

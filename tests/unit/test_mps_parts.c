@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_sched_mps_parts.c: what NVIDIA's control program says of static SM partitions, in both forms that are known of it; how many chunks a
+// test_mps_parts.c: what NVIDIA's control program says of static SM partitions, in both forms that are known of it; how many chunks a
 // share is; and the records by which a dead run's partitions are found.
-#include "core/sched/mps_parts.h"
+#include "core/mps/mps_parts.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-TestSuite(sched_mps_parts);
+TestSuite(mps_parts);
 
 static const char UUID[] = "GPU-74d43ed3-cdf7-e667-3644-bf5b4f46ed65", ID[] = "Dx4AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
@@ -28,7 +28,7 @@ static const char *const TABLES[] = {
     "GPU-74d43ed3 3 12 36 96\r\nGPU-74d43ed3 Dx4AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA 7 56 Yes\r\n"
     "GPU-74d43ed3 D/79e/DgwYMDAAAAAAAAAAAAAAAAAAAAAAAA 5 40 No\r\n"};
 
-Test(sched_mps_parts, both_forms_of_the_table_are_read)
+Test(mps_parts, both_forms_of_the_table_are_read)
 {
     for (int i = 0; i < 2; i++) {
         hpt__mps_table t;
@@ -47,7 +47,7 @@ Test(sched_mps_parts, both_forms_of_the_table_are_read)
     }
 }
 
-Test(sched_mps_parts, what_is_no_table_is_none)
+Test(mps_parts, what_is_no_table_is_none)
 {
     static const char *const texts[] = {"",
                                         "\n\n",
@@ -64,7 +64,7 @@ Test(sched_mps_parts, what_is_no_table_is_none)
     }
 }
 
-Test(sched_mps_parts, a_new_partitions_id_is_found_in_both_forms_of_the_answer_and_in_no_refusal)
+Test(mps_parts, a_new_partitions_id_is_found_in_both_forms_of_the_answer_and_in_no_refusal)
 {
     char text[400], id[HPT__MPS_PART];
     static const char *const forms[] = {"%s/%s\n", "Partition %s/%s created\r\n", "Partition %.12s/%s created\n"};
@@ -85,7 +85,7 @@ Test(sched_mps_parts, a_new_partitions_id_is_found_in_both_forms_of_the_answer_a
     cr_assert(!hpt__mps_part_read(id, text, UUID), "too long");
 }
 
-Test(sched_mps_parts, the_version_is_the_number_after_its_label)
+Test(mps_parts, the_version_is_the_number_after_its_label)
 {
     cr_assert_eq(
         hpt__mps_version_read("CUDA MPS Control for Linux/Unix/QNX. Binary version: 13010\nCopyright (C) 2025\n"),
@@ -94,7 +94,7 @@ Test(sched_mps_parts, the_version_is_the_number_after_its_label)
     cr_assert_eq(hpt__mps_version_read("usage: nvidia-cuda-mps-control [-d]\n"), 0);
 }
 
-Test(sched_mps_parts, chunks_of_shares_that_sum_to_a_gpu_never_sum_to_more)
+Test(mps_parts, chunks_of_shares_that_sum_to_a_gpu_never_sum_to_more)
 {
     for (int64_t chunks = 1; chunks <= 40; chunks++)
         for (int64_t n = 1; n <= chunks; n++) cr_assert_leq(n * hpt__mps_chunks(1000000 / n, chunks), chunks);
@@ -103,7 +103,7 @@ Test(sched_mps_parts, chunks_of_shares_that_sum_to_a_gpu_never_sum_to_more)
     cr_assert_eq(hpt__mps_chunks(1, 15), 1, "a share below a chunk has one");
 }
 
-Test(sched_mps_parts, a_share_is_kept_if_rounding_leaves_it_four_fifths_of_its_multiprocessors)
+Test(mps_parts, a_share_is_kept_if_rounding_leaves_it_four_fifths_of_its_multiprocessors)
 {
     static const struct {
         int64_t chunks, sms, units;
@@ -141,7 +141,7 @@ static void cr_all_are(const char *text) {
     hpt__str_fini(&ids);
 }
 
-Test(sched_mps_parts, a_dead_runs_record_is_taken_over_once_and_a_live_ones_never)
+Test(mps_parts, a_dead_runs_record_is_taken_over_once_and_a_live_ones_never)
 {
     hpt__mps_record live, dead, own, late;
     hpt__str ids = HPT__STR_INIT;
@@ -166,7 +166,7 @@ Test(sched_mps_parts, a_dead_runs_record_is_taken_over_once_and_a_live_ones_neve
     nftw(folder, remove_one, 4, FTW_DEPTH | FTW_PHYS);
 }
 
-Test(sched_mps_parts, an_id_is_named_by_a_record_also_where_the_table_shows_its_beginning)
+Test(mps_parts, an_id_is_named_by_a_record_also_where_the_table_shows_its_beginning)
 {
     cr_assert(hpt__mps_record_names("D/79e/Dgw00\nE/1\n?\n", "D/79e"));
     cr_assert(hpt__mps_record_names("D/79e/Dgw00\nE/1\n?\n", "?"));

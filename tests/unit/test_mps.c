@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_sched_mps.c: MPS controllers of our own, over tests/mps/fake_mps_control.c: started, asked, ended; what a killed run
+// test_mps.c: MPS controllers of our own, over tests/mps/fake_mps_control.c: started, asked, ended; what a killed run
 // left; and every way in which the control program can fail, each with one line, no hang and nothing left behind.
 #include "core/base/alloc.h"
-#include "core/sched/mps.h"
+#include "core/mps/mps.h"
 #include <criterion/criterion.h>
 #include <hpt/device.h>
 #include <signal.h>
@@ -16,12 +16,10 @@
 
 static const char UUID[] = "GPU-aaaa-1";
 static char folder[] = "/tmp/hpt_mps_test_XXXXXX", record[64];
-static hpt__run_dir dir = HPT__RUN_DIR_INIT;
 static hpt__mps_set set;
 
 static void enter(void) {
     cr_assert(mkdtemp(folder));
-    dir.real = dir.path = folder;
     snprintf(record, sizeof record, "%s/mps.txt", folder);
     setenv("HPT_MPS_CONTROL", HPT_BINARY_DIR "/tests/fake/nvidia-cuda-mps-control", 1);
     unsetenv("FAKE_MPS");
@@ -30,14 +28,14 @@ static void enter(void) {
 }
 
 static void leave(void) {
-    hpt__mps_close(&set, &dir);
+    hpt__mps_close(&set, folder);
     rmdir(folder);
 }
-TestSuite(sched_mps, .init = enter, .fini = leave, .timeout = 120);
+TestSuite(mps, .init = enter, .fini = leave, .timeout = 120);
 
 static hpt__mps *start(void) {
     int64_t k = -1;
-    cr_assert_eq(hpt__mps_start(&k, &set, &dir, UUID), 0, "%s", hpt_last_error());
+    cr_assert_eq(hpt__mps_start(&k, &set, folder, UUID), 0, "%s", hpt_last_error());
     return &set.items[k];
 }
 
@@ -82,7 +80,7 @@ static hpt__mps_state end(hpt__mps *m, double seconds) {
     return hpt__mps_end_begin(&set, m, seconds) < 0 ? HPT__MPS_FAILED : wait_for(m);
 }
 
-Test(sched_mps, a_controller_has_private_folders_and_ends_with_its_set_leaving_nothing)
+Test(mps, a_controller_has_private_folders_and_ends_with_its_set_leaving_nothing)
 {
     char root[32];
     struct stat st;
@@ -98,12 +96,12 @@ Test(sched_mps, a_controller_has_private_folders_and_ends_with_its_set_leaving_n
     touch(m, "client.%d", getpid());
     cr_assert_eq(look(m), HPT__MPS_ANSWERED);
     while (count(root, "server") < 1) usleep(1000); // it is on its way through exec
-    hpt__mps_close(&set, &dir);
+    hpt__mps_close(&set, folder);
     cr_assert_eq(count(root, "control") + count(root, "server"), 0);
     cr_assert(stat(root, &st) < 0 && access(record, F_OK) < 0);
 }
 
-Test(sched_mps, each_gpu_has_a_controller_of_its_own)
+Test(mps, each_gpu_has_a_controller_of_its_own)
 {
     hpt__mps *a = start();
     cr_assert(a->alive);
@@ -117,7 +115,7 @@ Test(sched_mps, each_gpu_has_a_controller_of_its_own)
     cr_assert_eq(a->n_clients, 1);
 }
 
-Test(sched_mps, a_look_names_clients_and_servers_and_sees_a_fault)
+Test(mps, a_look_names_clients_and_servers_and_sees_a_fault)
 {
     hpt__mps *m = start();
     cr_assert_eq(look(m), HPT__MPS_ANSWERED, "%s", m->why);
@@ -133,7 +131,7 @@ Test(sched_mps, a_look_names_clients_and_servers_and_sees_a_fault)
     cr_assert(m->fault);
 }
 
-Test(sched_mps, a_terminated_client_is_a_client_no_more)
+Test(mps, a_terminated_client_is_a_client_no_more)
 {
     hpt__mps *m = start();
     touch(m, "client.%d", getpid());
@@ -145,14 +143,14 @@ Test(sched_mps, a_terminated_client_is_a_client_no_more)
     cr_assert(m->n_clients == 1 && m->clients[0].pid == 1);
 }
 
-Test(sched_mps, a_controller_is_started_anew_in_a_new_folder)
+Test(mps, a_controller_is_started_anew_in_a_new_folder)
 {
     char before[HPT__MPS_PATH];
     hpt__mps *m = start();
     touch(m, "client.%d", getpid());
     cr_assert_eq(look(m), HPT__MPS_ANSWERED);
     memcpy(before, m->pipe, sizeof before);
-    cr_assert_eq(hpt__mps_restart_begin(&set, m, &dir), 0);
+    cr_assert_eq(hpt__mps_restart_begin(&set, m, folder), 0);
     cr_assert_eq(wait_for(m), HPT__MPS_ANSWERED, "%s", m->why);
     cr_assert(m->alive && strcmp(before, m->pipe) != 0);
     cr_assert_eq(look(m), HPT__MPS_ANSWERED);
@@ -160,7 +158,7 @@ Test(sched_mps, a_controller_is_started_anew_in_a_new_folder)
     while (count(before, "control") + count(before, "server") > 0) usleep(1000);
 }
 
-Test(sched_mps, each_failure_at_the_start_is_one_line_and_leaves_nothing)
+Test(mps, each_failure_at_the_start_is_one_line_and_leaves_nothing)
 {
     static const char *const cases[][2] = {
         {"nostart", "Cannot create the control pipe"},
@@ -178,12 +176,12 @@ Test(sched_mps, each_failure_at_the_start_is_one_line_and_leaves_nothing)
     }
     char root[32];
     memcpy(root, set.root, sizeof root);
-    hpt__mps_close(&set, &dir);
+    hpt__mps_close(&set, folder);
     cr_assert_eq(count(root, "control"), 0);
     cr_assert(access(root, F_OK) < 0);
 }
 
-Test(sched_mps, a_controller_that_fails_later_is_given_up_with_one_line)
+Test(mps, a_controller_that_fails_later_is_given_up_with_one_line)
 {
     static const char *const cases[][2] = {{"hang", "does not answer in time"}, {"garbage", "not understood"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -217,7 +215,7 @@ Test(sched_mps, a_controller_that_fails_later_is_given_up_with_one_line)
     cr_assert(strstr(m->why, "Cannot find MPS control daemon"), "%s", m->why);
 }
 
-Test(sched_mps, a_busy_daemon_is_not_given_up_and_its_answer_counts_again)
+Test(mps, a_busy_daemon_is_not_given_up_and_its_answer_counts_again)
 {
     hpt__mps *m = start();
     touch(m, "client.%d", getpid());
@@ -230,7 +228,7 @@ Test(sched_mps, a_busy_daemon_is_not_given_up_and_its_answer_counts_again)
     cr_assert(m->n_failed == 0 && m->n_clients == 1);
 }
 
-Test(sched_mps, a_client_that_cannot_be_terminated_is_one_line_and_no_hang)
+Test(mps, a_client_that_cannot_be_terminated_is_one_line_and_no_hang)
 {
     static const char *const cases[][2] = {{"noterm", "1"}, {"slowterm", "does not answer in time"}};
     hpt__mps *m = start();
@@ -244,7 +242,7 @@ Test(sched_mps, a_client_that_cannot_be_terminated_is_one_line_and_no_hang)
     cr_assert(m->alive, "its other clients go on");
 }
 
-Test(sched_mps, one_that_does_not_obey_quit_is_ended_all_the_same)
+Test(mps, one_that_does_not_obey_quit_is_ended_all_the_same)
 {
     char root[32];
     hpt__mps *m = start();
@@ -252,18 +250,18 @@ Test(sched_mps, one_that_does_not_obey_quit_is_ended_all_the_same)
     memcpy(root, set.root, sizeof root);
     setenv("FAKE_MPS", "deaf", 1);
     set.limit = 0.5;
-    hpt__mps_close(&set, &dir);
+    hpt__mps_close(&set, folder);
     cr_assert_eq(count(root, "control"), 0);
 }
 
-Test(sched_mps, leftovers_of_a_killed_run_are_ended_and_those_of_others_are_not)
+Test(mps, leftovers_of_a_killed_run_are_ended_and_those_of_others_are_not)
 {
     char text[128] = "", theirs[64], boot[64], root[32] = "";
     int64_t n = 0;
     const pid_t child = fork();
     if (child == 0) { // a run that is killed: nothing of it is closed
         int64_t k;
-        if (hpt__mps_start(&k, &set, &dir, UUID) < 0 || !set.items[k].alive) _exit(1);
+        if (hpt__mps_start(&k, &set, folder, UUID) < 0 || !set.items[k].alive) _exit(1);
         _exit(0);
     }
     int status = -1;
@@ -279,22 +277,22 @@ Test(sched_mps, leftovers_of_a_killed_run_are_ended_and_those_of_others_are_not)
     fputs("another-boot ", f);
     fputs(root, f);
     fclose(f);
-    cr_assert_eq(hpt__mps_end_leftovers(&n, &dir), 0);
+    cr_assert_eq(hpt__mps_end_leftovers(&n, folder), 0);
     cr_assert_eq(n, 0, "process ids of another boot name nothing here");
     cr_assert_eq(count(root, "control"), 1);
     f = fopen(record, "w");
     fputs(text, f);
     fclose(f);
-    cr_assert_eq(hpt__mps_end_leftovers(&n, &dir), 0, "%s", hpt_last_error());
+    cr_assert_eq(hpt__mps_end_leftovers(&n, folder), 0, "%s", hpt_last_error());
     cr_assert_eq(n, 1);
     cr_assert_eq(count(root, "control"), 0);
     cr_assert(access(root, F_OK) < 0 && access(record, F_OK) < 0);
     cr_assert_eq(count(theirs, "control"), 1);
-    cr_assert_eq(hpt__mps_end_leftovers(&n, &dir), 0);
+    cr_assert_eq(hpt__mps_end_leftovers(&n, folder), 0);
     cr_assert_eq(n, 0, "nothing is done twice");
 }
 
-Test(sched_mps, a_controller_that_two_runs_use_ends_with_the_last_of_them)
+Test(mps, a_controller_that_two_runs_use_ends_with_the_last_of_them)
 {
     int64_t k = -1;
     char root[32], pipe[HPT__MPS_PATH];
@@ -307,12 +305,12 @@ Test(sched_mps, a_controller_that_two_runs_use_ends_with_the_last_of_them)
     cr_assert(second.items[k].alive && second.items[k].daemon == m->daemon && m->daemon > 0);
     cr_assert(!hpt__mps_alone(m), "the second uses it");
     cr_assert(hpt__mps_use(m));
-    hpt__mps_close(&set, &dir);
+    hpt__mps_close(&set, folder);
     cr_assert_eq(count(root, "control"), 1);
     cr_assert(hpt__mps_alone(&second.items[k]));
     cr_assert_eq(hpt__mps_open(&set, NULL), 0);
     cr_assert_eq(hpt__mps_join(&k, &set, UUID, pipe), HPT_E_BUSY, "it is about to be ended");
-    hpt__mps_close(&second, &dir);
+    hpt__mps_close(&second, folder);
     cr_assert_eq(count(root, "control"), 0);
     cr_assert(access(root, F_OK) < 0);
     cr_assert_eq(hpt__mps_join(&k, &set, UUID, pipe), HPT_E_BUSY, "and has been");
@@ -320,17 +318,17 @@ Test(sched_mps, a_controller_that_two_runs_use_ends_with_the_last_of_them)
     cr_assert_eq(set.n, 0);
 }
 
-Test(sched_mps, a_sweep_ends_what_dead_runs_left_and_nothing_that_one_uses)
+Test(mps, a_sweep_ends_what_dead_runs_left_and_nothing_that_one_uses)
 {
     char registry[64], text[128] = "", boot[64], root[32] = "", pointer[96];
     snprintf(registry, sizeof registry, "%s/claims", folder);
     cr_assert_eq(mkdir(registry, 0700), 0);
-    hpt__mps_close(&set, &dir);
+    hpt__mps_close(&set, folder);
     cr_assert_eq(hpt__mps_open(&set, registry), 0);
     const pid_t child = fork();
     if (child == 0) {
         int64_t k;
-        if (hpt__mps_start(&k, &set, &dir, UUID) < 0 || !set.items[k].alive) _exit(1);
+        if (hpt__mps_start(&k, &set, folder, UUID) < 0 || !set.items[k].alive) _exit(1);
         _exit(0);
     }
     int status = -1;
@@ -347,11 +345,11 @@ Test(sched_mps, a_sweep_ends_what_dead_runs_left_and_nothing_that_one_uses)
     cr_assert(access(root, F_OK) < 0 && access(pointer, F_OK) < 0);
     cr_assert_eq(count(m->pipe, "control"), 1);
     cr_assert_eq(hpt__mps_sweep(registry, set.program), 0);
-    hpt__mps_close(&set, &dir);
+    hpt__mps_close(&set, folder);
     cr_assert_eq(rmdir(registry), 0, "nothing is left in it");
 }
 
-Test(sched_mps, a_record_that_names_another_folder_removes_nothing)
+Test(mps, a_record_that_names_another_folder_removes_nothing)
 {
     static const char *const roots[] = {"/tmp", "/tmp/hpt-mps-/../x", "/tmp/hpt-mps-no_such", ""};
     char boot[64] = "", keep[64];
@@ -366,14 +364,14 @@ Test(sched_mps, a_record_that_names_another_folder_removes_nothing)
         f = fopen(record, "w");
         fprintf(f, "%s %s\n", boot, roots[i]);
         fclose(f);
-        cr_assert_eq(hpt__mps_end_leftovers(&n, &dir), 0, "%s", hpt_last_error());
+        cr_assert_eq(hpt__mps_end_leftovers(&n, folder), 0, "%s", hpt_last_error());
         cr_assert_eq(n, 0);
         cr_assert_eq(access(keep, F_OK), 0);
     }
     rmdir(keep);
 }
 
-Test(sched_mps, a_program_that_is_not_there_is_named)
+Test(mps, a_program_that_is_not_there_is_named)
 {
     hpt__mps_set none = {0};
     setenv("HPT_MPS_CONTROL", "no-such-mps-control", 1);
