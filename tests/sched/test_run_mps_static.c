@@ -5,10 +5,12 @@
 #include "run_support.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -184,6 +186,42 @@ Test(run_mps_static, one_is_removed_however_its_trial_ended_or_did_not_start)
     run_has(record.reason[5], "could not be started");
     cr_assert_eq(run_count(run_read("parts"), "add 00 3 of 3\n"), 6, "%s", run_read("parts"));
     cr_assert_geq(run_count(run_read("parts"), "rm 00 3 of 0\n"), 5, "%s", run_read("parts"));
+}
+
+Test(run_mps_static, a_name_that_is_given_again_is_not_removed_with_the_one_that_had_it_before)
+{
+    const hpt_run_options o = with(1, required);
+    run_sweep_file("sleep 0.5; " CLIENT "cp parts $HPT_TRIAL_DIR/made; sleep 1; echo loss=1", 2, SHARE("0.2"));
+    run_ok(&o);
+    cr_assert_str_eq(file_of("t", 1, "made"), "add 00 3 of 3\nrm 00 3 of 0\nadd 00 3 of 3\n");
+}
+
+// This process stays in the partition of trial 0, which is not removed so; meanwhile another run's record comes to name it.
+static int other_run = -1;
+
+static void take_name(const hpt_run_event *e) {
+    char root[64], path[96];
+    if (e->number > 1 || sscanf(run_read("hpt_runs/t/mps.txt"), "%*s %63s", root) != 1) return;
+    snprintf(path, sizeof path, "%.60s/0.0/client.%d", root, (int)getpid());
+    if (e->kind == HPT_RUN_TRIAL_STARTED && e->number == 0) run_file(path, "GPU-aaaa-1/D/79e/Dgw00\n", false);
+    if (e->kind == HPT_RUN_TRIAL_ENDED && e->number == 1) unlink(path);
+    if (e->kind != HPT_RUN_TRIAL_ENDED || e->number != 0) return;
+    snprintf(path, sizeof path, "%.60s/0.0.log/parts-others.ids", root);
+    run_file(path, "D/79e/Dgw00\n", false);
+    *strrchr(path, '.') = '\0';
+    other_run = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    cr_assert_eq(flock(other_run, LOCK_EX | LOCK_NB), 0);
+}
+
+Test(run_mps_static, nor_when_another_run_has_that_name_now)
+{
+    const hpt_run_options o = with(1, NULL);
+    run_sweep_file("sleep 0.5; echo loss=1", 4, SHARE("0.2"));
+    record.hook = take_name;
+    run_ok(&o);
+    run_has(run_read("parts"), "add 00 3 of 3\nadd 01 3 of 6\nrm 01 3 of 3\n");
+    cr_lacks(run_read("parts"), "rm 00");
+    close(other_run);
 }
 
 Test(run_mps_static, shares_of_every_size_together_never_need_more_chunks_than_there_are)

@@ -136,7 +136,7 @@ static void say(const hpt__mps_record *r, const char *text) {
 
 static void cr_all_are(const char *text) {
     hpt__str ids = HPT__STR_INIT;
-    hpt__mps_record_all(&ids, folder);
+    hpt__mps_record_all(&ids, folder, NULL);
     cr_assert_str_eq(hpt__str_text(&ids), text);
     hpt__str_fini(&ids);
 }

@@ -215,14 +215,14 @@ void hpt__mps_record_adopt(const hpt__mps_record *r, const char *log, hpt__str *
     if (d) (void)closedir(d);
 }
 
-void hpt__mps_record_all(hpt__str *out, const char *log) {
+void hpt__mps_record_all(hpt__str *out, const char *log, const hpt__mps_record *but) {
     const struct dirent *e;
     DIR *d = opendir(log);
     while (d && (e = readdir(d)) != NULL) {
         char path[PATH_SIZE];
         if (!is_record(e->d_name)) continue;
         (void)snprintf(path, sizeof path, "%.64s/%.16s", log, e->d_name);
-        add_ids(out, path);
+        if (!but || strcmp(path, but->path) != 0) add_ids(out, path);
     }
     if (d) (void)closedir(d);
 }

@@ -54,7 +54,8 @@ bool hpt__mps_record_open(hpt__mps_record *r, const char *log);
 bool hpt__mps_record_write(const hpt__mps_record *r, const hpt__str *ids);
 // Appends what dead runs have recorded to ids, writes that, and removes their records.
 void hpt__mps_record_adopt(const hpt__mps_record *r, const char *log, hpt__str *ids);
-void hpt__mps_record_all(hpt__str *out, const char *log); // what is in all records
+// What is in all records but one; but NULL: in all.
+void hpt__mps_record_all(hpt__str *out, const char *log, const hpt__mps_record *but);
 bool hpt__mps_record_names(const char *ids, const char *id);
 // Without ids it is removed; with some it stays, as a dead run's.
 void hpt__mps_record_close(hpt__mps_record *r, bool empty);

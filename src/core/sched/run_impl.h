@@ -129,6 +129,7 @@ typedef struct hpt__part { // run_mps_parts.c: a static SM partition
     int64_t k, chunks;        // its controller; how large it is to be
     char pipe[HPT__MPS_PATH]; // of that, when it was wanted
     char id[HPT__MPS_PART];   // "": not made
+    bool tried;               // to be removed, at least once
     hpt_trial *trial;         // WANTED: owned; NULL: it is not wanted any more
     int64_t attempt;
     hpt__grant grant; // unless HELD

@@ -19,6 +19,9 @@
 // the table, by which it is known what is gone. A partition whose trial has ended may have clients for some milliseconds more;
 // it is tried again, and its share given back after GIVE seconds in any case.
 //
+// A name is free again once its partition is gone, and the next one made may have it: in the same call, or by another run between this
+// one's removal and its look at the table. What bears the name then is not to be removed.
+//
 // What a killed run has left is known by its record (mps_parts.c): taken over when this run makes its first partition and whenever there
 // is no room. A run that is killed while one is made does not know its name; the table and the records of all others tell it.
 //
@@ -74,6 +77,9 @@ static void write_record(const hpt__run *run, int64_t k, bool making) {
 
 static void add_ending(hpt__run *run, int64_t k, const char *id, size_t n) {
     if (n == 0 || n >= HPT__MPS_PART) return;
+    for (int64_t i = 0; i < run->n_parts; i++)
+        if (is_here(run, &run->parts[i], k) && strlen(run->parts[i].id) == n && memcmp(run->parts[i].id, id, n) == 0)
+            return; // it was another's, and is this run's now
     hpt__part *p = new_part(run, k, HPT__PART_ENDING);
     if (!p) return;
     memcpy(p->id, id, n);
@@ -104,7 +110,7 @@ static void take_unnamed(hpt__run *run, int64_t k, const char *table) {
     char id[HPT__MPS_PART];
     bool has_clients;
     hpt__str ids = HPT__STR_INIT;
-    hpt__mps_record_all(&ids, run->mps.items[k].log);
+    hpt__mps_record_all(&ids, run->mps.items[k].log, NULL);
     if (!ids.failed && !hpt__mps_record_names(hpt__str_text(&ids), MAKING)) { // else later
         while (hpt__mps_table_next(id, &has_clients, &table))
             if (!has_clients && !hpt__mps_record_names(hpt__str_text(&ids), id)) add_ending(run, k, id, strlen(id));
@@ -194,15 +200,32 @@ static void unheard(hpt__run *run, int64_t k, const char *why) {
     hpt__run_mps_lost(run, k);
 }
 
+// Those that were to be removed and whose names other runs have now.
+static void drop_taken(hpt__run *run, int64_t k) {
+    const hpt__mps *m = &run->mps.items[k];
+    hpt__str ids = HPT__STR_INIT;
+    bool read = false;
+    for (int64_t i = 0; i < run->n_parts; i++) {
+        hpt__part *p = &run->parts[i];
+        if (p->state != HPT__PART_ENDING || !p->tried || !is_here(run, p, k)) continue;
+        if (!read) hpt__mps_record_all(&ids, m->log, &m->record);
+        read = true;
+        if (!ids.failed && hpt__mps_record_names(hpt__str_text(&ids), p->id)) drop(run, p);
+    }
+    hpt__str_fini(&ids);
+}
+
 static int begin_call(hpt__run *run, int64_t k) {
     hpt__mps *m = &run->mps.items[k];
     hpt__mps_looks *l = &run->mps_looks[k];
     hpt__str text = HPT__STR_INIT;
     if (m->record.fd < 0) adopt(run, k);
+    drop_taken(run, k);
     for (int64_t i = 0; i < run->n_parts; i++) {
-        const hpt__part *p = &run->parts[i];
-        if (p->state == HPT__PART_ENDING && is_here(run, p, k))
-            hpt__str_addf(&text, "sm_partition rm %s %s\n", m->uuid, p->id);
+        hpt__part *p = &run->parts[i];
+        if (p->state != HPT__PART_ENDING || !is_here(run, p, k)) continue;
+        hpt__str_addf(&text, "sm_partition rm %s %s\n", m->uuid, p->id);
+        p->tried = true;
     }
     hpt__part *p = m->chunks > 0 ? wanted(run, k) : NULL;
     if (p) {
@@ -276,18 +299,19 @@ static int go_on(hpt__run *run, int64_t k) {
     l->n_unparted = 0;
     l->parts_at = 0;
     bool gone = false;
+    const bool got = p && hpt__mps_part_read(id, text, m->uuid);
     for (int64_t i = 0; i < run->n_parts; i++) {
         hpt__part *e = &run->parts[i];
         if (e->state != HPT__PART_ENDING || !is_here(run, e, k)) continue;
         const double waited = hpt__now_mono() - e->since;
-        gone = gone || !hpt__mps_table_has(text, e->id);
-        if (!hpt__mps_table_has(text, e->id))
+        const bool is_gone = !hpt__mps_table_has(text, e->id) || (got && strcmp(e->id, id) == 0);
+        gone = gone || is_gone;
+        if (is_gone)
             drop(run, e);
         else
             l->parts_at = hpt__now_mono() + fmin(fmax(waited, RM_FIRST), AGAIN_MOST);
     }
     if (gone) write_record(run, k, false); // its name may be given again, to another run
-    const bool got = p && hpt__mps_part_read(id, text, m->uuid);
     int rc = got ? made(run, k, p, id) : 0;
     if (p && !got && p->trial) no_room(run, k, p, &table, text);
     if (p && !got) write_record(run, k, false);
