@@ -216,6 +216,32 @@ Test(run_mps_shared, a_fault_that_hits_one_trial_of_each_run_is_charged_to_none)
     cr_assert_str_eq(run_attr("a", 0, "s:hpt:outcome"), "");
 }
 
+// The trial of b computes on the host, and is a client, for a second after a's has failed. a knows of it by the look that finds its own
+// second trial.
+Test(run_mps_shared, nor_where_the_other_runs_trial_notices_it_only_later)
+{
+    const hpt_run_options first = of("a", 2), second = of("b", 1);
+    run_sweep_file("[ $HPT_RESUME = 1 ] && exec echo loss=1; if [ $HPT_TRIAL = 1 ]; then while [ ! -e up.b ]; do sleep 0.02; done; " CLIENT
+                   "while [ ! -e end.1 ]; do sleep 0.02; done; rm $d/client.$$; > ended.1; exec echo loss=1; fi; " CLIENT
+                   "> up.a; while [ ! -e now ]; do sleep 0.02; done; rm $d/client.$$; > gone; " WORDS,
+                   2, SHARE("0.25"));
+    const pid_t one = run_fork(&first);
+    run_wait_for("up.a");
+    run_sweep_file("[ $HPT_RESUME = 1 ] && exec echo loss=1; " CLIENT
+                   "> up.b; while [ ! -e gone ]; do sleep 0.02; done; sleep 1; rm $d/client.$$; " WORDS,
+                   1, SHARE("0.25"));
+    const pid_t two = run_fork(&second);
+    wait_for_tier("hpt_runs/a", 2);
+    run_file("end.1", "", false);
+    run_wait_for("ended.1");
+    run_nap(0.5);
+    run_file("now", "", false);
+    cr_assert_eq(run_wait_exit(one), 100 + HPT_RUN_END_CAP);
+    cr_assert_eq(run_wait_exit(two), 100 + HPT_RUN_END_CAP);
+    run_has(run_attr("a", 0, "s:hpt:attempts"), "{\"outcome\": \"collateral\", ");
+    cr_assert_str_eq(run_attr("a", 0, "s:hpt:outcome"), "");
+}
+
 // A client that is no trial of the run: a process of the test's, whose number is in file `stranger`.
 static pid_t make_stranger(void) {
     char text[24];

@@ -22,8 +22,8 @@
 //   two fail within TOGETHER, with an Xid, or both     a fault: all clients were gone before anybody could look
 //   with words of a fatal fault (fault_words.inc)
 //   such words or an Xid, and one fails                the driver contained it: failed, charged
-//   the same, and other runs' clients that were        a fault: they are among S. One of them that is still served says that the driver
-//   beside it are gone too                             contained it
+//   the same, and other runs' clients that were        a fault: they are among S. One of them that is served for TOGETHER more (it may
+//   beside it are gone too                             compute on the host first) says that the driver contained it
 //   such words of one that began before the last       collateral: its context died in that fault, it only noticed later
 //   shared fault of its server
 //   such words within TOGETHER of a client's SIGKILL   collateral: a kill amidst device work breaks the server as a fault does
@@ -57,7 +57,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const double VERDICT = 6.0, TOGETHER = 2.0, NOTICE = 5.0, EXCLUDED = 600.0, STUCK = 10.0;
+static const double VERDICT = 6.0, TOGETHER = 2.0, STAYED_LOOK = 0.25, NOTICE = 5.0, EXCLUDED = 600.0, STUCK = 10.0;
 enum { FAULTS_MAX = 3, COLLATERAL_MAX = 5 };
 
 static bool is_on(const hpt__run *run, const hpt__running *t, int64_t k) {
@@ -193,9 +193,10 @@ void hpt__run_fault_looked(hpt__run *run, int64_t k) {
     int others = alone ? 0 : had > 0 ? 1 : -1; // whether other runs had trials there; -1: not asked yet
     for (int64_t i = 0; i < run->n_slots; i++) {
         hpt__running *t = &run->slots[i];
-        if (!is_on(run, t, k) || !t->ended || t->looked || t->ended_at > l->began) continue;
+        if (!is_on(run, t, k) || !t->ended || t->ended_at > l->began || (t->looked && !t->stayed)) continue;
         if (others < 0) others = hpt__run_mps_others(run, k, true);
         t->looked = true;
+        t->stayed = stayed > 0;
         t->beside = others > 0 && stayed == 0;
     }
     if (new_fault && others < 0) others = hpt__run_mps_others(run, k, true);
@@ -220,12 +221,17 @@ bool hpt__run_fault_any(const hpt__run *run, int64_t k) {
     return false;
 }
 
-bool hpt__run_fault_asks(const hpt__run *run, int64_t k) {
+double hpt__run_fault_asks(const hpt__run *run, int64_t k) {
+    double soon = INFINITY;
     for (int64_t i = 0; i < run->n_slots; i++) {
         const hpt__running *t = &run->slots[i];
-        if (is_on(run, t, k) && t->ended && t->verdict_at > 0 && !t->looked) return true;
+        if (!is_on(run, t, k) || !t->ended || t->verdict_at <= 0) continue;
+        if (!t->looked)
+            soon = 0;
+        else if (t->stayed)
+            soon = fmin(soon, STAYED_LOOK);
     }
-    return false;
+    return soon;
 }
 
 void hpt__run_fault_events(hpt__run *run) {

@@ -161,7 +161,8 @@ typedef struct hpt__running { // one slot
     double verdict_at; // when, at the latest, it is known whose failure its failure is; 0: nobody asked
     hpt__said said;    // of why it failed; once it has
     bool looked;       // its controller has been asked since it ended
-    bool beside;       // other runs' clients that were beside it then are gone too
+    bool stayed;       // other runs' clients that were beside it then are still served, as of the last look
+    bool beside;       // they are gone too
     bool told;         // it has ended and is to be told in this turn
     bool in_fault;     // client of a server that failed
     bool late;         // it failed of what had broken its context before
@@ -524,9 +525,10 @@ void hpt__run_mps_readmit(hpt__run *run, int64_t k);
 void hpt__run_undrain(hpt__run *run, int64_t gpu); // unless its controller is why nothing is started there
 
 // ---- run_fault.c
-void hpt__run_fault_looked(hpt__run *run, int64_t k);      // controller k has answered
-bool hpt__run_fault_any(const hpt__run *run, int64_t k);   // a trial runs there that was given controller k
-bool hpt__run_fault_asks(const hpt__run *run, int64_t k);  // a verdict waits for a look at it
+void hpt__run_fault_looked(hpt__run *run, int64_t k);    // controller k has answered
+bool hpt__run_fault_any(const hpt__run *run, int64_t k); // a trial runs there that was given controller k
+double hpt__run_fault_asks(const hpt__run *run,
+                           int64_t k);                     // how soon a verdict wants a look at it; INFINITY: none does
 void hpt__run_fault_events(hpt__run *run);                 // the driver's; about once a second
 bool hpt__run_fault_waits(hpt__run *run, hpt__running *t); // an ended trial is not to be told yet
 double hpt__run_fault_due(const hpt__run *run);            // when hpt__run_fault_time, or a verdict, is wanted

@@ -176,7 +176,7 @@ static void plan_look(hpt__run *run, int64_t k, double now) {
         all = all && !(watched(run, &run->slots[i], &run->mps.items[k]) && run->slots[i].tier != HPT__TIER_MPS);
     l->gap = all ? VERIFIED_LOOK : l->gap * 2 < RAREST_LOOK ? l->gap * 2 : RAREST_LOOK;
     if (l->fault_at > 0) l->gap = FAULT_LOOK;
-    l->next = hpt__run_fault_asks(run, k) || hpt__run_mps_end_wanted(run, k) ? now : now + l->gap;
+    l->next = now + (hpt__run_mps_end_wanted(run, k) ? 0 : fmin(l->gap, hpt__run_fault_asks(run, k)));
 }
 
 // Controller k had no good answer: a busy daemon is asked again soon, one that was given up (was alive: before) ever more rarely.
@@ -242,7 +242,7 @@ static double due(const hpt__run *run, int64_t k) {
     if (m->step != HPT__MPS_NOTHING) return m->call.until;
     if (hpt__run_mps_end_wanted(run, k)) return run->mps_looks[k].next;
     if (!m->alive) return hpt__run_mps_again_due(run, k);
-    if (run->mps_looks[k].fault_at > 0 || hpt__run_fault_asks(run, k)) return run->mps_looks[k].next;
+    if (run->mps_looks[k].fault_at > 0 || hpt__run_fault_asks(run, k) < INFINITY) return run->mps_looks[k].next;
     for (int64_t i = 0; i < run->n_slots; i++)
         if (watched(run, &run->slots[i], m)) return run->mps_looks[k].next;
     return INFINITY;
