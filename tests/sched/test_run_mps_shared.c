@@ -221,10 +221,11 @@ Test(run_mps_shared, a_fault_that_hits_one_trial_of_each_run_is_charged_to_none)
 Test(run_mps_shared, nor_where_the_other_runs_trial_notices_it_only_later)
 {
     const hpt_run_options first = of("a", 2), second = of("b", 1);
-    run_sweep_file("[ $HPT_RESUME = 1 ] && exec echo loss=1; if [ $HPT_TRIAL = 1 ]; then while [ ! -e up.b ]; do sleep 0.02; done; " CLIENT
-                   "while [ ! -e end.1 ]; do sleep 0.02; done; rm $d/client.$$; > ended.1; exec echo loss=1; fi; " CLIENT
-                   "> up.a; while [ ! -e now ]; do sleep 0.02; done; rm $d/client.$$; > gone; " WORDS,
-                   2, SHARE("0.25"));
+    run_sweep_file(
+        "[ $HPT_RESUME = 1 ] && exec echo loss=1; if [ $HPT_TRIAL = 1 ]; then while [ ! -e up.b ]; do sleep 0.02; done; " CLIENT
+        "while [ ! -e end.1 ]; do sleep 0.02; done; rm $d/client.$$; > ended.1; exec echo loss=1; fi; " CLIENT
+        "> up.a; while [ ! -e now ]; do sleep 0.02; done; rm $d/client.$$; > gone; " WORDS,
+        2, SHARE("0.25"));
     const pid_t one = run_fork(&first);
     run_wait_for("up.a");
     run_sweep_file("[ $HPT_RESUME = 1 ] && exec echo loss=1; " CLIENT
