@@ -243,6 +243,23 @@ Test(run_mps_shared, nor_where_the_other_runs_trial_notices_it_only_later)
     cr_assert_str_eq(run_attr("a", 0, "s:hpt:outcome"), "");
 }
 
+Test(run_mps_shared, nor_where_the_other_run_has_given_its_share_back_when_it_is_asked_for)
+{
+    const hpt_run_options first = of("a", 1), second = of("b", 1);
+    run_sweep_file("[ $HPT_RESUME = 1 ] && exec echo loss=1; " CLIENT
+                   "> up.a; while [ ! -e now ]; do sleep 0.02; done; rm $d/client.$$; " WORDS,
+                   1, SHARE("0.25"));
+    const pid_t one = run_fork(&first);
+    run_wait_for("up.a");
+    run_sweep_file(CLIENT "sleep 1.5; echo loss=1", 1, SHARE("0.25"));
+    const pid_t two = run_fork(&second);
+    cr_assert_eq(run_wait_exit(two), 100 + HPT_RUN_END_CAP);
+    run_file("now", "", false);
+    cr_assert_eq(run_wait_exit(one), 100 + HPT_RUN_END_CAP);
+    run_has(run_attr("a", 0, "s:hpt:attempts"), "{\"outcome\": \"collateral\", ");
+    cr_assert_str_eq(run_attr("a", 0, "s:hpt:outcome"), "");
+}
+
 // A client that is no trial of the run: a process of the test's, whose number is in file `stranger`.
 static pid_t make_stranger(void) {
     char text[24];

@@ -15,7 +15,9 @@
 // trial can go on for ever.
 //
 // Clients of other runs that use the same server (run_mps_serve.c) are neighbours too, and part of S: who they are is known by the
-// controller's list, and that there are some by the other runs' claims. Each run judges its own; so a fault is collateral in both.
+// controller's list, and that there are some by the other runs' claims. Each run judges its own; so a fault is collateral in both. A
+// run that has judged gives its claim back before it starts anew, so claims are looked at about once a second, and one that there was
+// within TOGETHER counts.
 //
 //   evidence                                           what follows
 //   a look at the controller says FAULT                a fault: S as above
@@ -183,6 +185,16 @@ static bool any_alone(const hpt__run *run, int64_t k) {
     return false;
 }
 
+void hpt__run_fault_neighbours(hpt__run *run) {
+    for (int64_t k = 0; k < run->mps.n; k++)
+        if (hpt__run_fault_any(run, k) && hpt__run_mps_others(run, k, true))
+            run->mps_looks[k].others_at = hpt__now_mono();
+}
+
+static bool had_others(hpt__run *run, int64_t k) {
+    return run->mps_looks[k].others_at > hpt__now_mono() - TOGETHER || hpt__run_mps_others(run, k, true);
+}
+
 void hpt__run_fault_looked(hpt__run *run, int64_t k) {
     const hpt__mps *m = &run->mps.items[k];
     hpt__mps_looks *l = &run->mps_looks[k];
@@ -194,12 +206,12 @@ void hpt__run_fault_looked(hpt__run *run, int64_t k) {
     for (int64_t i = 0; i < run->n_slots; i++) {
         hpt__running *t = &run->slots[i];
         if (!is_on(run, t, k) || !t->ended || t->ended_at > l->began || (t->looked && !t->stayed)) continue;
-        if (others < 0) others = hpt__run_mps_others(run, k, true);
+        if (others < 0) others = had_others(run, k);
         t->looked = true;
         t->stayed = stayed > 0;
         t->beside = others > 0 && stayed == 0;
     }
-    if (new_fault && others < 0) others = hpt__run_mps_others(run, k, true);
+    if (new_fault && others < 0) others = had_others(run, k);
     if (m->fault && l->fault_at > 0) {
         mark(run, k, true); // one that came between
     } else if (m->fault) {

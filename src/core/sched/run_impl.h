@@ -83,6 +83,7 @@ typedef struct hpt__mps_looks { // what is known of a controller, and when it is
     double fault_at;                 // since when its server has failed; 0: it has not
     int64_t n_present, n_faults;     // clients then; faults with more than one client
     int64_t n_beside;                // clients of other runs then
+    double others_at;                // when other runs had trials there, as far as was looked
     pid_t strangers[HPT__STRANGERS]; // clients at the last look that are no trials of this run
     int64_t n_strangers;
     double broke_at;  // last fault: contexts of before are dead
@@ -530,6 +531,7 @@ bool hpt__run_fault_any(const hpt__run *run, int64_t k); // a trial runs there t
 double hpt__run_fault_asks(const hpt__run *run,
                            int64_t k);                     // how soon a verdict wants a look at it; INFINITY: none does
 void hpt__run_fault_events(hpt__run *run);                 // the driver's; about once a second
+void hpt__run_fault_neighbours(hpt__run *run);             // of other runs; about once a second
 bool hpt__run_fault_waits(hpt__run *run, hpt__running *t); // an ended trial is not to be told yet
 double hpt__run_fault_due(const hpt__run *run);            // when hpt__run_fault_time, or a verdict, is wanted
 void hpt__run_fault_time(hpt__run *run, double now);

@@ -265,6 +265,7 @@ static int on_time(hpt__run *run) {
         hpt__run_watchdog(run);
         hpt__run_lost_time(run);
         hpt__run_fault_events(run);
+        hpt__run_fault_neighbours(run);
         hpt__run_claims_time(run);
         return run->phase == HPT__RUN_BROKEN ? 0 : hpt__run_refresh(run);
     }
