@@ -196,6 +196,13 @@ Test(run_mps_shared, a_gpu_for_one_process_takes_trials_of_both_runs)
 
 // ---- faults
 
+// Run a, of this process id, ends; its trial was collateral, and then done.
+static void cr_a_is_not_charged(pid_t pid) {
+    cr_assert_eq(run_wait_exit(pid), 100 + HPT_RUN_END_CAP);
+    run_has(run_attr("a", 0, "s:hpt:attempts"), "{\"outcome\": \"collateral\", ");
+    cr_assert_str_eq(run_attr("a", 0, "s:hpt:outcome"), "");
+}
+
 // The first attempt of b's trial is gone from the server before a's fails, and fails when a's second has begun.
 Test(run_mps_shared, a_fault_that_hits_one_trial_of_each_run_is_charged_to_none)
 {
@@ -209,11 +216,9 @@ Test(run_mps_shared, a_fault_that_hits_one_trial_of_each_run_is_charged_to_none)
                    "rm $d/client.$$; > gone; while [ ! -e a2 ]; do sleep 0.02; done; " WORDS,
                    1, SHARE("0.5"));
     const pid_t two = run_fork(&second);
-    cr_assert_eq(run_wait_exit(one), 100 + HPT_RUN_END_CAP);
     cr_assert_eq(run_wait_exit(two), 100 + HPT_RUN_END_CAP);
-    run_has(run_attr("a", 0, "s:hpt:attempts"), "{\"outcome\": \"collateral\", ");
+    cr_a_is_not_charged(one);
     run_has(run_attr("b", 0, "s:hpt:attempts"), "{\"outcome\": \"collateral\", ");
-    cr_assert_str_eq(run_attr("a", 0, "s:hpt:outcome"), "");
 }
 
 // The trial of b computes on the host, and is a client, for a second after a's has failed. a knows of it by the look that finds its own
@@ -237,10 +242,8 @@ Test(run_mps_shared, nor_where_the_other_runs_trial_notices_it_only_later)
     run_wait_for("ended.1");
     run_nap(0.5);
     run_file("now", "", false);
-    cr_assert_eq(run_wait_exit(one), 100 + HPT_RUN_END_CAP);
     cr_assert_eq(run_wait_exit(two), 100 + HPT_RUN_END_CAP);
-    run_has(run_attr("a", 0, "s:hpt:attempts"), "{\"outcome\": \"collateral\", ");
-    cr_assert_str_eq(run_attr("a", 0, "s:hpt:outcome"), "");
+    cr_a_is_not_charged(one);
 }
 
 Test(run_mps_shared, nor_where_the_other_run_has_given_its_share_back_when_it_is_asked_for)
@@ -255,9 +258,7 @@ Test(run_mps_shared, nor_where_the_other_run_has_given_its_share_back_when_it_is
     const pid_t two = run_fork(&second);
     cr_assert_eq(run_wait_exit(two), 100 + HPT_RUN_END_CAP);
     run_file("now", "", false);
-    cr_assert_eq(run_wait_exit(one), 100 + HPT_RUN_END_CAP);
-    run_has(run_attr("a", 0, "s:hpt:attempts"), "{\"outcome\": \"collateral\", ");
-    cr_assert_str_eq(run_attr("a", 0, "s:hpt:outcome"), "");
+    cr_a_is_not_charged(one);
 }
 
 // A client that is no trial of the run: a process of the test's, whose number is in file `stranger`.
