@@ -34,7 +34,7 @@
 //     h_l    [rows x out_l]       W_l    [in_l x out_l]       b_l    [out_l]
 //
 // Exit status: 0 finished, 1 unreadable data or out of memory, 2 bad argument, 3 diverged.
-// Needs C17 and libm; relies on NaN, so do not compile it with -ffast-math.
+// Needs C17 with the vectors of gcc and clang, and libm; relies on NaN, so do not compile it with -ffast-math.
 
 #include <errno.h>
 #include <math.h>
@@ -51,8 +51,14 @@ enum {
     MAX_ROWS = 1 << 16,
     MAX_DEPTH = 4,
     MAX_LAYERS = MAX_DEPTH + 1,
-    LANES = 16,     // columns per tile of the matrix product; row lengths are multiples of it
-    EVAL_ROWS = 64, // rows the activation buffers hold at least
+#ifdef __AVX__
+    WIDTH = 8, // floats in a vector of the machine
+#else
+    WIDTH = 4,
+#endif
+    TILE = 2 * WIDTH, // columns per tile of the matrix product
+    LANES = 16,       // row lengths are multiples of it, and it of TILE
+    EVAL_ROWS = 64,   // rows the activation buffers hold at least
 };
 
 enum { EXIT_USAGE = 2, EXIT_DIVERGED = 3 };
@@ -406,52 +412,61 @@ static void dataset_free(dataset *set) {
 
 // ---- Matrix product -----------------------------------------------------------------------------
 
-// The tiles below keep their sums in registers, and their loops over LANES become vector instructions
-// in gcc and clang at -O2. (gcc -O3 unrolls these loops before it vectorises and gets much slower.)
+// The sums of a tile stay in registers as explicit vectors (an extension that gcc and clang share): sums in an array are
+// written to memory in every step, and vectors wider than the machine's are worse still.
+typedef float vector __attribute__((vector_size(WIDTH * sizeof(float)), aligned(sizeof(float)), may_alias));
 
-// Four rows: c[4 x LANES] = A[4 x depth] b[depth x LANES], b and c with `columns` floats per row.
+// Four rows: c[4 x TILE] = A[4 x depth] b[depth x TILE], b and c with `columns` floats per row.
 static void multiply_four_rows(int columns, int depth, const float *restrict a, int a_row, int a_col,
                                const float *restrict b, float *restrict c) {
-    float sum0[LANES] = {0}, sum1[LANES] = {0}, sum2[LANES] = {0}, sum3[LANES] = {0};
+    vector s00 = {0}, s01 = {0}, s10 = {0}, s11 = {0}, s20 = {0}, s21 = {0}, s30 = {0}, s31 = {0};
     for (int k = 0; k < depth; ++k) {
+        const vector b0 = ((const vector *)b)[0], b1 = ((const vector *)b)[1];
         const float a0 = a[0], a1 = a[a_row], a2 = a[2 * a_row], a3 = a[3 * a_row];
-        for (int j = 0; j < LANES; ++j) {
-            sum0[j] += a0 * b[j];
-            sum1[j] += a1 * b[j];
-            sum2[j] += a2 * b[j];
-            sum3[j] += a3 * b[j];
-        }
+        s00 += a0 * b0;
+        s01 += a0 * b1;
+        s10 += a1 * b0;
+        s11 += a1 * b1;
+        s20 += a2 * b0;
+        s21 += a2 * b1;
+        s30 += a3 * b0;
+        s31 += a3 * b1;
         a += a_col;
         b += columns;
     }
-    for (int j = 0; j < LANES; ++j) {
-        c[j] = sum0[j];
-        c[columns + j] = sum1[j];
-        c[2 * columns + j] = sum2[j];
-        c[3 * columns + j] = sum3[j];
-    }
+    const vector sums[4][2] = {{s00, s01}, {s10, s11}, {s20, s21}, {s30, s31}};
+    for (int i = 0; i < 4; ++i) memcpy(c + i * columns, sums[i], sizeof sums[i]);
 }
 
 // One row, likewise; for the last rows of a matrix.
 static void multiply_one_row(int columns, int depth, const float *restrict a, int a_col, const float *restrict b,
                              float *restrict c) {
-    float sum[LANES] = {0};
+    vector sums[2] = {0};
     for (int k = 0; k < depth; ++k) {
-        for (int j = 0; j < LANES; ++j) sum[j] += a[k * a_col] * b[j];
+        sums[0] += a[k * a_col] * ((const vector *)b)[0];
+        sums[1] += a[k * a_col] * ((const vector *)b)[1];
         b += columns;
     }
-    for (int j = 0; j < LANES; ++j) c[j] = sum[j];
+    memcpy(c, sums, sizeof sums);
 }
 
 // c[rows x columns] = A b with b[depth x columns] and A(i, k) = a[i * a_row + k * a_col], which lets
-// the caller pass a matrix or its transpose. columns is a multiple of LANES.
+// the caller pass a matrix or its transpose. columns is a multiple of TILE.
 static void multiply(int rows, int columns, int depth, const float *a, int a_row, int a_col, const float *b, float *c) {
-    for (int j = 0; j < columns; j += LANES) {
+    for (int j = 0; j < columns; j += TILE) {
         int i = 0;
         for (; i + 4 <= rows; i += 4)
             multiply_four_rows(columns, depth, a + i * a_row, a_row, a_col, b + j, c + i * columns + j);
         for (; i < rows; ++i) multiply_one_row(columns, depth, a + i * a_row, a_col, b + j, c + i * columns + j);
     }
+}
+
+// to[columns x rows] = from[rows x columns]^T, in squares that fit the cache; both counts are multiples of LANES.
+static void transpose(int rows, int columns, const float *restrict from, float *restrict to) {
+    for (int i0 = 0; i0 < rows; i0 += LANES)
+        for (int j0 = 0; j0 < columns; j0 += LANES)
+            for (int j = j0; j < j0 + LANES; ++j)
+                for (int i = i0; i < i0 + LANES; ++i) to[j * rows + i] = from[i * columns + j];
 }
 
 // ---- Network ------------------------------------------------------------------------------------
@@ -648,9 +663,7 @@ static void backward(network *net, int rows) {
             for (int j = 0; j < at->out; ++j) db[j] += at->d[i * at->out + j];
         if (l == 0) break;
         const layer *below = &net->layers[l - 1];
-        const float *w = net->theta + at->w;
-        for (int i = 0; i < at->in; ++i)
-            for (int j = 0; j < at->out; ++j) net->transposed[j * at->in + i] = w[i * at->out + j];
+        transpose(at->in, at->out, net->theta + at->w, net->transposed);
         multiply(rows, at->in, at->out, at->d, at->out, 1, net->transposed, below->d);
         for (int i = 0; i < rows * at->in; ++i) below->d[i] *= below->dh[i];
     }
