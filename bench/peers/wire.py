@@ -6,6 +6,8 @@ build/peers; ours is `hpt serve`. Every request is timed here, from the write to
 child that dies, hangs or answers nonsense raises PeerError, which the caller books as a result. Import and start lie
 outside: a child is asked for nothing before it said that it is ready.
 """
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -19,15 +21,25 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PLACE = ROOT / "build/peers"
 
-# Virtual environments: what has to be there, and what is nice to have. torch is large (PyPI's wheel for Linux brings
-# CUDA's libraries too: 2 GB to download, 5.7 GB on disk), so those environments are made only for peers that were named.
+# Virtual environments: what has to be there, as arguments of one pip after the other, and what is nice to have. torch is
+# large (PyPI's wheel for Linux brings CUDA's libraries too: 2 GB to download, 5.7 GB on disk), so those environments are
+# made only for peers that were named. HEBO's own list of dependencies (numpy below 1.25 beside the newest of all else)
+# keeps pip searching for longer than anybody waits; these are versions of one time that go together, without GPy and
+# CatBoost, which only other models of it need. pymoo without its build tools is installed without its compiled half.
 ENVIRONMENTS = {
-    "base": (["numpy", "scipy", "matplotlib", "scikit-learn", "optuna>=5,<6", "cma", "cmaes"], ["coco-experiment"]),
-    "skopt": (["scikit-optimize"], []),
-    "torch": (["numpy", "scipy", "optuna>=5,<6", "torch", "botorch"], []),
-    "hebo": (["HEBO"], []),
-    "smac": (["smac"], []),
-}
+    "base": ([["numpy", "scipy", "matplotlib", "scikit-learn", "optuna>=5,<6", "cma", "cmaes"]], ["coco-experiment"]),
+    "skopt": ([["scikit-optimize"]], []),
+    "torch": ([["numpy", "scipy", "optuna>=5,<6", "torch", "botorch"]], []),
+    "hebo": (
+        [
+            ["numpy<1.25", "pandas<2.1", "scipy<1.11", "scikit-learn<1.4", "torch<2.7", "gpytorch<1.12", "matplotlib<3.9", "cma==3.2.2",
+             "autograd", "dill", "Deprecated", "alive-progress", "disjoint-set", "cython<3", "setuptools<66", "wheel"],
+            ["--no-deps", "--no-build-isolation", "--no-binary=pymoo", "pymoo==0.6.0", "HEBO==0.3.6"],
+        ],
+        [],
+    ),
+    "smac": ([["smac"]], []),
+}  # fmt: skip
 # name -> (environment, adapter, takes seconds an ask)
 PEERS = {
     "hpt-auto": (None, "auto", False),
@@ -64,29 +76,44 @@ def python_of(environment):
     return PLACE / environment / "bin/python"
 
 
+@contextlib.contextmanager
+def alone(environment):
+    """Two runs that start together would install into each other's half-made environment: one waits for the other."""
+    PLACE.mkdir(parents=True, exist_ok=True)
+    with open(PLACE / f"{environment}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def install(environment, log=sys.stderr):
     """Makes the environment if it is not there yet; None, or one line that says why it cannot be had."""
+    with alone(environment):
+        return install_alone(environment, log)
+
+
+def install_alone(environment, log):
     folder, stamp = PLACE / environment, PLACE / environment / "installed.json"
     if stamp.exists():
         return None
     needed, wanted = ENVIRONMENTS[environment]
-    print(f"installing {', '.join(needed + wanted)} from PyPI into build/peers/{environment}", file=log)
-    PLACE.mkdir(parents=True, exist_ok=True)
+    names = ", ".join([p for call in needed for p in call if not p.startswith("-")] + wanted)
+    print(f"installing {names} from PyPI into build/peers/{environment}", file=log)
     pip = [str(python_of(environment)), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     missing = []
     try:
         if not python_of(environment).exists():
             subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, capture_output=True, text=True)
-        subprocess.run([*pip, *needed], check=True, capture_output=True, text=True, timeout=INSTALL_S)
+        for call in needed:
+            subprocess.run([*pip, *call], check=True, capture_output=True, text=True, timeout=INSTALL_S)
         for package in wanted:
             if subprocess.run([*pip, package], capture_output=True, text=True).returncode:
                 missing.append(package)
     except subprocess.TimeoutExpired:
-        return f"{', '.join(needed)} could not be installed in {INSTALL_S // 60} minutes"
+        return f"{names} could not be installed in {INSTALL_S // 60} minutes"
     except subprocess.CalledProcessError as e:
         lines = [line for line in (e.stderr or "").splitlines() if line.strip()]
         text = next((line for line in lines if line.lower().startswith("error")), lines[-1] if lines else str(e))
-        return f"{', '.join(needed)} cannot be installed: {text.strip()[:300]}"
+        return f"{names} cannot be installed: {text.strip()[:300]}"
     stamp.write_text(json.dumps({"missing": missing}) + "\n")
     return None
 
