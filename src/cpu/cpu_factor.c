@@ -112,16 +112,22 @@ static int64_t column_tasks(const factoring *f, int64_t below) {
     return below == 0 ? 1 : 2 + (below - 1 + f->group - 1) / f->group;
 }
 
-static void update_rows(const factoring *f, int64_t k, int64_t from, int64_t rows) {
+// Rows of column k of tiles minus the products with columns [first, last) of tiles, once those are final in them.
+static void update_rows(const factoring *f, int64_t k, int64_t from, int64_t end, int64_t rows, int64_t first,
+                        int64_t last) {
     const cpu__blas *blas = f->ctx->blas;
-    const int64_t nb = f->tile, columns = length_of(f->n, nb, k);
-    const int lda = (int)f->lda;
-    double *left = f->a + from * nb, *left_k = f->a + k * nb, *to = left + k * nb * f->lda;
-    if (k > 0 && from == k)
-        blas->syrk(CPU__COL_MAJOR, CPU__LOWER, CPU__N, (int)rows, (int)(k * nb), -1.0, left, lda, 1.0, to, lda);
-    else if (k > 0)
-        blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, (int)rows, (int)columns, (int)(k * nb), -1.0, left, lda, left_k, lda,
-                   1.0, to, lda);
+    const int64_t nb = f->tile;
+    const int columns = (int)length_of(f->n, nb, k), depth = (int)((last - first) * nb), lda = (int)f->lda;
+    const double *left = f->a + from * nb + first * nb * f->lda, *left_k = f->a + k * nb + first * nb * f->lda;
+    double *to = f->a + from * nb + k * nb * f->lda;
+    if (depth <= 0) return;
+    for (int64_t i = from; i < end; i++) wait_for(&f->done[i], last);
+    wait_for(&f->done[k], last);
+    if (from == k)
+        blas->syrk(CPU__COL_MAJOR, CPU__LOWER, CPU__N, (int)rows, depth, -1.0, left, lda, 1.0, to, lda);
+    else
+        blas->gemm(CPU__COL_MAJOR, CPU__N, CPU__T, (int)rows, columns, depth, -1.0, left, lda, left_k, lda, 1.0, to,
+                   lda);
 }
 
 static void factor_task(void *payload, int64_t task, double *scratch) {
@@ -132,9 +138,9 @@ static void factor_task(void *payload, int64_t task, double *scratch) {
     const int64_t last = task < 2 ? from + 1 : from + f->group, end = last < f->n_tiles ? last : f->n_tiles;
     const int64_t rows = (end * nb < f->n ? end * nb : f->n) - from * nb;
     double *corner = f->a + k * nb * (f->lda + 1), *to = f->a + from * nb + k * nb * f->lda, *u = f->u + k * nb * BASE;
-    for (int64_t i = from; i < end; i++) wait_for(&f->done[i], k);
-    wait_for(&f->done[k], k);
-    update_rows(f, k, from, rows);
+    // The column before this one is the last to be final: what the others bring is subtracted meanwhile.
+    update_rows(f, k, from, end, rows, 0, k - 1);
+    update_rows(f, k, from, end, rows, k > 0 ? k - 1 : 0, k);
     if (from > k) wait_for(&f->done[k], k + 1);
     if (atomic_load(&f->info) == 0) {
         if (from == k) {
