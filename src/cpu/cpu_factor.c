@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // cpu_factor.c: Cholesky factor, triangular solves, inverse and Gram products of large matrices, in tiles over the pool.
 //
-// Factor. Tile (i, k), columns first:  A_ik - sum_{j<k} L_ij L_kj'  (one product as long as the rows before it), then the
-//   factor of the tile if i = k, else the solve with L_kk'. A tile waits for its two rows and then for L_kk; tiles are dealt
-//   out in this order, so whatever a tile waits for is done or being done, and the next column starts while this one ends.
+// Factor. Tile (i, k), columns first:  A_ik - sum_{j<k} L_ij L_kj'  (one product for j < k - 1 and one for k - 1, which
+//   is final last), then the factor of the tile if i = k, else the solve with L_kk'. A tile waits for its two rows before each
+//   product and then for L_kk; tiles are dealt out in this order, so whatever a tile waits for is done or being done, and
+//   the next column starts while this one ends.
 //   Tiles of a column go together in groups of ROWS rows, and from LARGE on tiles have 256 columns: OpenBLAS multiplies
 //   128 x 128 x 500 at 0.8 of its rate for large matrices, 512 x 256 x 500 at 0.95.
 // Solve with L_kk'. Products too, with the inverses of its BASE x BASE blocks on the diagonal, which the factor of the tile
@@ -115,12 +116,12 @@ static int64_t column_tasks(const factoring *f, int64_t below) {
 // Rows of column k of tiles minus the products with columns [first, last) of tiles, once those are final in them.
 static void update_rows(const factoring *f, int64_t k, int64_t from, int64_t end, int64_t rows, int64_t first,
                         int64_t last) {
+    if (first < 0 || first >= last) return;
     const cpu__blas *blas = f->ctx->blas;
     const int64_t nb = f->tile;
     const int columns = (int)length_of(f->n, nb, k), depth = (int)((last - first) * nb), lda = (int)f->lda;
     const double *left = f->a + from * nb + first * nb * f->lda, *left_k = f->a + k * nb + first * nb * f->lda;
     double *to = f->a + from * nb + k * nb * f->lda;
-    if (depth <= 0) return;
     for (int64_t i = from; i < end; i++) wait_for(&f->done[i], last);
     wait_for(&f->done[k], last);
     if (from == k)
@@ -138,9 +139,8 @@ static void factor_task(void *payload, int64_t task, double *scratch) {
     const int64_t last = task < 2 ? from + 1 : from + f->group, end = last < f->n_tiles ? last : f->n_tiles;
     const int64_t rows = (end * nb < f->n ? end * nb : f->n) - from * nb;
     double *corner = f->a + k * nb * (f->lda + 1), *to = f->a + from * nb + k * nb * f->lda, *u = f->u + k * nb * BASE;
-    // The column before this one is the last to be final: what the others bring is subtracted meanwhile.
     update_rows(f, k, from, end, rows, 0, k - 1);
-    update_rows(f, k, from, end, rows, k > 0 ? k - 1 : 0, k);
+    update_rows(f, k, from, end, rows, k - 1, k);
     if (from > k) wait_for(&f->done[k], k + 1);
     if (atomic_load(&f->info) == 0) {
         if (from == k) {
