@@ -40,7 +40,7 @@ static void fini(whole *w) {
 static int make(whole *w, const surrogate_options *o, const char *device) {
     hpt_gp_options options = HPT_GP_OPTIONS_INIT;
     const hpt__ctx_options ctx = {.n_threads = o->threads};
-    const hpt__gp_settings settings = {.kind = HPT__COV_MATERN52, .noise = NAN, .warp = true, .max_evaluations = 100};
+    const hpt__gp_settings settings = {.choose_kernel = true, .noise = NAN, .warp = true, .max_evaluations = 100};
     hpt_gp_destroy(w->gp);
     w->gp = NULL;
     options.device = device;

@@ -19,7 +19,8 @@
  * A point must be of the space: values in range and on their grid, present exactly where their conditions hold.
  *
  * Model: Matern-5/2 by default, with a lengthscale for each parameter; categorical parameters by mismatch; conditional ones
- * by a term for each group of parameters that two points share. Hyperparameters are the maximum a posteriori. The
+ * by a term for each group of parameters that two points share. Hyperparameters are the maximum a posteriori. Kernel "auto"
+ * is Matern-5/2 until the evidence for RBF is clear (3 nats), as it is where the objective is a smooth valley. The
  * objective is smaller-is-better: its bad half may be compressed by a logarithm where the data say so.
  * C. E. Rasmussen, C. K. I. Williams, "Gaussian Processes for Machine Learning", MIT Press 2006.
  *
@@ -45,7 +46,7 @@ typedef struct hpt_gp hpt_gp;
 typedef struct hpt_gp_options {
     size_t struct_size; /* set by HPT_GP_OPTIONS_INIT */
     const char *device; /* NULL: $HPT_DEVICE, else "auto"; "cpu", "ref" */
-    const char *kernel; /* NULL: "matern52"; "matern32", "rbf" */
+    const char *kernel; /* NULL: "matern52"; "matern32", "rbf"; "auto": matern52 or rbf, as the data say */
     double noise;       /* < 0: fitted; else the known standard deviation of a value, in its units; 0: none */
     uint64_t seed;      /* of the restarts of the fit */
     int no_warp;        /* not 0: the objective is standardised only, never compressed */
@@ -102,7 +103,8 @@ HPT_API HPT_NODISCARD int hpt_gp_log_likelihood(hpt_gp *gp, double *out);
 /* The hyperparameters in use as one JSON object, owned by the caller (hpt_free):
  *   {"kernel": "matern52", "device": "cpu", "n": 40, "warp": "none" or "log_tail", "mean": .., "sd": .., "noise_sd": ..,
  *    "jitter": 0, "amplitudes": [variance of each group; the first is the unconditional one], "lengthscales": {"lr": 0.3, ...}}
- * After "device" come "instead_of": "the device that failed" and "because": "...", where the host took over.
+ * "kernel" and "warp" are those in use. After "device" come "instead_of": "the device that failed" and "because": "...",
+ * where the host took over.
  * Lengthscales are in the unit cube of the parameter (logarithmic where it is; large: without effect), amplitudes in units
  * of sd^2, where mean and sd are those of the transformed values; noise_sd is in units of sd;
  * jitter, also of sd^2, is what the diagonal needed on top so that the covariance could be factored, normally nothing. */

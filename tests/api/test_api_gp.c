@@ -171,6 +171,8 @@ Test(api_gp, refuses_bad_input_by_name)
     const double value = 1, nan = NAN;
     o.kernel = "matern25";
     REFUSED(HPT_E_ARG, "matern52", hpt_gp_create(&gp, space, &o));
+    o.kernel = "autto";
+    REFUSED(HPT_E_ARG, "did you mean auto", hpt_gp_create(&gp, space, &o));
     o.kernel = NULL;
     o.noise = NAN;
     REFUSED(HPT_E_ARG, "noise", hpt_gp_create(&gp, space, &o));

@@ -44,6 +44,8 @@ row model policy local
 row model limit 64
 row model limit_by option
 row model device ref
+row model kernel matern52
+row model transformation '*'
 row model seconds_per_ask '*'
 row model noise_sd '*'
 row lengthscale lr '*'

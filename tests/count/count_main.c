@@ -83,7 +83,7 @@ static int pin(hpt__device **out_device) {
 // A surrogate of ASK_N points on a pinned device, its hyperparameters the default ones.
 static int surrogate(hpt_gp **gp, hpt_space **space) {
     const hpt_gp_options options = HPT_GP_OPTIONS_INIT;
-    const hpt__gp_settings settings = {.kind = HPT__COV_MATERN52, .noise = NAN, .max_evaluations = 100};
+    const hpt__gp_settings settings = {.noise = NAN, .max_evaluations = 100};
     char name[8];
     int rc = hpt_space_create(space);
     for (int i = 0; rc >= 0 && i < D; i++) {

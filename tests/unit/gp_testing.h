@@ -79,19 +79,46 @@ typedef struct bench { // a surrogate and all that it borrows
     hpt__device *device;
     hpt__gp_code code;
     hpt__gp *gp;
+    bool choose_kernel; // of gp and others
 } bench;
 
 static inline hpt__gp *another_gp(bench *b, double noise, bool warp) {
     hpt__gp *gp = NULL;
-    const hpt__gp_settings settings = {.noise = noise, .warp = warp, .seed = 7, .max_evaluations = 60};
+    const hpt__gp_settings settings = {
+        .choose_kernel = b->choose_kernel, .noise = noise, .warp = warp, .seed = 7, .max_evaluations = 60};
     OK(hpt__gp_create(&gp, b->device, &b->code, &settings));
     return gp;
 }
 
-static inline void bench_open(bench *b, hpt_space *space, double noise, bool warp) { // takes the space
-    *b = (bench){.space = space, .device = open_device()};
-    OK(hpt__gp_code_init(&b->code, space, HPT__COV_MATERN52));
+// These take the space.
+static inline void bench_open_kernel(bench *b, hpt_space *space, double noise, bool warp, hpt__cov_kind kind,
+                                     bool choose) {
+    *b = (bench){.space = space, .device = open_device(), .choose_kernel = choose};
+    OK(hpt__gp_code_init(&b->code, space, kind));
     b->gp = another_gp(b, noise, warp);
+}
+
+static inline void bench_open(bench *b, hpt_space *space, double noise, bool warp) {
+    bench_open_kernel(b, space, noise, warp, HPT__COV_MATERN52, false);
+}
+
+// What comes of b's gp when the process is killed: the first n points from the storage, the rest from its state.
+static inline hpt__gp *resumed_gp(bench *b, const double *rows, const uint64_t *mask, const double *y, int64_t n) {
+    hpt__gp *gp = another_gp(b, NAN, true);
+    hpt__str text = HPT__STR_INIT, again = HPT__STR_INIT;
+    hpt__arena arena;
+    hpt__json *state;
+    hpt__arena_init(&arena);
+    OK(hpt__gp_tell(gp, rows, mask, y, n));
+    hpt__gp_state_json(&text, b->gp);
+    OK(hpt__json_parse(&state, &arena, hpt__str_text(&text), text.len));
+    OK(hpt__gp_state_from_json(gp, state));
+    hpt__gp_state_json(&again, gp);
+    cr_expect_str_eq(hpt__str_text(&again), hpt__str_text(&text));
+    hpt__str_fini(&text);
+    hpt__str_fini(&again);
+    hpt__arena_fini(&arena);
+    return gp;
 }
 
 static inline void bench_close(bench *b) {

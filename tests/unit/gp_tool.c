@@ -66,7 +66,7 @@ static void answer(hpt__device *device, const hpt__json *in, hpt__arena *arena) 
         must(hpt_space_add_float(space, name, 0, 1, 0, 0) == 0, "parameter");
     }
     must(hpt__gp_code_init(&code, space, (hpt__cov_kind)kernel) == 0, "code");
-    const hpt__gp_settings settings = {.kind = (hpt__cov_kind)kernel, .noise = __builtin_nan("")};
+    const hpt__gp_settings settings = {.noise = __builtin_nan("")};
     must(hpt__gp_create(&gp, device, &code, &settings) == 0, "gp");
     uint64_t *mask = calloc((size_t)(n + m), sizeof *mask);
     double *mean = calloc((size_t)m, sizeof *mean), *sd = calloc((size_t)m, sizeof *sd);

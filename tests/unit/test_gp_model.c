@@ -124,22 +124,9 @@ Test(gp_model, a_saved_state_goes_on_in_every_bit)
         random_rows(rows, mask, &b, 80, &rng);
         for (int i = 0; i < 80; i++) y[i] = exp(2 * smooth(rows + i * d, d));
         for (int n = 0; n < 80; n++) {
-            if (n == 15 || n == 47) { // killed and resumed: data from the storage, state from JSON
-                hpt__str text = HPT__STR_INIT, again = HPT__STR_INIT;
-                hpt__arena arena = {0};
-                hpt__json *state;
-                hpt__arena_init(&arena);
+            if (n == 15 || n == 47) {
                 hpt__gp_destroy(other);
-                other = another_gp(&b, NAN, true);
-                OK(hpt__gp_tell(other, rows, mask, y, n));
-                hpt__gp_state_json(&text, b.gp);
-                OK(hpt__json_parse(&state, &arena, hpt__str_text(&text), text.len));
-                OK(hpt__gp_state_from_json(other, state));
-                hpt__gp_state_json(&again, other);
-                cr_expect_str_eq(hpt__str_text(&again), hpt__str_text(&text));
-                hpt__str_fini(&text);
-                hpt__str_fini(&again);
-                hpt__arena_fini(&arena);
+                other = resumed_gp(&b, rows, mask, y, n);
             }
             hpt__gp *both[] = {b.gp, other};
             double mean[2][M], sd[2][M];
@@ -334,7 +321,8 @@ static int short_run(bench *b, const double *rows, const uint64_t *mask, const d
     hpt__gp *gp = NULL;
     hpt__str text = HPT__STR_INIT;
     const int64_t d = b->code.cov.d;
-    const hpt__gp_settings settings = {.noise = NAN, .warp = true, .seed = 7, .max_evaluations = 4};
+    const hpt__gp_settings settings = {
+        .choose_kernel = true, .noise = NAN, .warp = true, .seed = 7, .max_evaluations = 4};
     HPT_TRY(hpt__gp_create(&gp, b->device, &b->code, &settings));
     HPT_TRY(hpt__gp_tell(gp, rows, mask, y, 6));
     HPT_TRY(hpt__gp_fit(gp, false));

@@ -23,7 +23,7 @@ static void fill(bench *b, double noise) {
 static void expect_moments(hpt_space *space, hpt__cov_kind kind, double noise, int n_draws) {
     bench b = {.space = space, .device = open_device()};
     OK(hpt__gp_code_init(&b.code, space, kind));
-    const hpt__gp_settings settings = {.kind = kind, .noise = noise, .seed = 7, .max_evaluations = 60};
+    const hpt__gp_settings settings = {.noise = noise, .seed = 7, .max_evaluations = 60};
     OK(hpt__gp_create(&b.gp, b.device, &b.code, &settings));
     fill(&b, noise);
     double rows[M * 64], mean[M], cov[M * M], sum[M] = {0}, product[M * M] = {0}, f[M * S];

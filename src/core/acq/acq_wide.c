@@ -92,8 +92,8 @@ int hpt__wide_finish(hpt__search_pool *p, int64_t n_kept, hpt__search *s) {
     hpt__model *model = NULL, *const own = s->model;
     double *scratch = hpt__malloc((size_t)(3 * d) * sizeof *scratch);
     if (!scratch) HPT_TRY(hpt__fail_memory());
-    HPT_TRY(
-        hpt__model_create(&model, hpt__neighbours_device(s->options->nearest), &s->code->cov, at_most(s, JUDGED_BY)));
+    HPT_TRY(hpt__model_create(&model, hpt__neighbours_device(s->options->nearest), hpt__gp_cov(s->gp),
+                              at_most(s, JUDGED_BY)));
     for (int64_t i = n_kept; i < p->n; i++)
         HPT_TRY(refine_one(p->rows + i * d, &p->masks[i], &p->values[i], model, s, scratch));
     for (int64_t i = 0; i < n_kept; i++) {

@@ -37,6 +37,7 @@ typedef enum hpt__cov_kind {
     HPT__COV_MATERN52 = 0,
     HPT__COV_MATERN32 = 1,
     HPT__COV_RBF = 2,
+    HPT__COV_KINDS = 3,
 } hpt__cov_kind;
 
 typedef struct hpt__cov { // description of a covariance; immutable, borrowed by the model that is made with it

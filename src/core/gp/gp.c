@@ -46,24 +46,28 @@ int hpt__gp_create(hpt__gp **out, hpt__device *device, const hpt__gp_code *code,
     gp->d = code->cov.d;
     gp->p = hpt__cov_n_theta(&code->cov);
     const size_t p = (size_t)gp->p;
-    double **const arrays[] = {
-        &gp->theta_factor, &gp->theta_resume, &gp->theta_used,       &gp->scratch,         &gp->low,
-        &gp->high,         &gp->start,        &gp->optimum[0].theta, &gp->optimum[1].theta};
+    double **const arrays[] = {&gp->theta_factor, &gp->theta_resume, &gp->theta_used, &gp->scratch,
+                               &gp->low,          &gp->high,         &gp->start};
     HPT_FAIL_IF(!(isnan(s->noise) || (s->noise >= 0 && isfinite(s->noise))), HPT_E_ARG,
                 "the noise is %g; it has to be a standard deviation >= 0, or NaN to be fitted", s->noise);
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         *arrays[i] = hpt__calloc(p, sizeof **arrays[i]);
         if (!*arrays[i]) HPT_TRY(hpt__fail_memory());
     }
+    for (int v = 0; v < HPT__GP_VARIANTS; v++) {
+        gp->optimum[v].theta = hpt__calloc(p, sizeof *gp->optimum[v].theta);
+        if (!gp->optimum[v].theta) HPT_TRY(hpt__fail_memory());
+    }
     gp->block_count = hpt__calloc((size_t)code->cov.n_blocks, sizeof *gp->block_count);
-    gp->gradients = hpt__calloc(HPT__WARP_COUNT * HPT__GP_STARTS * p, sizeof *gp->gradients);
+    gp->gradients = hpt__calloc(HPT__GP_VARIANTS * HPT__GP_STARTS * p, sizeof *gp->gradients);
     if (!gp->block_count || !gp->gradients) HPT_TRY(hpt__fail_memory());
-    for (int i = 0; i < HPT__WARP_COUNT * HPT__GP_STARTS; i++) {
+    for (int i = 0; i < HPT__GP_VARIANTS * HPT__GP_STARTS; i++) {
         hpt__gp_search *search = &gp->search[i / HPT__GP_STARTS][i % HPT__GP_STARTS];
-        search->kind = (hpt__warp_kind)(i / HPT__GP_STARTS);
+        search->variant = i / HPT__GP_STARTS;
         search->gradient = gp->gradients + (size_t)i * p;
     }
-    HPT_TRY(hpt__model_create(&gp->model, device, &code->cov, 64));
+    hpt__gp_set_kernels(gp);
+    HPT_TRY(hpt__model_create(&gp->model, device, hpt__gp_cov(gp), 64));
     hpt__gp_default_theta(gp->theta_used, &code->cov);
     gp->warp = (hpt__warp){.scale = 1, .sd = 1};
     *out = gp;
@@ -77,26 +81,14 @@ out:
 void hpt__gp_destroy(hpt__gp *gp) {
     if (!gp) return;
     hpt__model_destroy(gp->model);
-    for (int i = 0; i < HPT__WARP_COUNT * HPT__GP_STARTS; i++)
+    hpt__gp_drop_rival(gp);
+    for (int i = 0; i < HPT__GP_VARIANTS * HPT__GP_STARTS; i++)
         hpt__lbfgsb_fini(&gp->search[i / HPT__GP_STARTS][i % HPT__GP_STARTS].state);
-    double *const arrays[] = {gp->rows,
-                              gp->raw,
-                              gp->y,
-                              gp->z,
-                              gp->buffer,
-                              gp->theta_factor,
-                              gp->theta_used,
-                              gp->low,
-                              gp->high,
-                              gp->start,
-                              gp->gradients,
-                              gp->z_of[0],
-                              gp->z_of[1],
-                              gp->optimum[0].theta,
-                              gp->optimum[1].theta,
-                              gp->scratch,
-                              gp->theta_resume};
+    double *const arrays[] = {gp->rows,         gp->raw,        gp->y,       gp->z,       gp->buffer,
+                              gp->theta_factor, gp->theta_used, gp->low,     gp->high,    gp->start,
+                              gp->gradients,    gp->z_of[0],    gp->z_of[1], gp->scratch, gp->theta_resume};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) hpt__free(arrays[i]);
+    for (int v = 0; v < HPT__GP_VARIANTS; v++) hpt__free(gp->optimum[v].theta);
     hpt__free(gp->mask);
     hpt__free(gp->block_count);
     hpt__free(gp);
@@ -137,7 +129,7 @@ static void put_rows(hpt__gp *gp, int64_t at, const double *rows, const uint64_t
     if (n > 0) memcpy(gp->mask + at, mask, (size_t)n * sizeof *mask);
 }
 
-static void drop_factor(hpt__gp *gp) {
+void hpt__gp_drop_factor(hpt__gp *gp) {
     gp->n_factor = 0;
     gp->weights_ready = gp->doubtful = false;
 }
@@ -146,7 +138,7 @@ static void drop_factor(hpt__gp *gp) {
 static void cut_model(hpt__gp *gp, int64_t rows) {
     if (gp->n_model <= rows) return;
     if (hpt__model_truncate(gp->model, rows) < 0) {
-        drop_factor(gp);
+        hpt__gp_drop_factor(gp);
         gp->n_model = 0;
     } else {
         gp->n_model = rows;
@@ -160,13 +152,14 @@ static void drop_pending(hpt__gp *gp) {
 
 int hpt__gp_move(hpt__gp *gp, hpt__device *device) {
     hpt__model *model;
-    int rc = hpt__model_create(&model, device, &gp->code->cov, gp->n + 1);
+    int rc = hpt__model_create(&model, device, hpt__gp_cov(gp), gp->n + 1);
     if (rc < 0) return rc;
     hpt__model_destroy(gp->model);
+    hpt__gp_drop_rival(gp); // it lives on the old device
     gp->model = model;
     gp->device = device;
     gp->n_model = 0;
-    drop_factor(gp);
+    hpt__gp_drop_factor(gp);
     return 0;
 }
 
@@ -193,7 +186,8 @@ out:
 int hpt__gp_clear(hpt__gp *gp) {
     gp->n = gp->n_pending = gp->n_resume = 0;
     cut_model(gp, 0);
-    drop_factor(gp);
+    hpt__gp_drop_rival(gp);
+    hpt__gp_drop_factor(gp);
     memset(gp->block_count, 0, (size_t)gp->code->cov.n_blocks * sizeof *gp->block_count);
     gp->z_ready = false;
     gp->changed = true;
@@ -295,10 +289,18 @@ double hpt__gp_transform(hpt__gp *gp, double y) {
     return hpt__warp_apply(&gp->warp, finite);
 }
 
-void hpt__gp_choose(hpt__gp *gp, hpt__warp_kind kind) {
+int hpt__gp_variant(const hpt__gp *gp) {
+    return gp->kernel * HPT__WARP_COUNT + (int)gp->warp.kind;
+}
+
+int hpt__gp_choose(hpt__gp *gp, int variant) {
+    const hpt__warp_kind kind = (hpt__warp_kind)(variant % HPT__WARP_COUNT);
+    int rc = hpt__gp_use_kernel(gp, variant / HPT__WARP_COUNT);
+    if (rc < 0) return rc;
     if (gp->warp.kind != kind) gp->z_ready = gp->weights_ready = false;
     gp->warp.kind = kind;
-    memcpy(gp->theta_used, gp->optimum[kind].theta, (size_t)gp->p * sizeof *gp->theta_used);
+    memcpy(gp->theta_used, gp->optimum[variant].theta, (size_t)gp->p * sizeof *gp->theta_used);
+    return 0;
 }
 
 double hpt__gp_fixed_noise(const hpt__gp *gp, const hpt__warp *w) {
@@ -320,7 +322,7 @@ int hpt__gp_sync_points(hpt__gp *gp) {
 // theta (p) for prediction: the fit's, with the doubt about groups seldom seen and what the caller doubts.
 static void doubt_theta(double *theta, const hpt__gp *gp, double lengthscale_max, double amplitude_min) {
     const hpt__cov *cov = &gp->code->cov;
-    const hpt__gp_optimum *best = &gp->optimum[gp->warp.kind];
+    const hpt__gp_optimum *best = &gp->optimum[hpt__gp_variant(gp)];
     if (best->found) {
         memcpy(theta, best->theta, (size_t)gp->p * sizeof *theta);
     } else {
@@ -342,7 +344,7 @@ static void doubt_theta(double *theta, const hpt__gp *gp, double lengthscale_max
 // A factor of the first `rows` told points.
 static int factor_anew(hpt__gp *gp, int64_t rows, const double *theta) {
     double jitter, logdet;
-    drop_factor(gp);
+    hpt__gp_drop_factor(gp);
     cut_model(gp, rows);
     int rc = 0;
     const int64_t at = gp->n_model;

@@ -56,7 +56,7 @@ double hpt__warp_log_jacobian(const hpt__warp *w, const double *y, int64_t n); /
 typedef struct hpt__gp hpt__gp;
 
 typedef struct hpt__gp_settings {
-    hpt__cov_kind kind;
+    bool choose_kernel;      // between that of the code and RBF by the evidence; else the code's
     double noise;            // NaN: fitted; else the fixed standard deviation in units of the objective
     bool warp;               // choose between none and log tail by the evidence; else none
     uint64_t seed;           // restarts
@@ -95,6 +95,11 @@ HPT_NODISCARD int hpt__gp_ready(hpt__gp *gp);
 // lengthscale_max: upper bound for all l_c (infinity: none); amplitude_min: lower bound for the amplitude of term 0.
 HPT_NODISCARD int hpt__gp_ready_doubtful(hpt__gp *gp, double lengthscale_max, double amplitude_min);
 
+// As users write them.
+extern const char *const hpt__cov_kind_names[HPT__COV_KINDS];
+// The kind of that name. False: there is none; *kind is Matern 5/2.
+bool hpt__cov_kind_of(hpt__cov_kind *kind, const char *name);
+const hpt__cov *hpt__gp_cov(const hpt__gp *gp); // the covariance in use: the code's, or that with kernel RBF
 int64_t hpt__gp_n(const hpt__gp *gp);
 int64_t hpt__gp_n_pending(const hpt__gp *gp);
 const double *hpt__gp_theta(const hpt__gp *gp); // p, in use for prediction (before a fit: a default); borrowed
@@ -120,6 +125,9 @@ HPT_NODISCARD int hpt__gp_log_likelihood(hpt__gp *gp, double *out);
 // on exactly as the killed one.
 void hpt__gp_state_json(hpt__str *out, const hpt__gp *gp);
 HPT_NODISCARD int hpt__gp_state_from_json(hpt__gp *gp, const hpt__json *object);
+// What such an object says is in use: hyperparameters, kernel and transformation; each NULL where it does not say. Names are
+// static.
+const hpt__json *hpt__gp_state_theta(const char **kernel, const char **warp, const hpt__json *object);
 
 // log prior of theta and, where grad is not NULL, its gradient added (gp_prior.c).
 double hpt__gp_log_prior(const hpt__cov *cov, const double *theta, double *grad);

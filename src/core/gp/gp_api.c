@@ -10,18 +10,16 @@
 #include <math.h>
 #include <string.h>
 
-static const char *const kernel_names[] = {"matern52", "matern32", "rbf"};
-
-static int kernel_of(hpt__cov_kind *out, const char *name) {
-    const int n = (int)(sizeof kernel_names / sizeof *kernel_names);
-    if (!name) name = kernel_names[0];
-    for (int i = 0; i < n; i++) {
-        if (strcmp(name, kernel_names[i]) != 0) continue;
-        *out = (hpt__cov_kind)i;
-        return 0;
-    }
-    const char *near = hpt__nearest(name, kernel_names, n);
-    return hpt__fail(HPT_E_ARG, "no kernel '%s'%s%s; there are matern52, matern32 and rbf", name,
+// *choose: the evidence does, between *out and RBF.
+static int kernel_of(hpt__cov_kind *out, bool *choose, const char *name) {
+    enum { N = HPT__COV_KINDS };
+    const char *names[N + 1] = {[N] = "auto"};
+    memcpy(names, hpt__cov_kind_names, sizeof hpt__cov_kind_names);
+    if (!name) name = names[0];
+    *choose = strcmp(name, names[N]) == 0;
+    if (hpt__cov_kind_of(out, name) || *choose) return 0;
+    const char *near = hpt__nearest(name, names, N + 1);
+    return hpt__fail(HPT_E_ARG, "no kernel '%s'%s%s; there are matern52, matern32, rbf and auto", name,
                      near ? ", did you mean " : "", near ? near : "");
 }
 
@@ -38,12 +36,13 @@ int hpt_gp_create(hpt_gp **out, const hpt_space *space, const hpt_gp_options *op
                                  .warp = !options->no_warp,
                                  .seed = options->seed,
                                  .max_evaluations = 100};
-    HPT_TRY(kernel_of(&settings.kind, options->kernel));
+    hpt__cov_kind kind;
+    HPT_TRY(kernel_of(&kind, &settings.choose_kernel, options->kernel));
     gp = hpt__calloc(1, sizeof *gp);
     if (!gp) HPT_TRY(hpt__fail_memory());
     gp->seed = options->seed;
     HPT_TRY(hpt__space_dup(&gp->space, space));
-    HPT_TRY(hpt__gp_code_init(&gp->code, gp->space, settings.kind));
+    HPT_TRY(hpt__gp_code_init(&gp->code, gp->space, kind));
     HPT_FAIL_IF(gp->code.cov.d == 0, HPT_E_ARG, "hpt_gp_create: the space has no parameter that can vary");
     gp->automatic = hpt__device_is_auto(options->device);
     HPT_TRY(gp->automatic ? hpt__device_open_host(&gp->device, NULL)
@@ -285,10 +284,11 @@ int hpt_gp_hyperparameters(char **out, hpt_gp *gp) {
     hpt__str s = HPT__STR_INIT;
     HPT_FAIL_IF(!out || !gp, HPT_E_ARG, "hpt_gp_hyperparameters: an argument is NULL");
     if (hpt__gp_n(gp->gp) > 0) HPT_TRY(hpt__gp_api_run(gp, make_ready, NULL));
-    const hpt__cov *cov = &gp->code.cov;
+    const hpt__cov *cov = hpt__gp_cov(gp->gp);
     const double *theta = hpt__gp_theta(gp->gp);
     const hpt__warp *w = hpt__gp_warp(gp->gp);
-    hpt__str_addf(&s, "{\"kernel\": \"%s\", \"device\": \"%s\"", kernel_names[cov->kind], hpt__device_name(gp->device));
+    hpt__str_addf(&s, "{\"kernel\": \"%s\", \"device\": \"%s\"", hpt__cov_kind_names[cov->kind],
+                  hpt__device_name(gp->device));
     hpt__fallback_json(&s, &gp->fallback);
     hpt__str_addf(&s, ", \"n\": %lld, \"warp\": \"%s\", \"mean\": ", (long long)hpt__gp_n(gp->gp),
                   w->kind == HPT__WARP_NONE ? "none" : "log_tail");

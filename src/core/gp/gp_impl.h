@@ -15,9 +15,18 @@
 #define HPT__GP_NOISE_LEAST 1e-8
 #define HPT__GP_NOISE_MOST 1e4
 
-enum { HPT__WARP_COUNT = 2, HPT__GP_STARTS = 4 }; // transformations; searches of a fit for each
+// Kernels and transformations that the evidence chooses from; a variant is a pair of them, kernel * HPT__WARP_COUNT +
+// transformation. Starts: searches of a fit for each variant.
+enum {
+    HPT__GP_KERNELS = 2,
+    HPT__WARP_COUNT = 2,
+    HPT__GP_VARIANTS = HPT__GP_KERNELS * HPT__WARP_COUNT,
+    HPT__GP_STARTS = 4
+};
+// Nats by which RBF has to be better (gp_kernel.c).
+#define HPT__GP_SMOOTH_ODDS 3.0
 
-typedef struct hpt__gp_optimum { // of the posterior of theta, one for each transformation
+typedef struct hpt__gp_optimum { // of the posterior of theta, one for each variant
     bool found;
     double *theta; // p
     double score;  // log posterior + log Jacobian at the last fit
@@ -25,7 +34,7 @@ typedef struct hpt__gp_optimum { // of the posterior of theta, one for each tran
 
 typedef struct hpt__gp_search { // one of those that advance together
     hpt__lbfgsb state;
-    hpt__warp_kind kind;
+    int variant;
     double *gradient; // p; of gp->gradients
 } hpt__gp_search;
 
@@ -36,15 +45,20 @@ struct hpt__gp {
     int64_t d, p;
     // Points: n told, then n_pending. Host memory holds the truth, the model a copy of the first n_model rows.
     int64_t n, n_pending, cap;
-    double *rows;         // cap x d
-    uint64_t *mask;       // cap
-    double *raw;          // cap, as told, infinities too
-    double *y;            // cap, finite
-    double *z;            // cap, transformed
-    double *buffer;       // cap
-    int64_t *block_count; // n_blocks: told points in which a block is active
+    double *rows;                  // cap x d
+    uint64_t *mask;                // cap
+    double *raw;                   // cap, as told, infinities too
+    double *y;                     // cap, finite
+    double *z;                     // cap, transformed
+    double *buffer;                // cap
+    int64_t *block_count;          // n_blocks: told points in which a block is active
+    hpt__cov cov[HPT__GP_KERNELS]; // the code's, and the same with RBF
+    bool two_kernels;              // the evidence chooses
+    int kernel;                    // of the model
     hpt__model *model;
     int64_t n_model;
+    hpt__model *rival; // of the other kernel, while the two are compared, else NULL: the first n_rival points
+    int64_t n_rival;
     // What is up to date.
     bool z_ready;         // y, z and warp are those of raw
     double fence;         // beyond it values are only bad (gp_warp.c), when z is ready; at most HPT__GP_HUGE
@@ -60,12 +74,12 @@ struct hpt__gp {
     double *theta_resume; // p
     double *scratch;      // p
     // Fit.
-    hpt__gp_optimum optimum[HPT__WARP_COUNT];
+    hpt__gp_optimum optimum[HPT__GP_VARIANTS];
     hpt__warp warp;             // of z; its kind is the chosen one
     double *low, *high, *start; // p
     double *gradients;          // p for each search
     double *z_of[HPT__WARP_COUNT];
-    hpt__gp_search search[HPT__WARP_COUNT][HPT__GP_STARTS]; // z_of: cap; values under each transformation
+    hpt__gp_search search[HPT__GP_VARIANTS][HPT__GP_STARTS]; // z_of: cap; values under each transformation
     int64_t n_fit, n_restart; // told points at the last fit or check, at the last search with restarts; 0: never
     int64_t n_searches;       // searches with restarts so far: their random numbers
     bool changed;             // values replaced since the last fit
@@ -80,7 +94,17 @@ void hpt__gp_sync_values(hpt__gp *gp);
 // Logarithm of the variance in transformed units of a noise that settings fix.
 double hpt__gp_fixed_noise(const hpt__gp *gp, const hpt__warp *w);
 void hpt__gp_default_theta(double *theta, const hpt__cov *cov);
-// The fit has chosen optimum[kind]: the transformation and theta_used follow.
-void hpt__gp_choose(hpt__gp *gp, hpt__warp_kind kind);
+void hpt__gp_drop_factor(hpt__gp *gp);
+// The fit has chosen optimum[variant]: model, transformation and theta_used follow. Fails as hpt__gp_use_kernel.
+HPT_NODISCARD int hpt__gp_choose(hpt__gp *gp, int variant);
+int hpt__gp_variant(const hpt__gp *gp); // in use
+
+// gp_kernel.c. Sets cov and its choice, once.
+void hpt__gp_set_kernels(hpt__gp *gp);
+// The rival has the first n told points. HPT_E_MEMORY, HPT_E_DEVICE: it has what it had.
+HPT_NODISCARD int hpt__gp_sync_rival(hpt__gp *gp, int64_t n);
+void hpt__gp_drop_rival(hpt__gp *gp);
+// The model is one of this kernel. On failure it is what it was.
+HPT_NODISCARD int hpt__gp_use_kernel(hpt__gp *gp, int kernel);
 
 #endif

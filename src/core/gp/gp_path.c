@@ -57,8 +57,7 @@ static bool in_term(const hpt__cov *cov, int64_t t, int64_t c) {
     return cov->term_blocks[t] >> cov->block[c] & 1;
 }
 
-static void draw_frequencies(hpt__gp_paths *p, const double *theta, uint64_t seed) {
-    const hpt__cov *cov = &p->code->cov;
+static void draw_frequencies(hpt__gp_paths *p, const hpt__cov *cov, const double *theta, uint64_t seed) {
     const int64_t n = p->of.n_features, n_inputs = p->first[cov->d], degrees = cov->kind == HPT__COV_MATERN52 ? 5 : 3;
     for (int64_t t = 0; t < cov->n_terms; t++) {
         hpt__rng rng;
@@ -138,7 +137,7 @@ int hpt__gp_paths_draw(hpt__gp_paths **out, hpt__gp *gp, uint64_t seed, int64_t 
     hpt__model *model = hpt__gp_model(gp);
     const int64_t n_rows = hpt__model_rows(model), d = code->cov.d;
     HPT_TRY(make(&p, gp, code, s));
-    draw_frequencies(p, theta, seed);
+    draw_frequencies(p, hpt__gp_cov(gp), theta, seed);
     const double noise = exp(theta[d + code->cov.n_terms]) + hpt__model_jitter(model);
     HPT_TRY(draw_functions(p, gp, theta, noise, seed, first));
     // Rows of pending points stand last in the factor: zeros there, before each solve, solve with that of the told ones.

@@ -197,7 +197,7 @@ int hpt__gp_sampler_nearest(hpt__neighbours **out, hpt__gp_sampler *s) {
     hpt__neighbours *near = NULL;
     double *z = hpt__malloc((size_t)(a->n + 1) * sizeof *z);
     if (!z) HPT_TRY(hpt__fail_memory());
-    HPT_TRY(hpt__neighbours_create(&near, s->device, &s->code.cov, hpt__gp_theta(s->gp)));
+    HPT_TRY(hpt__neighbours_create(&near, s->device, hpt__gp_cov(s->gp), hpt__gp_theta(s->gp)));
     for (int64_t i = 0, j; i < a->n; i = j) { // runs of entries that a model may have
         for (j = i; j < a->n && a->kind[j] != HPT__GP_LEFT_OUT; j++) z[j] = hpt__gp_transform(s->gp, a->y[j]);
         if (j > i) HPT_TRY(hpt__neighbours_add(near, a->rows + i * d, a->masks + i, z + i, j - i));

@@ -179,7 +179,8 @@ int hpt__gp_sampler_explain(hpt__str *out, const char *json, const hpt_space *sp
     }
     HPT_TRY(hpt__gp_code_init(&code, space, HPT__COV_MATERN52));
     const bool part = local && local->kind == HPT__JSON_ARRAY;
-    const char *warp = hpt__json_string(hpt__json_get(model, "warp")), *text;
+    const char *kernel, *warp, *text;
+    const hpt__json *theta = hpt__gp_state_theta(&kernel, &warp, model);
     int64_t upto = 0, n;
     double seconds;
     (void)hpt__json_integer(&upto, hpt__json_get(root, "upto"));
@@ -195,10 +196,10 @@ int hpt__gp_sampler_explain(hpt__str *out, const char *json, const hpt_space *sp
     if (hpt__json_integer(&n, hpt__json_get(root, "asks")) && n > 0 &&
         hpt__json_number(&seconds, hpt__json_get(root, "seconds")))
         add_number(out, "seconds_per_ask", seconds / (double)n);
+    if (kernel) hpt__str_addf(out, ", \"kernel\": \"%s\"", kernel);
     if (warp) {
-        hpt__str_add(out, ", \"transformation\": ");
-        hpt__str_add_json_string(out, warp, strlen(warp));
-        explain_theta(out, hpt__json_get(hpt__json_get(model, warp), "theta"), &code);
+        hpt__str_addf(out, ", \"transformation\": \"%s\"", warp);
+        explain_theta(out, theta, &code);
     }
     hpt__str_addc(out, '}');
     rc = hpt__str_status(out);

@@ -2,7 +2,8 @@
 // sampler_gp.c: Bayesian optimisation of one objective with a Gaussian process.
 //
 //   1. the start (sampler_start.c), until the model has a point for every second one of it
-//   2. the trials as points and values (gp_archive.c), appended to the model; hyperparameters by the schedule of gp_fit.c
+//   2. the trials as points and values (gp_archive.c), appended to the model; hyperparameters, kernel (gp_kernel.c) and
+//      transformation by the schedule of gp_fit.c
 //   3. the largest LogEI (Ament et al., NeurIPS 2023) over the incumbent, found by core/acq
 // and three asides, because a fit to few data is surer than it should be:
 //   doubt   every 4th trial below 100 is chosen with all lengthscales cut to 0.25 sqrt(d) and an amplitude of at least 1,
@@ -111,7 +112,9 @@ static int make_archive(gp_state *s) {
     int rc = 0;
     const hpt__options *o = s->env.options;
     if (!s->has_code) {
-        HPT_TRY(hpt__gp_code_init(&s->code, s->env.space, HPT__COV_MATERN52));
+        hpt__cov_kind kind;
+        (void)hpt__cov_kind_of(&kind, o->gp_kernel); // auto: Matern 5/2, and what the evidence says
+        HPT_TRY(hpt__gp_code_init(&s->code, s->env.space, kind));
         s->has_code = true;
     }
     if (!s->has_archive) {
@@ -140,7 +143,7 @@ static int make_model(gp_state *s) {
     int rc = s->device ? 0 : hpt__gp_sampler_open_device(s);
     if (rc < 0) return rc;
     const hpt__gp_settings settings = {
-        .kind = HPT__COV_MATERN52,
+        .choose_kernel = strcmp(s->env.options->gp_kernel, "auto") == 0,
         .noise = s->env.options->gp_noise < 0 ? NAN : s->env.options->gp_noise,
         .warp = true,
         .seed = s->env.seed,
