@@ -22,8 +22,8 @@
 // A model that was given other, fewer points (the local one of sampler gp) searches warm.
 //
 // All searches over the same points with the same kernel advance together, as those of the acquisition do: one state of L-BFGS-B
-// each, every step one call for the likelihoods of those still running. They know nothing of one another, so the result is that of one search after
-// the other; cpu and cuda compute small likelihoods together at less than the cost of the sum.
+// each, every step one call for the likelihoods of those still running. They know nothing of one another, so the result is that
+// of one search after the other; cpu and cuda compute small likelihoods together at less than the cost of the sum.
 //
 // Fewer than three points or constant data say nothing about theta: it keeps its default. A search that finds no finite
 // value, or an error of the device, leaves the hyperparameters as they were.
