@@ -28,7 +28,7 @@
 // Fewer than three points or constant data say nothing about theta: it keeps its default. A search that finds no finite
 // value, or an error of the device, leaves the hyperparameters as they were.
 // Random numbers: Philox, stream = number of the search; so a resumed study goes on as the interrupted one.
-// Cost: one evaluation O(n^3); warm about 10 of them, with restarts about 120 for each variant (of 300 points at most).
+// Cost: one evaluation O(n^3); warm about 10 of them, with restarts about 120 for each transformation (of 300 points at most).
 #include "gp_impl.h"
 
 #include <math.h>
@@ -143,6 +143,12 @@ static void random_start(hpt__gp *gp, hpt__rng *rng) {
 
 enum { WARM = 0, DEFAULT = 1, RANDOM = 2 }; // searches of a variant
 
+// The rival of the kernel in use has one such search: what it has to win by shows without the random places, and its likelihoods,
+// smooth to the edge of what can be factored, take the longest.
+static int end_of_starts(const hpt__gp *gp, const variant *t) {
+    return t->at / HPT__WARP_COUNT == gp->kernel ? HPT__GP_STARTS : RANDOM;
+}
+
 // The searches that know nothing of the last optimum, over n points.
 static int begin_afresh(batch *r, hpt__gp *gp, const variant *t, int64_t n) {
     int rc = 0;
@@ -151,7 +157,7 @@ static int begin_afresh(batch *r, hpt__gp *gp, const variant *t, int64_t n) {
                   hpt__rng_mix(0x66697467, (uint64_t)(2 * gp->n_searches + (int64_t)t->warp.kind)));
     hpt__gp_default_theta(gp->start, &gp->code->cov);
     HPT_TRY(begin(r, gp, t, DEFAULT, n, false));
-    for (int which = RANDOM; which < HPT__GP_STARTS; which++) {
+    for (int which = RANDOM; which < end_of_starts(gp, t); which++) {
         random_start(gp, &rng);
         HPT_TRY(begin(r, gp, t, which, n, false));
     }
@@ -193,7 +199,7 @@ static int search_part(variant *all, hpt__gp *gp, bool *afresh, int64_t part) {
     HPT_TRY(advance(&r, gp, part));
     for (int v = 0; v < HPT__GP_VARIANTS; v++) {
         best[v] = INFINITY;
-        for (int which = DEFAULT; afresh[v] && which < HPT__GP_STARTS; which++)
+        for (int which = DEFAULT; afresh[v] && which < end_of_starts(gp, &all[v]); which++)
             take(part < gp->n ? &best[v] : &all[v].best, part < gp->n ? &theta[v] : &all[v].theta,
                  &gp->search[v][which]);
     }
