@@ -40,8 +40,11 @@ static void print_list(const char *name, const double *v, int64_t n) {
 static void use_theta(hpt__gp *gp, const hpt__json *theta, hpt__arena *arena) {
     hpt__str text = HPT__STR_INIT;
     hpt__json *state;
-    hpt__str_add(&text, "{\"warp\": \"none\", \"n_fit\": 0, \"n_restart\": 0, \"n_searches\": 0, \"changed\": false, "
-                        "\"none\": {\"score\": 0, \"theta\": ");
+    const hpt__cov_kind kind = hpt__gp_cov(gp)->kind;
+    hpt__str_addf(&text,
+                  "{\"kernel\": \"%s\", \"warp\": \"none\", \"n_fit\": 0, \"n_restart\": 0, \"n_searches\": 0, "
+                  "\"changed\": false, \"%s\": {\"score\": 0, \"theta\": ",
+                  hpt__cov_kind_names[kind], kind == HPT__COV_RBF ? "rbf_none" : "none");
     hpt__json_dumps(&text, theta);
     hpt__str_add(&text, "}}");
     must(hpt__json_parse(&state, arena, hpt__str_text(&text), text.len) == 0, "state");

@@ -49,52 +49,41 @@ Test(gp_kernel, rbf_for_a_valley_matern_for_kinks_and_none_but_its_own_where_nob
     }
 }
 
-// Replaces what in text by a string of the same length or shorter.
-static void replace(char *text, const char *what, const char *by) {
-    for (char *at = text; (at = strstr(at, what)); at += strlen(by)) {
-        memmove(at + strlen(by), at + strlen(what), strlen(at + strlen(what)) + 1);
-        memcpy(at, by, strlen(by));
-    }
-}
-
-Test(gp_kernel, what_was_chosen_is_the_model_of_that_kernel_in_every_bit)
+Test(gp_kernel, a_state_means_the_same_where_there_is_a_choice_and_where_there_is_none)
 {
     enum { N = 60, M = 5 };
     double rows[N * D], y[N], mean[2][M], sd[2][M], at[M * D], density[2];
     uint64_t mask[N], at_mask[M];
-    bench b[2]; // one that chooses, and one that has nothing else and gets its hyperparameters
-    hpt__rng rng;
-    hpt__rng_init(&rng, 12, 0);
-    for (int k = 0; k < 2; k++) {
-        bench_open_kernel(&b[k], plain_space(D), NAN, true, k ? HPT__COV_RBF : HPT__COV_MATERN52, k == 0);
-        data(rows, mask, y, &b[k], N, valley);
-        OK(hpt__gp_tell(b[k].gp, rows, mask, y, N));
+    for (int from = 0; from < 2; from++) { // 0: the one that chooses gives its state, 1: the one that has RBF alone
+        bench b[2];
+        hpt__rng rng;
+        hpt__rng_init(&rng, 12, 0);
+        for (int k = 0; k < 2; k++) {
+            bench_open_kernel(&b[k], plain_space(D), NAN, true, k ? HPT__COV_RBF : HPT__COV_MATERN52, k == 0);
+            data(rows, mask, y, &b[k], N, valley);
+            OK(hpt__gp_tell(b[k].gp, rows, mask, y, N));
+        }
+        random_rows(at, at_mask, &b[0], M, &rng);
+        OK(hpt__gp_fit(b[from].gp, false));
+        hpt__str text = HPT__STR_INIT;
+        hpt__arena arena;
+        hpt__json *state;
+        hpt__arena_init(&arena);
+        hpt__gp_state_json(&text, b[from].gp);
+        OK(hpt__json_parse(&state, &arena, hpt__str_text(&text), text.len));
+        OK(hpt__gp_state_from_json(b[1 - from].gp, state));
+        for (int k = 0; k < 2; k++) {
+            OK(hpt__gp_predict(b[k].gp, at, at_mask, M, mean[k], sd[k]));
+            OK(hpt__gp_log_likelihood(b[k].gp, &density[k]));
+            cr_expect_eq(kind_of(&b[k]), HPT__COV_RBF);
+        }
+        cr_expect_eq(memcmp(mean[0], mean[1], sizeof mean[0]), 0, "from %d", from);
+        cr_expect_eq(memcmp(sd[0], sd[1], sizeof sd[0]), 0, "from %d", from);
+        cr_expect_eq(density[0], density[1], "from %d", from);
+        hpt__str_fini(&text);
+        hpt__arena_fini(&arena);
+        for (int k = 0; k < 2; k++) bench_close(&b[k]);
     }
-    random_rows(at, at_mask, &b[0], M, &rng);
-    OK(hpt__gp_fit(b[0].gp, false));
-    hpt__str text = HPT__STR_INIT;
-    hpt__arena arena;
-    hpt__json *state;
-    hpt__arena_init(&arena);
-    hpt__gp_state_json(&text, b[0].gp);
-    char *changed = strdup(hpt__str_text(&text));
-    replace(changed, "\"none\": {", "\"n\": {");
-    replace(changed, "\"log_tail\": {", "\"t\": {");
-    replace(changed, "\"rbf_", "\"");
-    OK(hpt__json_parse(&state, &arena, changed, strlen(changed)));
-    OK(hpt__gp_state_from_json(b[1].gp, state));
-    for (int k = 0; k < 2; k++) {
-        OK(hpt__gp_predict(b[k].gp, at, at_mask, M, mean[k], sd[k]));
-        OK(hpt__gp_log_likelihood(b[k].gp, &density[k]));
-    }
-    cr_expect_eq(kind_of(&b[0]), HPT__COV_RBF);
-    cr_expect_eq(memcmp(mean[0], mean[1], sizeof mean[0]), 0);
-    cr_expect_eq(memcmp(sd[0], sd[1], sizeof sd[0]), 0);
-    cr_expect_eq(density[0], density[1]);
-    free(changed);
-    hpt__str_fini(&text);
-    hpt__arena_fini(&arena);
-    for (int k = 0; k < 2; k++) bench_close(&b[k]);
 }
 
 // A study: told one by one, fitted after each, killed at some points and resumed from its state.
@@ -130,6 +119,33 @@ Test(gp_kernel, a_state_goes_on_in_every_bit_through_a_change_of_kernel)
     cr_expect(changes > 0 && last == HPT__COV_RBF, "%d changes", changes);
     hpt__gp_destroy(other);
     bench_close(&b);
+}
+
+// Replaces what in text by a string of the same length or shorter.
+static void replace(char *text, const char *what, const char *by) {
+    for (char *at = text; (at = strstr(at, what)); at += strlen(by)) {
+        memmove(at + strlen(by), at + strlen(what), strlen(at + strlen(what)) + 1);
+        memcpy(at, by, strlen(by));
+    }
+}
+
+// An older state, which names no kernel, is one of Matern 5/2.
+Test(gp_kernel, a_state_without_a_kernel_is_refused_where_matern52_is_not_in_use)
+{
+    static const char text[] =
+        "{\"warp\": \"none\", \"n_fit\": 20, \"n_restart\": 20, \"n_searches\": 1, \"changed\": false}";
+    static const hpt__cov_kind kinds[] = {HPT__COV_MATERN52, HPT__COV_MATERN32, HPT__COV_RBF};
+    for (int k = 0; k < 3; k++) {
+        bench b;
+        hpt__arena arena;
+        hpt__json *state;
+        hpt__arena_init(&arena);
+        bench_open_kernel(&b, plain_space(D), NAN, true, kinds[k], false);
+        OK(hpt__json_parse(&state, &arena, text, strlen(text)));
+        cr_expect_eq(hpt__gp_state_from_json(b.gp, state), k == 0 ? 0 : HPT_E_PARSE, "kernel %d", k);
+        hpt__arena_fini(&arena);
+        bench_close(&b);
+    }
 }
 
 Test(gp_kernel, states_of_one_kernel_are_read_and_those_of_another_refused)

@@ -20,16 +20,36 @@ static void add_theta(hpt__str *out, const double *theta, int64_t p) {
     hpt__str_addc(out, ']');
 }
 
+static const char *one_of(const hpt__json *name, const char *const *names, int n) {
+    const char *text = hpt__json_string(name);
+    for (int i = 0; text && i < n; i++)
+        if (strcmp(text, names[i]) == 0) return names[i];
+    return NULL;
+}
+
+// Named by the kernel itself and not by its number here: a state outlives the option that says which ones there are.
+static const char *variant_name(hpt__cov_kind kind, int warp) {
+    return variant_names[(kind == HPT__COV_RBF ? HPT__WARP_COUNT : 0) + warp];
+}
+
+static int n_variants(const hpt__gp *gp) {
+    return gp->two_kernels ? HPT__GP_VARIANTS : HPT__WARP_COUNT;
+}
+
+static const char *name_of(const hpt__gp *gp, int v) {
+    return variant_name(gp->cov[v / HPT__WARP_COUNT].kind, v % HPT__WARP_COUNT);
+}
+
 void hpt__gp_state_json(hpt__str *out, const hpt__gp *gp) {
     hpt__str_addf(
         out,
         "{\"kernel\": \"%s\", \"warp\": \"%s\", \"n_fit\": %lld, \"n_restart\": %lld, \"n_searches\": %lld, \"changed\": %s",
         hpt__cov_kind_names[hpt__gp_cov(gp)->kind], warp_names[gp->warp.kind], (long long)gp->n_fit,
         (long long)gp->n_restart, (long long)gp->n_searches, gp->changed ? "true" : "false");
-    for (int v = 0; v < HPT__GP_VARIANTS; v++) {
+    for (int v = 0; v < n_variants(gp); v++) {
         const hpt__gp_optimum *o = &gp->optimum[v];
         if (!o->found) continue;
-        hpt__str_addf(out, ", \"%s\": {\"score\": ", variant_names[v]);
+        hpt__str_addf(out, ", \"%s\": {\"score\": ", name_of(gp, v));
         hpt__str_add_double(out, o->score);
         hpt__str_add(out, ", \"theta\": ");
         add_theta(out, o->theta, gp->p);
@@ -59,30 +79,20 @@ static bool read_count(int64_t *out, const hpt__json *object, const char *key) {
     return hpt__json_integer(out, hpt__json_get(object, key)) && *out >= 0 && *out <= INT32_MAX;
 }
 
-static const char *one_of(const hpt__json *name, const char *const *names, int n) {
-    const char *text = hpt__json_string(name);
-    for (int i = 0; text && i < n; i++)
-        if (strcmp(text, names[i]) == 0) return names[i];
+const hpt__json *hpt__gp_state_theta(const char **kernel, const char **warp, const hpt__json *object) {
+    hpt__cov_kind kind = HPT__COV_MATERN52;
+    *kernel = one_of(hpt__json_get(object, "kernel"), hpt__cov_kind_names, HPT__COV_KINDS);
+    *warp = one_of(hpt__json_get(object, "warp"), warp_names, HPT__WARP_COUNT);
+    if (*kernel) (void)hpt__cov_kind_of(&kind, *kernel);
+    for (int k = 0; k < HPT__WARP_COUNT; k++)
+        if (*warp == warp_names[k]) return hpt__json_get(hpt__json_get(object, variant_name(kind, k)), "theta");
     return NULL;
 }
 
-const hpt__json *hpt__gp_state_theta(const char **kernel, const char **warp, const hpt__json *object) {
-    const hpt__json *found = NULL;
-    *kernel = one_of(hpt__json_get(object, "kernel"), hpt__cov_kind_names, HPT__COV_KINDS);
-    *warp = one_of(hpt__json_get(object, "warp"), warp_names, HPT__WARP_COUNT);
-    for (int v = 0; *warp && v < HPT__GP_VARIANTS;
-         v++) { // the second kernel's last: it is the one where it is there and RBF is meant
-        const bool fits = v < HPT__WARP_COUNT || (*kernel && strcmp(*kernel, hpt__cov_kind_names[HPT__COV_RBF]) == 0);
-        const hpt__json *o = hpt__json_get(object, variant_names[v]);
-        if (o && fits && strcmp(*warp, warp_names[v % HPT__WARP_COUNT]) == 0) found = hpt__json_get(o, "theta");
-    }
-    return found;
-}
-
-// The kernel that the state names; none: of a version that had but one. -1: one that this surrogate does not choose.
+// The kernel that the state names; none: of a version that had Matern 5/2 only. -1: one that this surrogate does not choose.
 static int kernel_of(const hpt__json *name, const hpt__gp *gp) {
     const char *text = hpt__json_string(name);
-    if (!name) return 0;
+    if (!name) return gp->cov[0].kind == HPT__COV_MATERN52 ? 0 : -1;
     for (int k = 0; text && k <= (gp->two_kernels ? 1 : 0); k++)
         if (strcmp(text, hpt__cov_kind_names[gp->cov[k].kind]) == 0) return k;
     return -1;
@@ -112,14 +122,14 @@ int hpt__gp_state_from_json(hpt__gp *gp, const hpt__json *object) {
                 HPT_E_PARSE, "the stored state of a Gaussian process lacks its schedule or transformation");
     HPT_FAIL_IF(kernel < 0, HPT_E_PARSE, "the stored state of a Gaussian process has another kernel");
     for (int v = 0; v < HPT__GP_VARIANTS; v++) {
-        const hpt__json *o = hpt__json_get(object, variant_names[v]);
+        const hpt__json *o = v < n_variants(gp) ? hpt__json_get(object, name_of(gp, v)) : NULL;
         read[v].theta = memory + p * v;
-        if (!o || (v >= HPT__WARP_COUNT && !gp->two_kernels)) continue;
+        if (!o) continue;
         read[v].found = true;
         HPT_FAIL_IF(!hpt__json_number(&read[v].score, hpt__json_get(o, "score")) || isnan(read[v].score) ||
                         !read_theta(read[v].theta, hpt__json_get(o, "theta"), gp),
                     HPT_E_PARSE, "the stored state of a Gaussian process does not hold %lld hyperparameters for '%s'",
-                    (long long)p, variant_names[v]);
+                    (long long)p, name_of(gp, v));
     }
     HPT_FAIL_IF(factor && (!read_count(&first, factor, "first") || !read_count(&rows, factor, "rows") ||
                            !read_theta(theta_factor, hpt__json_get(factor, "theta"), gp)),
