@@ -18,7 +18,8 @@
 // successes in a row and halves after max(4, d) failures, where those of a batch count one by one; a success betters the
 // best value of this round by 1e-3 |best|; from 0.8, at most 1.6; below 2^-7 a new round begins. The state follows from the
 // list of results, so it is replayed at each call and needs no storing. In a new round the box stands around the best point
-// of the round; its first point is sought everywhere.
+// of the round; its first point is sought everywhere. It begins after 2 d results, with fewer than 8 columns after 24: an
+// ellipsoid in 5 dimensions that was boxed in after 10 ended at 16 instead of 7 (docs/ablation.md).
 //
 // Ownership: nothing is kept. Threads: any. Cost: O(n d + n log n) for a subset, O(n) for a replay.
 #include "gp_policy.h"
@@ -146,9 +147,18 @@ int hpt__gp_subset(int64_t **out, int64_t *got, const hpt__gp_archive *a, int64_
     return 0;
 }
 
-void hpt__gp_region_replay(hpt__gp_region *r, const hpt__gp_archive *a, int64_t skip) {
+// ---- the trust region
+
+enum { LOOK_AROUND = 24 };
+
+int64_t hpt__gp_region_after(int64_t d) {
+    return d < HPT__GP_REGION_ALWAYS ? LOOK_AROUND : 2 * d;
+}
+
+void hpt__gp_region_replay(hpt__gp_region *r, const hpt__gp_archive *a) {
     static const double FIRST = 0.8, LARGEST = 1.6, SMALLEST = 0.0078125, BETTER = 1e-3;
     const int64_t d = a->code->cov.d, successes_needed = 3, failures_needed = d > 4 ? d : 4;
+    const int64_t skip = hpt__gp_region_after(d);
     int64_t wins = 0, losses = 0, told = 0;
     double best = INFINITY;
     *r = (hpt__gp_region){.size = FIRST, .centre = -1};

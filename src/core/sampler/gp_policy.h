@@ -30,7 +30,13 @@ typedef struct hpt__gp_region {
     int64_t centre;   // archive entry
 } hpt__gp_region;
 
-// The trust region after all entries of the archive: a function of these alone. skip: entries before the model chose.
-void hpt__gp_region_replay(hpt__gp_region *r, const hpt__gp_archive *a, int64_t skip);
+// Numeric columns at the best point from which there is a trust region, and from which there is one whatever the model is.
+enum { HPT__GP_REGION_FROM = 4, HPT__GP_REGION_ALWAYS = 8 };
+
+// Results that a space of d columns has before it has a trust region.
+int64_t hpt__gp_region_after(int64_t d);
+
+// The trust region after all entries of the archive: a function of these alone.
+void hpt__gp_region_replay(hpt__gp_region *r, const hpt__gp_archive *a);
 
 #endif

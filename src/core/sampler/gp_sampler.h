@@ -14,8 +14,6 @@
 #include "sampler_ops.h"
 #include "sampler_start.h"
 
-enum { HPT__GP_REGION_FROM = 8 }; // numeric columns at the best point from which there is a trust region
-
 enum { HPT__GP_STEP_FROM = 128 }; // points from which lack of memory means fewer of them, not an error
 
 typedef struct hpt__gp_sampler {

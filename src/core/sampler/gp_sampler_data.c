@@ -61,8 +61,8 @@ int hpt__gp_sampler_tell_anew(hpt__gp_sampler *s, const int64_t *which, int64_t 
 static int64_t centre_of(int64_t *round, const hpt__gp_sampler *s) {
     hpt__gp_region r;
     *round = 0;
-    if (s->code.cov.d < HPT__GP_REGION_FROM) return -1;
-    hpt__gp_region_replay(&r, &s->archive, 2 * s->code.cov.d);
+    if (s->code.cov.d < HPT__GP_REGION_ALWAYS) return -1;
+    hpt__gp_region_replay(&r, &s->archive);
     *round = r.n_starts;
     return r.centre;
 }

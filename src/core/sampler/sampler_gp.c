@@ -26,10 +26,14 @@
 // half the time (docs/ablation.md).
 //
 // Many trials: a local model, gp_policy.c, beside which the search asks all told points by their nearest neighbours
-// (acq_wide.c); logged once, in the study's stats and its stored state. From 8 numeric parameters on, asks that are none
-// of the asides look only into a trust region (gp_policy.c): measured at 150 trials on Rosenbrock's function in 10 dimensions
-// regret 14 against 54 without (medians of 4), at 400 on Ackley's in 20 dimensions 0.7 against 2.3 (means of 2), on a
-// rotated Rastrigin alike; below 8 it is no better.
+// (acq_wide.c); logged once, in the study's stats and its stored state.
+//
+// Trust region (gp_policy.c). From 8 numeric parameters on, asks that are none of the asides look only into it: measured at 150
+// trials on Rosenbrock's function in 10 dimensions regret 14 against 54 without (medians of 4), at 400 on Ackley's in 20
+// dimensions 0.7 against 2.3 (means of 2). From 4 on they do once 24 results have shown the whole: Levy's function in 4 dimensions
+// 0.0033 against 0.081, Rosenbrock's 1.3 against 3.5 (60 trials, medians of 16; docs/ablation.md). There not with noise, when the
+// best result is no centre to trust, nor with kernel RBF, which sees farther than the region. In 2 and 3 dimensions the whole is
+// small enough to look at.
 //
 // Deterministic in seed, number, rows and the saved state (hyperparameters and the schedule, JSON), which the study stores
 // with the ask that changed it: who resumes a study asks what the killed process would have asked.
@@ -245,15 +249,15 @@ static hpt__search_options search_options(const gp_state *s) {
     return o;
 }
 
-// The trust region as centre and half width of each column; false: few numeric columns are
-// active at the centre, or there is none yet. Other columns, of branches not taken there too, are left free.
+// The trust region as centre and half width of each column; false: there is none yet, or few numeric columns are active at
+// the centre. Other columns, of branches not taken there too, are left free.
 // *best: the value to improve on in a round that began anew, else as it was.
 static bool region(hpt__search_options *o, double *best, gp_state *s) {
     const hpt__gp_archive *a = &s->archive;
     const int64_t d = s->code.cov.d;
     hpt__gp_region r;
-    if (d < HPT__GP_REGION_FROM || s->n_model < 2 * d) return false;
-    hpt__gp_region_replay(&r, a, 2 * d);
+    if (d < HPT__GP_REGION_FROM || s->n_model < hpt__gp_region_after(d)) return false;
+    hpt__gp_region_replay(&r, a);
     if (r.centre < 0) return false;
     const double *theta = hpt__gp_theta(s->gp), *row = a->rows + r.centre * d;
     double sum = 0;
@@ -265,6 +269,8 @@ static bool region(hpt__search_options *o, double *best, gp_state *s) {
         n++;
     }
     if (n < HPT__GP_REGION_FROM) return false;
+    const bool whole = s->local || hpt__acq_noise(s->gp) > 0 || hpt__gp_cov(s->gp)->kind == HPT__COV_RBF;
+    if (n < HPT__GP_REGION_ALWAYS && whole) return false;
     for (int64_t c = 0; c < d; c++) {
         s->centre[c] = s->half_width[c] > 0 ? 0.5 : row[c];
         if (s->half_width[c] == 0) s->half_width[c] = 0.5 * r.size * exp(theta[c] - sum / (double)n);
