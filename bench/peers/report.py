@@ -34,6 +34,8 @@ class Data:
         # One budget a problem: the one that was run last.
         last = {r["problem"]: r["budget"] for r in runs}
         self.runs = {(r["problem"], r["peer"], r["seed"]): r for r in runs if r["budget"] == last[r["problem"]]}
+        # A run that was done again counts by its last row; ratios of time come from whichever group took turns.
+        self.grouped = {(r["group"], r["peer"]): r for r in runs}
         self.budget = last
         self.problems = list(dict.fromkeys(k[0] for k in self.runs))
         present = {k[1] for k in self.runs}
@@ -179,8 +181,8 @@ def time_lines(data, ours):
         if ours and q != ours:
             paired = []
             for r in rows:
-                o = data.runs.get((r["problem"], ours, r["seed"]))
-                if o and o["group"] == r["group"] and o["status"] == r["status"] == "ok":
+                o = data.grouped.get((r["group"], ours))
+                if o and o["status"] == r["status"] == "ok":
                     paired.append(sum(seconds(r)) / sum(seconds(o)))
             ratio = f"{number(median(paired))} ({number(min(paired))}..{number(max(paired))})" if paired else "-"
         cells = [f"{sum(every) / len(every):.2g}", f"{sum(late) / len(late):.2g}", f"{sum(cpu) / len(cpu):.2g}" if cpu else "-"]
@@ -305,6 +307,27 @@ def plot_time(plt, data, path):
     plt.close(figure)
 
 
+def name_marks(figure, ax, marks):
+    """Each mark's name at the first of four sides where it covers no mark and no other name."""
+    from matplotlib.transforms import Bbox
+
+    figure.draw_without_rendering()  # settles the layout that the boxes are measured in
+    points = [ax.transData.transform((x, y)) for x, y, _ in marks]
+    unit = figure.dpi / 72
+    taken = [Bbox.from_bounds(x - 5 * unit, y - 5 * unit, 10 * unit, 10 * unit) for x, y in points]
+    for x, y, q in marks:
+        for dx, dy, ha, va in ((0, 6, "center", "bottom"), (0, -6, "center", "top"), (7, 0, "left", "center"), (-7, 0, "right", "center")):
+            text = ax.annotate(q, (x, y), xytext=(dx, dy), textcoords="offset points", ha=ha, va=va, fontsize=8, fontweight="bold" if q.startswith("hpt-") else "normal")
+            box = text.get_window_extent()
+            if not any(box.overlaps(b) for b in taken):
+                break
+            text.remove()
+        else:
+            text = ax.annotate(q, (x, y), xytext=(0, 6), textcoords="offset points", ha="center", va="bottom", fontsize=8)
+            box = text.get_window_extent()
+        taken.append(box)
+
+
 def plot_summary(plt, data, path):
     """Mean rank, and what quality costs: regret beside random search over seconds an ask."""
     peers = [q for q in data.peers if any((p, q, s) in data.runs for p in data.problems for s in data.seeds(p, q))]
@@ -325,10 +348,8 @@ def plot_summary(plt, data, path):
         every = [t for (_, peer, _), r in data.runs.items() if peer == q for t in seconds(r)]
         if every and rel[q]:
             marks.append((sum(every) / len(every), rel[q], q))
-    for i, (x, y, q) in enumerate(sorted(marks)):
+    for x, y, q in marks:
         right.scatter(x, y, s=70 if q.startswith("hpt-") else 40, color=COLOURS.get(q, "#333333"), zorder=3)
-        # Neighbours in time get their names on different sides, so that they do not cover each other.
-        right.annotate(q, (x, y), xytext=(0, 7 if i % 2 else -13), textcoords="offset points", ha="center", fontsize=8, fontweight="bold" if q.startswith("hpt-") else "normal")
     right.set_xscale("log")
     right.set_yscale("log")
     right.margins(0.18)
@@ -337,7 +358,8 @@ def plot_summary(plt, data, path):
     right.grid(True, which="major", lw=0.4, alpha=0.5)
     for ax in (left, right):
         ax.spines[["top", "right"]].set_visible(False)
-        ax.tick_params(labelsize=8)
+        ax.tick_params(labelsize=8, which="both")
+    name_marks(figure, right, sorted(marks))
     figure.savefig(path, dpi=130)
     plt.close(figure)
     return True
