@@ -49,6 +49,30 @@ Test(gp_kernel, rbf_for_a_valley_matern_for_kinks_and_none_but_its_own_where_nob
     }
 }
 
+// A branch of few trials is not to be judged by the surest kernel.
+Test(gp_kernel, spaces_with_conditional_parameters_keep_their_kernel)
+{
+    enum { N = 60 };
+    double rows[N * (D + 2)], y[N];
+    uint64_t mask[N];
+    for (int conditional = 0; conditional < 2; conditional++) {
+        bench b;
+        hpt__rng rng;
+        hpt_space *space = plain_space(D);
+        OK(hpt_space_add_categorical(space, "branch", LIST("a", "b")));
+        OK(hpt_space_add_float(space, "z", 0, 1, 0, 0));
+        if (conditional) OK(hpt_space_add_condition(space, "z", "branch", LIST("b")));
+        bench_open_kernel(&b, space, NAN, true, HPT__COV_MATERN52, true);
+        hpt__rng_init(&rng, 11, 0);
+        random_rows(rows, mask, &b, N, &rng);
+        for (int i = 0; i < N; i++) y[i] = valley(rows + i * (D + 2));
+        OK(hpt__gp_tell(b.gp, rows, mask, y, N));
+        OK(hpt__gp_fit(b.gp, false));
+        cr_expect_eq(kind_of(&b), conditional ? HPT__COV_MATERN52 : HPT__COV_RBF, "conditional: %d", conditional);
+        bench_close(&b);
+    }
+}
+
 Test(gp_kernel, a_state_means_the_same_where_there_is_a_choice_and_where_there_is_none)
 {
     enum { N = 60, M = 5 };

@@ -292,6 +292,36 @@ Test(sampler_policy, from_four_parameters_on_there_is_a_trust_region_once_24_res
     }
 }
 
+Test(sampler_policy, grids_of_few_values_do_not_count_for_a_trust_region_among_few_parameters)
+{
+    static const char *const exact[] = {"gp.kernel=matern52", "gp.noise=0"};
+    for (int64_t floats = 3; floats < 5; floats++) {
+        lab l;
+        double point[MAX_D];
+        const char *by;
+        hpt_space *space = unit_box(floats);
+        OK(hpt_space_add_int(space, "little", 0, 7, 1, 0));
+        lab_open(&l, space, NULL, 1);
+        l.env.device = "ref";
+        hpt__rng rng;
+        hpt__rng_init(&rng, 9, 9);
+        for (int i = 0; i < 26; i++) {
+            double sum = 0;
+            for (int64_t c = 0; c < floats; c++) {
+                point[c] = hpt__rng_uniform(&rng);
+                sum += fabs(point[c] - 0.4);
+            }
+            point[floats] = (double)hpt__rng_below(&rng, 8);
+            tell(&l.table, add_row(&l.table, point, HPT_TRIAL_RUNNING), sum + 0.1 * fabs(point[floats] - 5));
+        }
+        sampler(&l, exact, 2);
+        OK(lab_suggest(point, &by, &l));
+        check_legal(&l, point, "gp");
+        cr_expect_str_eq(by, floats < 4 ? "gp" : "gp_region", "%d floats: %s", (int)floats, by);
+        lab_close(&l);
+    }
+}
+
 Test(sampler_policy, the_stored_limit_counts_and_a_higher_one_of_the_user_ends_the_local_model)
 {
     lab l;

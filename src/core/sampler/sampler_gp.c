@@ -60,6 +60,7 @@ enum {
     FIT_EVALUATIONS = 60,
     DOUBT_EVERY = 4,
     DOUBT_BELOW = 100,
+    FEW_LEVELS = 21, // of a grid that acq_refine.c tries all values of
     FLOOR_EVERY = 6,
     FLOOR_AT = 5, // of FLOOR_EVERY: never a trial of doubt
     FLOOR_TRIES = 6,
@@ -249,8 +250,23 @@ static hpt__search_options search_options(const gp_state *s) {
     return o;
 }
 
+// Numeric columns that are active at an entry; few: those of grids of few values, all of which the search tries, too.
+static bool numeric(const gp_state *s, int64_t c, int64_t entry, bool few) {
+    const hpt__cov *cov = &s->code.cov;
+    if (cov->categorical[c] || !(s->archive.masks[entry] >> cov->block[c] & 1)) return false;
+    const int64_t levels = hpt__param_cardinality(&s->code.space->params[s->code.param[c]]);
+    return few || levels < 0 || levels > FEW_LEVELS;
+}
+
+static int64_t count_numeric(const gp_state *s, int64_t entry, bool few) {
+    int64_t n = 0;
+    for (int64_t c = 0; c < s->code.cov.d; c++) n += numeric(s, c, entry, few);
+    return n;
+}
+
 // The trust region as centre and half width of each column; false: there is none yet, or few numeric columns are active at
-// the centre. Other columns, of branches not taken there too, are left free.
+// the centre. Other columns, of branches not taken there too, are left free, and among few ones grids of few values: in a box that
+// cannot hold their next value they would stay what they are.
 // *best: the value to improve on in a round that began anew, else as it was.
 static bool region(hpt__search_options *o, double *best, gp_state *s) {
     const hpt__gp_archive *a = &s->archive;
@@ -259,21 +275,18 @@ static bool region(hpt__search_options *o, double *best, gp_state *s) {
     if (d < HPT__GP_REGION_FROM || s->n_model < hpt__gp_region_after(d)) return false;
     hpt__gp_region_replay(&r, a);
     if (r.centre < 0) return false;
+    const bool many = count_numeric(s, r.centre, true) >= HPT__GP_REGION_ALWAYS;
+    const int64_t n = count_numeric(s, r.centre, many);
+    if (n < HPT__GP_REGION_FROM) return false;
+    if (!many && (s->local || hpt__acq_noise(s->gp) > 0 || hpt__gp_cov(s->gp)->kind == HPT__COV_RBF)) return false;
     const double *theta = hpt__gp_theta(s->gp), *row = a->rows + r.centre * d;
     double sum = 0;
-    int64_t n = 0;
+    for (int64_t c = 0; c < d; c++)
+        if (numeric(s, c, r.centre, many)) sum += theta[c];
     for (int64_t c = 0; c < d; c++) {
-        s->half_width[c] = s->code.cov.categorical[c] || !(a->masks[r.centre] >> s->code.cov.block[c] & 1) ? 1 : 0;
-        if (s->half_width[c] > 0) continue;
-        sum += theta[c];
-        n++;
-    }
-    if (n < HPT__GP_REGION_FROM) return false;
-    const bool whole = s->local || hpt__acq_noise(s->gp) > 0 || hpt__gp_cov(s->gp)->kind == HPT__COV_RBF;
-    if (n < HPT__GP_REGION_ALWAYS && whole) return false;
-    for (int64_t c = 0; c < d; c++) {
-        s->centre[c] = s->half_width[c] > 0 ? 0.5 : row[c];
-        if (s->half_width[c] == 0) s->half_width[c] = 0.5 * r.size * exp(theta[c] - sum / (double)n);
+        const bool bounded = numeric(s, c, r.centre, many);
+        s->centre[c] = bounded ? row[c] : 0.5;
+        s->half_width[c] = bounded ? 0.5 * r.size * exp(theta[c] - sum / (double)n) : 1;
     }
     o->centre = s->centre;
     o->half_width = s->half_width;
