@@ -308,24 +308,23 @@ def plot_time(plt, data, path):
 
 
 def name_marks(figure, ax, marks):
-    """Each mark's name at the first of four sides where it covers no mark and no other name."""
+    """Each mark's name at the first of four sides where it covers no mark and no other name, or above."""
     from matplotlib.transforms import Bbox
 
     figure.draw_without_rendering()  # settles the layout that the boxes are measured in
     points = [ax.transData.transform((x, y)) for x, y, _ in marks]
     unit = figure.dpi / 72
     taken = [Bbox.from_bounds(x - 5 * unit, y - 5 * unit, 10 * unit, 10 * unit) for x, y in points]
+    sides = ((0, 6, "center", "bottom"), (0, -6, "center", "top"), (7, 0, "left", "center"), (-7, 0, "right", "center"))
     for x, y, q in marks:
-        for dx, dy, ha, va in ((0, 6, "center", "bottom"), (0, -6, "center", "top"), (7, 0, "left", "center"), (-7, 0, "right", "center")):
-            text = ax.annotate(q, (x, y), xytext=(dx, dy), textcoords="offset points", ha=ha, va=va, fontsize=8, fontweight="bold" if q.startswith("hpt-") else "normal")
-            box = text.get_window_extent()
-            if not any(box.overlaps(b) for b in taken):
-                break
-            text.remove()
-        else:
-            text = ax.annotate(q, (x, y), xytext=(0, 6), textcoords="offset points", ha="center", va="bottom", fontsize=8)
-            box = text.get_window_extent()
-        taken.append(box)
+        texts = []
+        for dx, dy, ha, va in sides:
+            texts.append(ax.annotate(q, (x, y), xytext=(dx, dy), textcoords="offset points", ha=ha, va=va, fontsize=8, fontweight="bold" if q.startswith("hpt-") else "normal"))
+        chosen = next((t for t in texts if not any(t.get_window_extent().overlaps(b) for b in taken)), texts[0])
+        taken.append(chosen.get_window_extent())
+        for t in texts:
+            if t is not chosen:
+                t.remove()
 
 
 def plot_summary(plt, data, path):

@@ -232,6 +232,15 @@ class Driver(unittest.TestCase):
         again = [json.loads(line) for line in self.path.read_text().splitlines() if line.endswith("}")]
         self.assertEqual([r["true"] for r in again], [json.loads(line)["true"] for line in lines])
 
+    def test_a_run_done_again_counts_last_and_ratios_stay_those_of_the_group(self):
+        row = {"kind": "run", "problem": "p", "seed": 0, "budget": 1, "status": "ok", "optimum": 0.0, "told": None, "tell_s": [0.0],
+               "cpu_s": None, "peak_mib": None, "start_s": 0.0}  # fmt: skip
+        ours = dict(row, peer="hpt-auto", group="a", true=[5.0], ask_s=[0.1])
+        theirs = dict(row, peer="random", group="a", true=[3.0], ask_s=[0.4])
+        data = report.Data([ours, theirs, dict(ours, group="b", true=[2.0], ask_s=[0.2])])
+        self.assertEqual(data.finals("p", "hpt-auto"), [2.0])
+        self.assertIn("| 4 (4..4) |", report.time_lines(data, "hpt-auto")[-1])
+
     def test_slow_contenders_get_the_stated_subset(self):
         self.options.seeds = 10
         chosen = problems.choose(["branin", "levy20"], {p.name: p for p in problems.synthetic()})

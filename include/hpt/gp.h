@@ -20,7 +20,8 @@
  *
  * Model: Matern-5/2 by default, with a lengthscale for each parameter; categorical parameters by mismatch; conditional ones
  * by a term for each group of parameters that two points share. Hyperparameters are the maximum a posteriori. Kernel "auto"
- * is Matern-5/2 until the evidence for RBF is clear (3 nats), as it is where the objective is a smooth valley. The
+ * is Matern-5/2 until the evidence for RBF is clear (3 nats), as it is where the objective is a smooth valley, and in
+ * spaces with conditional parameters always. The
  * objective is smaller-is-better: its bad half may be compressed by a logarithm where the data say so.
  * C. E. Rasmussen, C. K. I. Williams, "Gaussian Processes for Machine Learning", MIT Press 2006.
  *

@@ -11,6 +11,9 @@
 // Candidates with their moments that the points of a batch share (acq_pool.c).
 typedef struct hpt__acq_pool hpt__acq_pool;
 
+// A numeric parameter with so many values or fewer has all of them tried, one by one; others are searched as if continuous.
+enum { HPT__ACQ_FEW_LEVELS = 21 };
+
 typedef struct hpt__search_options {
     int64_t n_global;  // candidates of a scrambled Sobol sequence over the space
     int64_t n_local;   // candidates around the best told points

@@ -2,11 +2,11 @@
 // acq_refine.c: improves starting points, all of them together.
 //
 // Two moves alternate until neither gains, at most SWEEPS times:
-//   smooth    L-BFGS-B over the active numeric columns that are continuous or have more than FEW values, within the box;
+//   smooth    L-BFGS-B over the active numeric columns that are continuous or have more than HPT__ACQ_FEW_LEVELS values, within the box;
 //             one state a start (base/lbfgsb.h), and each step of all of them is one call of the model, so that a step is a
 //             product of matrices and not a handful of small ones (arXiv 2511.13625 has why the states stay apart).
 //             The result is snapped to a legal point; a start that lost by it goes back.
-//   exchange  every change of one discrete parameter: another choice, another value of a grid with up to FEW values, of a
+//   exchange  every change of one discrete parameter: another choice, another value of a grid with up to HPT__ACQ_FEW_LEVELS values, of a
 //             longer one the next 1, 2, 5 and some drawn ones. A new value of a parent is tried with two sets of children:
 //             those of the best told point that has this value, and drawn ones. All starts' changes are scored in one call;
 //             each start takes its best.
@@ -22,7 +22,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FEW = 21, SWEEPS = 4, DISCRETE_SWEEPS = 12, CHOICES = 24, DRAWN = 8, JUMPS = 6 };
+enum { SWEEPS = 4, DISCRETE_SWEEPS = 12, CHOICES = 24, DRAWN = 8, JUMPS = 6 };
 static const double GAIN = 1e-9, GRADIENT = 1e-5, DECREASE = 1e-7;
 
 typedef struct start {
@@ -53,7 +53,7 @@ typedef struct work {
 } work;
 
 static bool smooth_column(const hpt__search *s, int64_t c) {
-    return !s->code->cov.categorical[c] && (s->levels[c] == 0 || s->levels[c] > FEW);
+    return !s->code->cov.categorical[c] && (s->levels[c] == 0 || s->levels[c] > HPT__ACQ_FEW_LEVELS);
 }
 
 // ---- smooth
@@ -200,7 +200,7 @@ static int propose_column(work *w, int64_t i, int64_t c) {
     static const int jumps[JUMPS] = {-5, -2, -1, 1, 2, 5};
     const hpt__search *s = w->s;
     const bool categorical = s->code->cov.categorical[c];
-    const int64_t k = s->levels[c], all = categorical ? CHOICES : FEW;
+    const int64_t k = s->levels[c], all = categorical ? CHOICES : HPT__ACQ_FEW_LEVELS;
     int rc = 0;
     if (k <= all) {
         for (int64_t level = 0; level < k && rc >= 0; level++) rc = propose_level(w, i, c, level);

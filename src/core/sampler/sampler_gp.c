@@ -60,7 +60,6 @@ enum {
     FIT_EVALUATIONS = 60,
     DOUBT_EVERY = 4,
     DOUBT_BELOW = 100,
-    FEW_LEVELS = 21, // of a grid that acq_refine.c tries all values of
     FLOOR_EVERY = 6,
     FLOOR_AT = 5, // of FLOOR_EVERY: never a trial of doubt
     FLOOR_TRIES = 6,
@@ -255,7 +254,7 @@ static bool numeric(const gp_state *s, int64_t c, int64_t entry, bool few) {
     const hpt__cov *cov = &s->code.cov;
     if (cov->categorical[c] || !(s->archive.masks[entry] >> cov->block[c] & 1)) return false;
     const int64_t levels = hpt__param_cardinality(&s->code.space->params[s->code.param[c]]);
-    return few || levels < 0 || levels > FEW_LEVELS;
+    return few || levels < 0 || levels > HPT__ACQ_FEW_LEVELS;
 }
 
 static int64_t count_numeric(const gp_state *s, int64_t entry, bool few) {
