@@ -4,6 +4,7 @@
 #include "run_support.h"
 #include "slow_sampler.h"
 
+#include "core/base/error.h"
 #include <criterion/criterion.h>
 #include <math.h>
 #include <pthread.h>
@@ -247,4 +248,47 @@ Test(run_ask, a_trial_that_was_asked_for_and_never_started_is_attempt_0_of_the_n
     cr_assert_eq(s.n_done, 2);
     cr_assert(strstr(run_read("hpt_runs/t/trials/000001/stdout.log"), "attempt=0"));
     cr_assert_str_eq(run_attr("t", 1, "s:hpt:attempts"), "");
+}
+
+// ---- between an ask and the start
+
+static atomic_int counts_until_fault; // calls of hpt_study_counts: the one that makes it 0 fails
+
+int __real_hpt_study_counts(int64_t counts[5], hpt_study *study);
+int __wrap_hpt_study_counts(int64_t counts[5], hpt_study *study);
+
+int __wrap_hpt_study_counts(int64_t counts[5], hpt_study *study) {
+    if (atomic_fetch_sub(&counts_until_fault, 1) == 1) return hpt__fail(HPT_E_STORAGE, "a storage that fails once");
+    return __real_hpt_study_counts(counts, study);
+}
+
+Test(run_ask, a_storage_that_fails_between_an_ask_and_the_start_leaves_no_trial_running_that_never_ran)
+{
+    int n_waiting = 0;
+    run_sweep_file("echo loss=1", 3, NULL);
+    for (int slow = 0; slow < 2; slow++) {
+        slow_sampler = slow;
+        bool done = false;
+        for (int k = 1; !done; k++) {
+            char dir[32];
+            int64_t counts[5];
+            hpt_run_summary s;
+            (void)snprintf(dir, sizeof dir, "hpt_runs/%d-%d", slow, k);
+            const hpt_run_options o = {.struct_size = sizeof o, .slots = 2, .run_dir = dir};
+            counts_until_fault = k;
+            const int rc = run_it(&s, &o);
+            done = counts_until_fault > 0;
+            counts_until_fault = 0;
+            cr_assert(rc == 0 || rc == HPT_E_STORAGE, "%s: %d %s", dir, rc, hpt_last_error());
+            if (access(dir, F_OK) == 0) {
+                run_counts(counts, strrchr(dir, '/') + 1);
+                cr_assert_eq(counts[HPT_TRIAL_RUNNING], record.n_started - record.n_ended, "%s: %d running of %d", dir,
+                             (int)counts[HPT_TRIAL_RUNNING], (int)record.n_started);
+                n_waiting += counts[HPT_TRIAL_WAITING] > 0;
+            }
+            s = run_ok(&o);
+            cr_assert(s.n_done == 3 && s.n_failed == 0, "%s: %d done, %d failed", dir, (int)s.n_done, (int)s.n_failed);
+        }
+    }
+    cr_assert_geq(n_waiting, 2, "%d", n_waiting);
 }

@@ -165,12 +165,11 @@ int hpt__run_asked(hpt__run *run) {
     if (a->rc == HPT_S_EXHAUSTED) run->exhausted = true;
     HPT_TRY(hpt__run_refresh(run));
     while (i < n && hpt__run_may_start(run)) {
-        HPT_TRY(hpt__run_start_asked(run, a->trials[i], &run->grants[i]));
-        i++;
+        i++; // started or not, it is the asker's no more
+        HPT_TRY(hpt__run_start_asked(run, a->trials[i - 1], &run->grants[i - 1]));
     }
     rc = 0;
-out:
-    if (rc < 0 && i < n) i++; // the one that could not be started is gone
+out:;
     char message[HPT__ERROR_MAX];
     hpt__error_copy(message);
     const bool some = i < n;
