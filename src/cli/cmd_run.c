@@ -3,6 +3,7 @@
 // best configuration and leaves report.txt and report.html in the run's folder.
 #include "report_html.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -112,8 +113,10 @@ static void print_params(const hpt_space *space, hpt_trial *trial) {
 static void print_best(hpt_study *study, const hpt_run_summary *s, const char *metric) {
     hpt_trial *best = NULL;
     char number[32], name[500];
-    if (hpt_study_best(&best, study) < 0) {
-        printf("  best     none: no trial is complete\n");
+    const int rc = hpt_study_best(&best, study);
+    if (rc < 0) {
+        const bool none = rc == HPT_E_NOT_FOUND;
+        printf("  best     %s\n", none ? "none: no trial is complete" : "not known: the study cannot be read");
         return;
     }
     cli_safe(name, sizeof name, metric, 100);
@@ -155,15 +158,17 @@ static void print_front(hpt_study *study, const hpt_sweep *sweep) {
     hpt_free(front);
 }
 
-// report.txt or report.html in the run's folder. False: said why not.
-static bool leave_report(hpt_study *study, const char *run_dir, bool html) {
+// report.txt or report.html in the run's folder; where that fails, said why.
+static int leave_report(hpt_study *study, const char *run_dir, bool html) {
     char path[700];
     snprintf(path, sizeof path, "%s/report.%s", run_dir, html ? "html" : "txt");
+    errno = 0;
     FILE *f = fopen(path, "w");
-    const int rc = !f ? HPT_E_IO : html ? html_write_report(f, study, run_dir) : cli_report_write(f, study, run_dir);
-    if (f && fclose(f) == 0 && rc == 0) return true;
-    cli_note("could not write %s", path);
-    return false;
+    int rc = !f ? HPT_E_IO : html ? html_write_report(f, study, run_dir) : cli_report_write(f, study, run_dir);
+    if (f && fclose(f) != 0 && rc == 0) rc = HPT_E_IO;
+    const char *why = rc != HPT_E_IO ? hpt_last_error() : errno ? strerror(errno) : "a write failed";
+    if (rc < 0) cli_note("could not write %s: %s", path, why);
+    return rc;
 }
 
 // Prints the result and leaves the reports beside the study.
@@ -183,7 +188,9 @@ static int finish(const hpt_run_summary *s, const hpt_sweep *sweep) {
     else if (metric)
         print_best(study, s, metric);
     printf("  study    %s\n", s->storage);
-    const bool text = leave_report(study, s->run_dir, false), html = leave_report(study, s->run_dir, true);
+    rc = leave_report(study, s->run_dir, false);
+    // A database that cannot be read may take 10 s to say so: not once more.
+    const bool text = rc == 0, html = rc != HPT_E_STORAGE && leave_report(study, s->run_dir, true) == 0;
     if (text || html)
         printf("  report   %s/report.%s%s\n", s->run_dir, text ? "txt" : "html", text && html ? ", report.html" : "");
     printf("  logs     %s/trials/\n", s->run_dir);

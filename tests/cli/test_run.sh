@@ -41,6 +41,12 @@ fact "more trials can be asked for; the study grows"
 expect 0 "15 done" hpt run sweep.yaml --trials 15
 expect 0 "16 done" hpt resume --trials 16
 
+fact "a report that cannot be written is said with the reason, and the other one is there"
+rm hpt_runs/parabola/report.html hpt_runs/parabola/report.txt && mkdir hpt_runs/parabola/report.html
+expect 0 "could not write hpt_runs/parabola/report.html: Is a directory" hpt run sweep.yaml
+[ -f hpt_runs/parabola/report.txt ] || fail "  report.txt is missing"
+rmdir hpt_runs/parabola/report.html
+
 fact "trials as CSV has a header and a line a trial"
 same "$(hpt trials --format csv | wc -l)" 17
 hpt trials --format csv | head -n 1 | grep -q '^number,value' || fail "  header: $(hpt trials --format csv | head -n 1)"

@@ -73,12 +73,14 @@ out:
     return rc;
 }
 
-// What cannot be started any more waits for whoever asks next. Without a storage that works it stays RUNNING, and the
-// next run of this folder finds it.
-static void give_back(hpt__run *run, hpt_trial *trial) {
-    const int ignored = hpt__study_unclaim(run->study, trial);
-    (void)ignored;
-    hpt_trial_destroy(trial);
+// What cannot be started any more waits for whoever asks next. Where the storage does not work it stays RUNNING, and the
+// next run of this folder finds it; after a first failure no more are tried, since SQLite may take 10 s to give up each.
+static void give_back(hpt__run *run, int64_t from, int64_t n) {
+    int rc = 0;
+    for (int64_t i = from; i < n; i++) {
+        if (rc == 0) rc = hpt__study_unclaim(run->study, run->asker.trials[i]);
+        hpt_trial_destroy(run->asker.trials[i]);
+    }
 }
 
 void hpt__run_close_asker(hpt__run *run) {
@@ -92,8 +94,7 @@ void hpt__run_close_asker(hpt__run *run) {
         pthread_cond_signal(&a->wake);
         pthread_mutex_unlock(&a->lock);
         pthread_join(a->thread, NULL);
-        if (a->state == HPT__ASK_DONE)
-            for (int64_t i = 0; i < a->n; i++) give_back(run, a->trials[i]);
+        if (a->state == HPT__ASK_DONE) give_back(run, 0, a->n);
     }
     if (a->event >= 0) close(a->event);
     hpt__free(a->trials);
@@ -173,7 +174,7 @@ out:;
     char message[HPT__ERROR_MAX];
     hpt__error_copy(message);
     const bool some = i < n;
-    for (; i < n; i++) give_back(run, a->trials[i]);
+    give_back(run, i, n);
     for (int64_t k = 0; k < run->n_granted; k++) hpt__run_give(run, &run->grants[k]);
     run->n_granted = 0;
     a->n = 0;
